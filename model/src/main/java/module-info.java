@@ -1,0 +1,6 @@
+/** Transformers, tokenizers, checkpoint formats and generation. */
+module dev.isthmus.model {
+    requires static org.jspecify;
+    requires transitive dev.isthmus.tensor;
+    requires tools.jackson.databind;
+}

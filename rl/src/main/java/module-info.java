@@ -1,0 +1,6 @@
+/** Tasks, verifiers, rewards, objectives, rollouts and self-improvement recipes. */
+module dev.isthmus.rl {
+    requires static org.jspecify;
+    requires transitive dev.isthmus.train;
+    requires tools.jackson.dataformat.yaml;
+}

@@ -1,0 +1,5 @@
+/** Optimizers, schedules, data, trainers and run directories. */
+module dev.isthmus.train {
+    requires static org.jspecify;
+    requires transitive dev.isthmus.model;
+}
