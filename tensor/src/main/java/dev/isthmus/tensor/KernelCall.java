@@ -1,0 +1,435 @@
+package dev.isthmus.tensor;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What is done to numbers, as a value: an operation, its buffers and its sizes.
+ *
+ * <p>A matrix argument is a buffer and a leading dimension {@code ld}: the distance in elements from one row to the next,
+ * at least the number of columns, so that columns of a wider matrix can be used without a copy. Buffers of one call have one
+ * floating-point type, indices are {@link DType#INT32}. Results do not overlap arguments unless a call says that they may.
+ * An {@code accumulate} flag means {@code out += result} instead of {@code out = result}.
+ *
+ * <p>Every value of a result has one fixed order of additions that depends on nothing but the sizes along which it is
+ * summed: not on the number of threads, not on the other rows of the call. That is what makes a token's log-probability the
+ * same number in decoding and in training.
+ */
+public sealed interface KernelCall {
+
+    // ---- matrix products ------------------------------------------------------------------------------------------
+
+    /** How the second matrix of a product is stored. */
+    enum Storing {
+        /** {@code [K, N]}. */
+        PLAIN,
+        /** {@code [N, K]}: the product uses the transpose. */
+        TRANSPOSED,
+        /** Panels of {@link PackMatrix#PANEL} columns as {@link PackMatrix} writes them. */
+        PACKED
+    }
+
+    /**
+     * {@code C[M, N] = A[M, K] B[K, N] (+ bias[N]) (+ C)} for each of {@code batch} matrices.
+     *
+     * <p>Each element is the sum over blocks of {@value #K_BLOCK} terms, each block summed in order by fused multiply-add
+     * from zero, the blocks added in order; then the bias is added, and last the old value if {@code accumulate}.
+     *
+     * @param transA whether A is stored {@code [K, M]}
+     * @param strideA elements from one matrix of the batch to the next; 0 repeats one matrix; likewise B and C
+     */
+    record MatMul(
+            boolean transA,
+            Storing storingB,
+            int m,
+            int n,
+            int k,
+            Buffer a,
+            long lda,
+            Buffer b,
+            long ldb,
+            @Nullable Buffer bias,
+            Buffer c,
+            long ldc,
+            boolean accumulate,
+            int batch,
+            long strideA,
+            long strideB,
+            long strideC)
+            implements KernelCall {
+        /** The number of terms that are summed in one run. */
+        public static final int K_BLOCK = 256;
+    }
+
+    /**
+     * Copies {@code B[K, N]} into panels of {@value #PANEL} columns: {@code [ceil(N / PANEL), K, PANEL]}, zeros behind N.
+     *
+     * <p>A weight that serves many products, as in decoding, is packed once.
+     */
+    record PackMatrix(boolean transposed, int k, int n, Buffer b, long ldb, Buffer packed) implements KernelCall {
+        /** The width of a panel. */
+        public static final int PANEL = 32;
+
+        /** The number of elements that a packed {@code [K, N]} matrix takes. */
+        public static long size(long k, long n) {
+            return (n + PANEL - 1) / PANEL * PANEL * k;
+        }
+    }
+
+    /** {@code out[N] (+)= sum over rows of x[M, N]}: the gradient of a bias. */
+    record SumRows(int m, int n, Buffer x, long ldx, Buffer out, boolean accumulate) implements KernelCall {}
+
+    // ---- attention ------------------------------------------------------------------------------------------------
+
+    /**
+     * The sequences of a ragged batch: rows {@code starts[i]} to {@code starts[i + 1]} are sequence {@code i}.
+     *
+     * <p>There is no padding: tokens of all sequences stand one after another.
+     */
+    record Ragged(int[] starts) {
+        /** The number of sequences. */
+        public int count() {
+            return starts.length - 1;
+        }
+
+        /** The number of tokens of all sequences. */
+        public int rows() {
+            return starts[starts.length - 1];
+        }
+    }
+
+    /** The heads of an attention: query head {@code h} reads key/value head {@code h / (heads / kvHeads)}. */
+    record Heads(int heads, int kvHeads, int headDim, double scale, boolean causal) {}
+
+    /**
+     * Scaled dot-product attention within each sequence (Vaswani et al. 2017, eq. 1).
+     *
+     * <p>{@code q [rows, heads * headDim]}, {@code k, v [rows, kvHeads * headDim]}, {@code out} like {@code q}; {@code lse
+     * [rows, heads]} receives {@code log(sum_j exp(scale q.k_j))} for the backward call. A score is one fused multiply-add
+     * chain over headDim; a sum over keys runs in key order from the start of the sequence.
+     */
+    record Attention(
+            Ragged ragged,
+            Heads heads,
+            Buffer q,
+            long ldq,
+            Buffer k,
+            long ldk,
+            Buffer v,
+            long ldv,
+            Buffer out,
+            long ldo,
+            Buffer lse)
+            implements KernelCall {}
+
+    /**
+     * Gradients of {@link Attention}, with the probabilities computed again (Dao et al. 2022, section 3.1).
+     *
+     * <p>With {@code P = softmax(S)}: {@code dV = P^T dO, dP = dO V^T, dS = P (dP - rowsum(dO O)), dQ = scale dS K, dK = scale
+     * dS^T Q}. The gradients are overwritten; {@code dq} has {@code ldq}, {@code dk} {@code ldk}, {@code dv} {@code ldv}.
+     */
+    record AttentionBackward(
+            Ragged ragged,
+            Heads heads,
+            Buffer q,
+            long ldq,
+            Buffer k,
+            long ldk,
+            Buffer v,
+            long ldv,
+            Buffer out,
+            Buffer dOut,
+            long ldo,
+            Buffer lse,
+            Buffer dq,
+            Buffer dk,
+            Buffer dv)
+            implements KernelCall {}
+
+    /**
+     * The keys and values of many sequences in pages of {@value #PAGE} tokens, shared between forks.
+     *
+     * <p>{@code keys} is {@code [pages, kvHeads, headDim, PAGE]} (transposed, so that lanes run over keys), {@code values}
+     * {@code [pages, kvHeads, PAGE, headDim]}. Slot {@code t} of a sequence whose pages are {@code p} is slot {@code t % PAGE}
+     * of page {@code p[t / PAGE]}.
+     */
+    record KvPages(Buffer keys, Buffer values) {
+        /** The number of tokens of a page. */
+        public static final int PAGE = 32;
+    }
+
+    /** Writes row {@code i} of {@code k, v [rows, kvHeads * headDim]} to page {@code page[i]}, slot {@code slot[i]}. */
+    record KvAppend(
+            int rows,
+            int kvHeads,
+            int headDim,
+            Buffer k,
+            long ldk,
+            Buffer v,
+            long ldv,
+            KvPages cache,
+            int[] page,
+            int[] slot)
+            implements KernelCall {}
+
+    /**
+     * Attention of single queries to cached keys: bit for bit the row that {@link Attention} computes.
+     *
+     * <p>Row {@code i} of {@code q [rows, heads * headDim]} attends to the first {@code length[i]} tokens of the pages {@code
+     * pages[i]}.
+     */
+    record CachedAttention(
+            int rows,
+            Heads heads,
+            Buffer q,
+            long ldq,
+            KvPages cache,
+            int[][] pages,
+            int[] length,
+            Buffer out,
+            long ldo)
+            implements KernelCall {}
+
+    /**
+     * Rotary position embedding in place, of {@code heads} heads of {@code x [rows, heads * headDim]} (Su et al. 2021).
+     *
+     * <p>{@code cos, sin [positions, headDim / 2]}; row {@code i} stands at {@code position[i]}. The pair is {@code (j, j +
+     * headDim / 2)} as in Hugging Face, or {@code (2j, 2j + 1)} if {@code interleaved}. {@code inverse} rotates back, which is
+     * the gradient.
+     */
+    record Rope(
+            int rows,
+            int heads,
+            int headDim,
+            Buffer x,
+            long ldx,
+            Buffer cos,
+            Buffer sin,
+            Buffer position,
+            boolean interleaved,
+            boolean inverse)
+            implements KernelCall {}
+
+    // ---- norms and activations ------------------------------------------------------------------------------------
+
+    /**
+     * {@code y = x rstd weight, rstd = 1 / sqrt(mean(x^2) + eps)} for each row (Zhang and Sennrich 2019).
+     *
+     * <p>{@code rstd [rows]} is kept for the backward call. {@code ldx} lets the rows be heads of a wider matrix; {@code y}
+     * has the same leading dimension.
+     */
+    record RmsNorm(int rows, int cols, double eps, Buffer x, long ldx, Buffer weight, Buffer y, long ldy, Buffer rstd)
+            implements KernelCall {}
+
+    /**
+     * With {@code g = dy weight, n = x rstd}: {@code dx (+)= rstd (g - n mean(g n)), dweight (+)= sum over rows dy n}.
+     *
+     * <p>{@code dx} is skipped when null, {@code dweight} likewise.
+     */
+    record RmsNormBackward(
+            int rows,
+            int cols,
+            Buffer x,
+            long ldx,
+            Buffer weight,
+            Buffer rstd,
+            Buffer dy,
+            long ldy,
+            @Nullable Buffer dx,
+            boolean accumulateX,
+            @Nullable Buffer dweight,
+            boolean accumulateWeight)
+            implements KernelCall {}
+
+    /** {@code y = (x - mean) rstd weight + bias} for each row (Ba et al. 2016); {@code mean, rstd [rows]} are kept. */
+    record LayerNorm(
+            int rows,
+            int cols,
+            double eps,
+            Buffer x,
+            @Nullable Buffer weight,
+            @Nullable Buffer bias,
+            Buffer y,
+            Buffer mean,
+            Buffer rstd)
+            implements KernelCall {}
+
+    /**
+     * With {@code g = dy weight, n = (x - mean) rstd}: {@code dx (+)= rstd (g - mean(g) - n mean(g n))}, {@code dweight (+)=
+     * sum dy n, dbias (+)= sum dy}.
+     */
+    record LayerNormBackward(
+            int rows,
+            int cols,
+            Buffer x,
+            @Nullable Buffer weight,
+            Buffer mean,
+            Buffer rstd,
+            Buffer dy,
+            @Nullable Buffer dx,
+            boolean accumulateX,
+            @Nullable Buffer dweight,
+            boolean accumulateWeight,
+            @Nullable Buffer dbias,
+            boolean accumulateBias)
+            implements KernelCall {}
+
+    /**
+     * {@code out = silu(gate) up} (Shazeer 2020): {@code gateUp [rows, 2 cols]} holds the gate in its first half and up in its
+     * second.
+     */
+    record SwiGlu(int rows, int cols, Buffer gateUp, Buffer out) implements KernelCall {}
+
+    /**
+     * With {@code s = sigmoid(gate)}: {@code dgate = dout up s (1 + gate (1 - s)), dup = dout gate s}. {@code dGateUp} may be
+     * {@code gateUp}.
+     */
+    record SwiGluBackward(int rows, int cols, Buffer gateUp, Buffer dOut, Buffer dGateUp) implements KernelCall {}
+
+    // ---- embedding, softmax, cross-entropy ------------------------------------------------------------------------
+
+    /** {@code out[i] (+)= table[ids[i]]}, {@code table [words, cols]}, {@code ids [rows]} of INT32. */
+    record Embedding(int rows, int cols, Buffer table, Buffer ids, Buffer out, boolean accumulate)
+            implements KernelCall {}
+
+    /** {@code dTable[ids[i]] += dOut[i]} in the order of i; {@code dTable [words, cols]} is zeroed first unless {@code accumulate}. */
+    record EmbeddingBackward(int rows, int cols, int words, Buffer ids, Buffer dOut, Buffer dTable, boolean accumulate)
+            implements KernelCall {}
+
+    /** {@code y = softmax(x)} or {@code log_softmax(x)} of each row; {@code y} may be {@code x}. */
+    record Softmax(int rows, int cols, Buffer x, Buffer y, boolean log) implements KernelCall {}
+
+    /** {@code dx = y (dy - sum(dy y))}, or for log {@code dx = dy - exp(y) sum(dy)}; {@code dx} may be {@code dy}. */
+    record SoftmaxBackward(int rows, int cols, Buffer y, Buffer dy, Buffer dx, boolean log) implements KernelCall {}
+
+    /**
+     * {@code loss[i] = lse[i] - z[target[i]]}, {@code z = logits invTemperature}, {@code lse = log sum exp z}; 0 where the
+     * target is negative.
+     *
+     * <p>{@code logits [rows, words]}, {@code target [rows]} of INT32; {@code entropy}, when given, receives {@code lse - sum
+     * softmax(z) z}.
+     */
+    record CrossEntropy(
+            int rows,
+            int words,
+            Buffer logits,
+            double invTemperature,
+            Buffer target,
+            Buffer loss,
+            Buffer lse,
+            @Nullable Buffer entropy)
+            implements KernelCall {}
+
+    /**
+     * {@code dLogits[i] = dLoss[i] invTemperature (softmax(z[i]) - onehot(target[i]))}, 0 where the target is negative.
+     * {@code dLogits} may be {@code logits}.
+     */
+    record CrossEntropyBackward(
+            int rows,
+            int words,
+            Buffer logits,
+            double invTemperature,
+            Buffer target,
+            Buffer lse,
+            Buffer dLoss,
+            Buffer dLogits)
+            implements KernelCall {}
+
+    // ---- elementwise, reductions, movement ------------------------------------------------------------------------
+
+    /** Functions of one number; {@code p} and {@code q} are the constants of the call. */
+    enum UnaryOp {
+        NEG, EXP, LOG, LOG1P, EXPM1, SQRT, RSQRT, RECIPROCAL, ABS, SIGN, SQUARE, SIN, COS, TANH, SIGMOID, LOGSIGMOID,
+        SOFTPLUS, RELU, GELU, GELU_TANH, SILU, ERF,
+        /** {@code p x + q}. */
+        AFFINE,
+        /** {@code x^p}. */
+        POW,
+        /** {@code min(max(x, p), q)}. */
+        CLAMP,
+        /** 1 if {@code x > p}, else 0. */
+        GREATER
+    }
+
+    /** {@code y = f(x)} for {@code n} numbers; {@code y} may be {@code x}. */
+    record Unary(UnaryOp op, long n, Buffer x, Buffer y, double p, double q) implements KernelCall {}
+
+    /** {@code dx (+)= dy f'(x)}; {@code dx} may be {@code dy}. */
+    record UnaryBackward(UnaryOp op, long n, Buffer x, Buffer dy, Buffer dx, double p, double q, boolean accumulate)
+            implements KernelCall {}
+
+    /** Functions of two numbers. */
+    enum BinaryOp {
+        ADD, SUB, MUL, DIV, POW, MAXIMUM, MINIMUM,
+        /** 1 if {@code a > b}, else 0; and so on. */
+        GT, GE, EQ
+    }
+
+    /** {@code out = f(a, b)} over {@code shape}; strides are in elements, 0 where an argument is broadcast. */
+    record Binary(BinaryOp op, long[] shape, Buffer a, long[] strideA, Buffer b, long[] strideB, Buffer out, long[] strideOut)
+            implements KernelCall {}
+
+    /** {@code to (+)= from} over {@code shape}, element by element, converting between types. */
+    record Copy(long[] shape, Buffer from, long[] strideFrom, Buffer to, long[] strideTo, boolean accumulate)
+            implements KernelCall {}
+
+    /** Sets {@code n} numbers. */
+    record Fill(long n, Buffer x, double value) implements KernelCall {}
+
+    /** {@code out = cond ? a : b} over {@code shape}; {@code cond} is not zero where true. */
+    record Where(
+            long[] shape,
+            Buffer cond,
+            long[] strideCond,
+            Buffer a,
+            long[] strideA,
+            Buffer b,
+            long[] strideB,
+            Buffer out)
+            implements KernelCall {}
+
+    /** Folds over one dimension. */
+    enum ReduceOp {
+        SUM, PROD, MAX, MIN,
+        /** The index (INT32) of the first largest or smallest element. */
+        ARGMAX, ARGMIN
+    }
+
+    /** {@code out[outer, inner] = fold over d of x[outer, d, inner]}, in order of d. */
+    record Reduce(ReduceOp op, long outer, long dim, long inner, Buffer x, Buffer out) implements KernelCall {}
+
+    /** {@code y[outer, d, inner] = sum of x[outer, 0..d, inner]}; from the end if {@code reverse}. */
+    record CumSum(long outer, long dim, long inner, Buffer x, Buffer y, boolean reverse) implements KernelCall {}
+
+    /** {@code out[o, i, r] = x[o, index[o, i, r], r]}, {@code x [outer, dim, inner]}, {@code index, out [outer, picks, inner]}. */
+    record Gather(long outer, long dim, long picks, long inner, Buffer x, Buffer index, Buffer out) implements KernelCall {}
+
+    /** {@code x[o, index[o, i, r], r] += src[o, i, r]}, in the order of i. */
+    record ScatterAdd(long outer, long dim, long picks, long inner, Buffer x, Buffer index, Buffer src)
+            implements KernelCall {}
+
+    // ---- optimizer ------------------------------------------------------------------------------------------------
+
+    /**
+     * One step of AdamW in one pass over memory (Loshchilov and Hutter 2019, algorithm 2, as PyTorch computes it).
+     *
+     * <p>{@code g = scale grad; p -= lr weightDecay p; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; p -= lr /
+     * (1 - beta1^step) m / (sqrt(v) / sqrt(1 - beta2^step) + eps)}.
+     */
+    record AdamW(
+            long n,
+            Buffer param,
+            Buffer grad,
+            Buffer m,
+            Buffer v,
+            double lr,
+            double beta1,
+            double beta2,
+            double eps,
+            double weightDecay,
+            long step,
+            double scale)
+            implements KernelCall {}
+
+    /** {@code out[0]} (FLOAT64) {@code = sum of x^2}, added in double precision. */
+    record SumSquares(long n, Buffer x, Buffer out) implements KernelCall {}
+}

@@ -1,0 +1,125 @@
+package dev.isthmus.tensor;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The lifetime of tensors: everything allocated while a scope is the innermost one is freed when it closes.
+ *
+ * <pre>{@code
+ * try (Scope step = Scope.open()) {
+ *     Tensor loss = model.loss(batch);
+ *     loss.backward();
+ * } // every intermediate of the step is gone; parameters, made outside, live on
+ * }</pre>
+ *
+ * <p>A scope belongs to the thread that opened it; scopes of one thread close in reverse order. Memory comes from large blocks
+ * that a process keeps and gives to the next scope, so a training step allocates nothing after the first. Outside of any
+ * scope tensors are freed by the garbage collector.
+ */
+public final class Scope implements AutoCloseable {
+    private static final ThreadLocal<Scope> CURRENT = ThreadLocal.withInitial(() -> new Scope(null, Device.cpu()));
+    private static final long ALIGNMENT = 64;
+
+    private final @Nullable Scope parent;
+    private final Device device;
+    private final Thread owner = Thread.currentThread();
+    private final List<MemoryBlocks.Block> blocks = new ArrayList<>();
+    private final Map<Long, ArrayDeque<MemorySegment>> recycled = new HashMap<>();
+    private long used;
+    private boolean open = true;
+
+    private Scope(@Nullable Scope parent, Device device) {
+        this.parent = parent;
+        this.device = device;
+    }
+
+    /** Opens a scope inside the current one, on its device. */
+    public static Scope open() {
+        return open(current().device);
+    }
+
+    /** Opens a scope whose tensors live on {@code device}. */
+    public static Scope open(Device device) {
+        Scope scope = new Scope(current(), device);
+        CURRENT.set(scope);
+        return scope;
+    }
+
+    /** The innermost open scope of this thread. */
+    public static Scope current() {
+        return CURRENT.get();
+    }
+
+    /** The device that runs what is computed in this scope. */
+    public Device device() {
+        return device;
+    }
+
+    /** Whether the memory of this scope can still be used. */
+    public boolean isOpen() {
+        return open;
+    }
+
+    /** The bytes handed out by this scope so far, recycled ones counted once. */
+    public long bytes() {
+        return blocks.stream().mapToLong(b -> b.used).sum() + used;
+    }
+
+    /** Allocates memory that is not cleared. */
+    Storage allocate(DType dtype, long length) {
+        if (length < 0) {
+            throw new TensorException("cannot allocate " + length + " elements of " + dtype);
+        }
+        long bytes = (Math.max(1, Math.multiplyExact(length, dtype.bytes())) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        if (!open) {
+            throw new ScopeException("allocation in a closed scope");
+        }
+        if (parent == null) {
+            used += bytes;
+            return new Storage(this, MemoryBlocks.collected(bytes), dtype, length);
+        }
+        ArrayDeque<MemorySegment> free = recycled.get(bytes);
+        if (free != null && !free.isEmpty()) {
+            return new Storage(this, free.pop(), dtype, length);
+        }
+        MemoryBlocks.Block block = blocks.isEmpty() ? null : blocks.getLast();
+        if (block == null || block.free() < bytes) {
+            block = MemoryBlocks.take(bytes);
+            blocks.add(block);
+        }
+        return new Storage(this, block.slice(bytes), dtype, length);
+    }
+
+    /** Gives memory back before the scope ends; the caller knows that nothing uses it any more. */
+    void recycle(Storage storage) {
+        if (storage.scope() == this && open && parent != null) {
+            recycled.computeIfAbsent(storage.segment().byteSize(), _ -> new ArrayDeque<>()).push(storage.segment());
+        }
+    }
+
+    /**
+     * Frees everything allocated in this scope.
+     *
+     * @throws ScopeException if an inner scope is still open, or on another thread than the one that opened it
+     */
+    @Override
+    public void close() {
+        if (!open) {
+            return;
+        }
+        if (Thread.currentThread() != owner || CURRENT.get() != this || parent == null) {
+            throw new ScopeException("scopes close on their own thread, the innermost first");
+        }
+        open = false;
+        CURRENT.set(parent);
+        blocks.forEach(MemoryBlocks::giveBack);
+        blocks.clear();
+        recycled.clear();
+    }
+}

@@ -1,0 +1,43 @@
+package dev.isthmus.tensor;
+
+import java.lang.foreign.MemorySegment;
+
+/** Native memory of one element type, 64-byte aligned, owned by a {@link Scope}. Views of a tensor share it. */
+public final class Storage {
+    private final Scope scope;
+    private final MemorySegment segment;
+    private final DType dtype;
+    private final long length;
+
+    Storage(Scope scope, MemorySegment segment, DType dtype, long length) {
+        this.scope = scope;
+        this.segment = segment;
+        this.dtype = dtype;
+        this.length = length;
+    }
+
+    /** The element type. */
+    public DType dtype() {
+        return dtype;
+    }
+
+    /** The number of elements. */
+    public long length() {
+        return length;
+    }
+
+    /** The scope that owns the memory. */
+    public Scope scope() {
+        return scope;
+    }
+
+    /** The memory; it is bounds-checked, the kernels' addresses are not. */
+    public MemorySegment segment() {
+        return segment;
+    }
+
+    /** The native address of the first element. */
+    public long address() {
+        return segment.address();
+    }
+}

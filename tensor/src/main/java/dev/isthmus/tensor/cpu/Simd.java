@@ -1,0 +1,41 @@
+package dev.isthmus.tensor.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * What all vector kernels share: the species and the one segment over all of memory.
+ *
+ * <p>Kernels address memory as {@code MEM} plus a native address: bounds and liveness checks fold away. The layer above owns
+ * the checked segments.
+ */
+final class Simd {
+    /** The vector width in use: the preferred one, or 128, 256 or 512 bits forced by {@code -Disthmus.vector.bits}. */
+    static final VectorSpecies<Float> F = species();
+
+    static final int LANES = F.length();
+    static final int BYTES = LANES * Float.BYTES;
+    static final MemorySegment MEM = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+    static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+    private Simd() {}
+
+    private static VectorSpecies<Float> species() {
+        return switch (Integer.getInteger("isthmus.vector.bits", 0)) {
+            case 128 -> FloatVector.SPECIES_128;
+            case 256 -> FloatVector.SPECIES_256;
+            case 512 -> FloatVector.SPECIES_512;
+            default -> FloatVector.SPECIES_PREFERRED;
+        };
+    }
+
+    static FloatVector load(long address) {
+        return FloatVector.fromMemorySegment(F, MEM, address, ORDER);
+    }
+
+    static void store(FloatVector v, long address) {
+        v.intoMemorySegment(MEM, address, ORDER);
+    }
+}

@@ -1,0 +1,25 @@
+package dev.isthmus.tensor.cpu;
+
+import dev.isthmus.tensor.Device;
+import dev.isthmus.tensor.KernelCall;
+
+/** The vector twin: the Vector API over native memory. What it has no kernel for, the scalar twin runs. */
+final class VectorDevice implements Device {
+    private final ScalarDevice scalar;
+
+    VectorDevice(ScalarDevice scalar) {
+        this.scalar = scalar;
+    }
+
+    @Override
+    public void run(KernelCall call) {
+        switch (call) {
+            default -> scalar.run(call);
+        }
+    }
+
+    @Override
+    public String name() {
+        return "cpu vector " + Simd.F.vectorBitSize() + "-bit, " + WorkerPool.threads() + " threads";
+    }
+}
