@@ -2,4 +2,7 @@
 module dev.isthmus.train {
     requires static org.jspecify;
     requires transitive dev.isthmus.model;
+    requires transitive tools.jackson.databind;
+
+    exports dev.isthmus.train.run;
 }
