@@ -3,11 +3,48 @@ package dev.isthmus.tensor.cpu;
 import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.KernelCall;
 
-/** The scalar twin: plain loops in double precision, rounded to the type of the result. */
+/**
+ * The scalar twin: plain loops that add in double precision and round once to the type of the result.
+ *
+ * <p>It is the meaning of every call, in the order of {@link KernelCall}, for float32 and float64 alike.
+ */
 final class ScalarDevice implements Device {
     @Override
     public void run(KernelCall call) {
-        throw new UnsupportedOperationException(call.getClass().getSimpleName());
+        switch (call) {
+            case KernelCall.MatMul c -> ScalarMatrix.matMul(c);
+            case KernelCall.PackMatrix c -> ScalarMatrix.packMatrix(c);
+            case KernelCall.SumRows c -> ScalarMatrix.sumRows(c);
+            case KernelCall.Attention c -> ScalarAttention.attention(c);
+            case KernelCall.AttentionBackward c -> ScalarAttention.attentionBackward(c);
+            case KernelCall.KvAppend c -> ScalarAttention.kvAppend(c);
+            case KernelCall.CachedAttention c -> ScalarAttention.cachedAttention(c);
+            case KernelCall.Rope c -> ScalarAttention.rope(c);
+            case KernelCall.RmsNorm c -> ScalarNorm.rmsNorm(c);
+            case KernelCall.RmsNormBackward c -> ScalarNorm.rmsNormBackward(c);
+            case KernelCall.LayerNorm c -> ScalarNorm.layerNorm(c);
+            case KernelCall.LayerNormBackward c -> ScalarNorm.layerNormBackward(c);
+            case KernelCall.SwiGlu c -> ScalarNorm.swiGlu(c);
+            case KernelCall.SwiGluBackward c -> ScalarNorm.swiGluBackward(c);
+            case KernelCall.Embedding c -> ScalarLoss.embedding(c);
+            case KernelCall.EmbeddingBackward c -> ScalarLoss.embeddingBackward(c);
+            case KernelCall.Softmax c -> ScalarLoss.softmax(c);
+            case KernelCall.SoftmaxBackward c -> ScalarLoss.softmaxBackward(c);
+            case KernelCall.CrossEntropy c -> ScalarLoss.crossEntropy(c);
+            case KernelCall.CrossEntropyBackward c -> ScalarLoss.crossEntropyBackward(c);
+            case KernelCall.Unary c -> ScalarElementwise.unary(c);
+            case KernelCall.UnaryBackward c -> ScalarElementwise.unaryBackward(c);
+            case KernelCall.Binary c -> ScalarElementwise.binary(c);
+            case KernelCall.Copy c -> ScalarElementwise.copy(c);
+            case KernelCall.Fill c -> ScalarElementwise.fill(c);
+            case KernelCall.Where c -> ScalarElementwise.where(c);
+            case KernelCall.Reduce c -> ScalarElementwise.reduce(c);
+            case KernelCall.CumSum c -> ScalarElementwise.cumSum(c);
+            case KernelCall.Gather c -> ScalarElementwise.gather(c);
+            case KernelCall.ScatterAdd c -> ScalarElementwise.scatterAdd(c);
+            case KernelCall.AdamW c -> ScalarOptimizer.adamW(c);
+            case KernelCall.SumSquares c -> ScalarOptimizer.sumSquares(c);
+        }
     }
 
     @Override
