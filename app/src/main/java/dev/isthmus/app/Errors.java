@@ -1,0 +1,89 @@
+package dev.isthmus.app;
+
+import dev.isthmus.tensor.IsthmusException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.util.Arrays;
+import java.util.List;
+import picocli.CommandLine;
+import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** What a person at the terminal sees when something goes wrong: one or two lines on stderr and an exit code. */
+final class Errors implements IParameterExceptionHandler, IExecutionExceptionHandler {
+    static final String DEBUG = "--debug";
+
+    /** The work failed. */
+    static final int FAILED = 1;
+
+    /** The command line was wrong. */
+    static final int USAGE = 2;
+
+    private final boolean debug;
+
+    Errors(String[] args) {
+        debug = Arrays.asList(args).contains(DEBUG);
+    }
+
+    @Override
+    public int handleParseException(ParameterException e, String[] args) {
+        CommandLine command = e.getCommandLine();
+        StringBuilder message = new StringBuilder(firstLine(e.getMessage()));
+        if (e instanceof UnmatchedArgumentException unmatched) {
+            List<String> suggestions = unmatched.getSuggestions();
+            if (!suggestions.isEmpty()) {
+                message.append(" (did you mean ").append(suggestions.getFirst()).append("?)");
+            }
+        }
+        message.append(System.lineSeparator()).append("See '");
+        message.append(command.getCommandSpec().qualifiedName()).append(" --help'.");
+        print(message.toString(), e, command);
+        return USAGE;
+    }
+
+    @Override
+    public int handleExecutionException(Exception e, CommandLine command, ParseResult parsed) {
+        return report(e, command);
+    }
+
+    int report(Throwable e, CommandLine command) {
+        print(message(e), e, command);
+        return FAILED;
+    }
+
+    private static String message(Throwable e) {
+        return switch (e) {
+            case IsthmusException known -> String.valueOf(known.getMessage());
+            case UncheckedIOException unchecked -> message(unchecked.getCause());
+            case NoSuchFileException missing -> missing.getFile() + ": no such file or directory";
+            case AccessDeniedException denied -> denied.getFile() + ": permission denied";
+            case FileSystemException file when file.getReason() != null -> file.getFile() + ": " + file.getReason();
+            case IOException io when io.getMessage() != null -> io.getMessage();
+            case OutOfMemoryError memory ->
+                "out of memory (" + memory.getMessage() + "); JDK_JAVA_OPTIONS=-Xmx4g gives the Java heap 4 GB";
+            default ->
+                "unexpected " + e.getClass().getSimpleName() + ": " + firstLine(e.getMessage())
+                        + " (a bug; " + DEBUG + " shows the stack trace)";
+        };
+    }
+
+    private void print(String message, Throwable e, CommandLine command) {
+        PrintWriter err = command.getErr();
+        err.println("isthmus: " + message);
+        if (debug) {
+            e.printStackTrace(err);
+        }
+        err.flush();
+    }
+
+    private static String firstLine(String message) {
+        return message == null ? "no message" : message.lines().findFirst().orElse("");
+    }
+}
