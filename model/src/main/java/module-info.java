@@ -2,5 +2,7 @@
 module dev.isthmus.model {
     requires static org.jspecify;
     requires transitive dev.isthmus.tensor;
-    requires tools.jackson.databind;
+    requires transitive tools.jackson.databind;
+
+    exports dev.isthmus.model.io;
 }
