@@ -1,0 +1,44 @@
+package dev.isthmus.tensor.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import jdk.incubator.vector.FloatVector;
+import org.junit.jupiter.api.Test;
+
+class VectorMathTests {
+    @Test
+    void expIsAccurateOverTheWholeRange() {
+        float worst = 0;
+        for (float x = -86.9f; x < 88.72f; x += 0.00037f) {
+            double expected = Math.exp(x);
+            float error = (float) Math.abs((exp(x) - expected) / Math.ulp((float) expected));
+            worst = Math.max(worst, error);
+        }
+        assertThat(worst).isLessThan(1.1f);
+    }
+
+    @Test
+    void expOfOrdinaryNumbersNearZero() {
+        for (float x : new float[] {0, -0f, 1e-30f, -1e-30f, 1e-7f, -1e-7f, Float.MIN_VALUE}) {
+            assertThat(exp(x)).isEqualTo((float) Math.exp(x));
+        }
+    }
+
+    @Test
+    void expAtTheEndsOfTheRange() {
+        assertThat(exp(-87.5f)).isEqualTo(0f);
+        assertThat(exp(-1000)).isEqualTo(0f);
+        assertThat(exp(-Float.MAX_VALUE)).isEqualTo(0f);
+        assertThat(exp(Float.NEGATIVE_INFINITY)).isEqualTo(0f);
+        assertThat(exp(88.72283f)).isFinite();
+        assertThat(exp(88.73f)).isEqualTo(Float.POSITIVE_INFINITY);
+        assertThat(exp(Float.MAX_VALUE)).isEqualTo(Float.POSITIVE_INFINITY);
+        assertThat(exp(Float.POSITIVE_INFINITY)).isEqualTo(Float.POSITIVE_INFINITY);
+        assertThat(exp(Float.NaN)).isNaN();
+        assertThat(exp(Float.intBitsToFloat(0x7fc12345))).isNaN();
+    }
+
+    private static float exp(float x) {
+        return VectorMath.exp(FloatVector.broadcast(Simd.F, x)).lane(Simd.LANES - 1);
+    }
+}
