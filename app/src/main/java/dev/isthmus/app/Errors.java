@@ -9,6 +9,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.IParameterExceptionHandler;
@@ -35,17 +36,22 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
     @Override
     public int handleParseException(ParameterException e, String[] args) {
         CommandLine command = e.getCommandLine();
-        StringBuilder message = new StringBuilder(firstLine(e.getMessage()));
-        if (e instanceof UnmatchedArgumentException unmatched) {
-            List<String> suggestions = unmatched.getSuggestions();
-            if (!suggestions.isEmpty()) {
-                message.append(" (did you mean ").append(suggestions.getFirst()).append("?)");
-            }
-        }
-        message.append(System.lineSeparator()).append("See '");
-        message.append(command.getCommandSpec().qualifiedName()).append(" --help'.");
-        print(message.toString(), e, command);
+        String message = e instanceof UnmatchedArgumentException unmatched
+                ? unmatched(unmatched, command)
+                : firstLine(e.getMessage());
+        String help = "see '" + command.getCommandSpec().qualifiedName() + " --help'";
+        print(message + System.lineSeparator() + help, e, command);
         return USAGE;
+    }
+
+    private static String unmatched(UnmatchedArgumentException e, CommandLine command) {
+        String argument = e.getUnmatched().getFirst();
+        String kind = argument.startsWith("-")
+                ? "unknown option"
+                : command.getSubcommands().isEmpty() ? "unexpected argument" : "unknown command";
+        List<String> suggestions = e.getSuggestions();
+        String suggestion = suggestions.isEmpty() ? "" : "; did you mean " + suggestions.getFirst() + "?";
+        return kind + " '" + argument + "'" + suggestion;
     }
 
     @Override
@@ -76,14 +82,14 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
 
     private void print(String message, Throwable e, CommandLine command) {
         PrintWriter err = command.getErr();
-        err.println("isthmus: " + message);
+        message.lines().forEach(line -> err.println("isthmus: " + line));
         if (debug) {
             e.printStackTrace(err);
         }
         err.flush();
     }
 
-    private static String firstLine(String message) {
+    private static String firstLine(@Nullable String message) {
         return message == null ? "no message" : message.lines().findFirst().orElse("");
     }
 }
