@@ -5,4 +5,5 @@ module dev.isthmus.train {
     requires transitive tools.jackson.databind;
 
     exports dev.isthmus.train.run;
+    exports dev.isthmus.train.schedule;
 }

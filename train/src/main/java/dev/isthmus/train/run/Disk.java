@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -14,7 +15,6 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 
 /** The few file operations that durable writing needs. */
 final class Disk {
@@ -86,11 +86,11 @@ final class Disk {
     static String reason(Exception e) {
         return switch (e) {
             case UncheckedIOException unchecked -> reason(unchecked.getCause());
-            case AccessDeniedException denied -> "permission denied";
-            case NoSuchFileException missing -> "no such file or directory: " + missing.getFile();
-            case NotDirectoryException notDirectory -> "not a directory: " + notDirectory.getFile();
-            case FileSystemException failure when failure.getReason() != null ->
-                failure.getReason().toLowerCase(Locale.ROOT);
+            case AccessDeniedException denied -> "Permission denied";
+            case NoSuchFileException missing -> "No such file or directory: " + missing.getFile();
+            case FileAlreadyExistsException exists -> "A file of that name is in the way: " + exists.getFile();
+            case NotDirectoryException notDirectory -> "Not a directory: " + notDirectory.getFile();
+            case FileSystemException failure when failure.getReason() != null -> failure.getReason();
             default -> e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
         };
     }

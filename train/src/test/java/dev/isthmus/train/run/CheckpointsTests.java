@@ -6,8 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
@@ -24,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 class CheckpointsTests {
     @TempDir
@@ -63,7 +62,6 @@ class CheckpointsTests {
     @ValueSource(strings = {"manifest.json", "state.json", "model/weights.bin"})
     void aFlippedByteFallsBackToTheOneBefore(String file) throws IOException {
         for (int position : new int[] {0, 40, -2}) {
-            Files.deleteIfExists(run.resolve("checkpoints"));
             checkpoints().save("a", state(1), content(1));
             Checkpoint newest = checkpoints().save("b", state(2), content(2));
             Path victim = newest.directory().resolve(file);
@@ -132,7 +130,7 @@ class CheckpointsTests {
                     throw new FileSystemException(directory.toString(), null, "No space left on device");
                 }))
                 .isInstanceOf(IsthmusException.class)
-                .hasMessageContaining("no space left on device")
+                .hasMessageContaining("No space left on device")
                 .hasMessageContaining("0001-a")
                 .hasMessageContaining("--resume " + run);
         assertThat(names()).containsExactly("0001-a");
@@ -159,16 +157,7 @@ class CheckpointsTests {
         Rng rng = Rng.of(System.nanoTime());
         int last = 0;
         for (int kill = 0; kill < 10; kill++) {
-            Process child = new ProcessBuilder(
-                            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                            "-Xshare:auto",
-                            "-cp",
-                            System.getProperty("java.class.path") + System.getProperty("path.separator")
-                                    + System.getProperty("jdk.module.path", ""),
-                            Child.class.getName(),
-                            run.toString())
-                    .redirectError(ProcessBuilder.Redirect.INHERIT)
-                    .start();
+            Process child = ChildJvm.start(Child.class, run.toString());
             try (var out = child.inputReader(StandardCharsets.UTF_8)) {
                 assertThat(out.readLine()).as("the child's first checkpoint").isNotNull();
                 Thread.sleep(rng.nextInt(150));
@@ -215,21 +204,14 @@ class CheckpointsTests {
         }
     }
 
-    private static tools.jackson.databind.node.ObjectNode state(int i) {
+    private static ObjectNode state(int i) {
         return JsonNodeFactory.instance.objectNode().put("i", i);
     }
 
     private static Checkpoints.Content content(int i) {
         return directory -> {
             Path file = Files.createDirectory(directory.resolve("model")).resolve("weights.bin");
-            try (Arena arena = Arena.ofConfined();
-                    FileChannel out = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-                byte[] weights = weights(i);
-                var segment = arena.allocate(weights.length);
-                segment.copyFrom(java.lang.foreign.MemorySegment.ofArray(weights));
-                out.write(segment.asByteBuffer());
-                assertThat(segment.get(ValueLayout.JAVA_BYTE, 0)).isEqualTo(weights[0]);
-            }
+            Files.write(file, weights(i));
         };
     }
 

@@ -1,0 +1,3 @@
+/** How the learning rate moves over a training run. */
+@org.jspecify.annotations.NullMarked
+package dev.isthmus.train.schedule;
