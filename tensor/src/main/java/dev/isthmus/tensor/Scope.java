@@ -61,6 +61,11 @@ public final class Scope implements AutoCloseable {
         return device;
     }
 
+    /** The scope around this one; the outermost is its own. */
+    Scope parent() {
+        return parent == null ? this : parent;
+    }
+
     /** Whether the memory of this scope can still be used. */
     public boolean isOpen() {
         return open;

@@ -9,6 +9,9 @@ public final class Storage {
     private final DType dtype;
     private final long length;
 
+    /** How many gradients share this memory; at 0 it can be used again. */
+    int gradOwners;
+
     Storage(Scope scope, MemorySegment segment, DType dtype, long length) {
         this.scope = scope;
         this.segment = segment;

@@ -1,0 +1,589 @@
+package dev.isthmus.tensor;
+
+import dev.isthmus.tensor.Autograd.Node;
+import dev.isthmus.tensor.KernelCall.BinaryOp;
+import dev.isthmus.tensor.KernelCall.ReduceOp;
+import dev.isthmus.tensor.KernelCall.UnaryOp;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A multidimensional array of numbers that can remember how it was computed.
+ *
+ * <p>A tensor is a {@link Layout} over a {@link Storage}; views share the storage. Operations are named as in PyTorch and run
+ * on the {@linkplain Device device} of the current {@link Scope}, which also owns their results. Broadcasting follows PyTorch.
+ * A tensor is used by one thread at a time.
+ *
+ * <p>Operations throw {@link TensorException} for shapes and types that do not fit, and {@link ScopeException} for a tensor
+ * whose scope has closed.
+ */
+public final class Tensor {
+    private final Storage storage;
+    private final Layout layout;
+    private boolean requiresGrad;
+    private boolean retainsGrad;
+    private boolean gradStale;
+    private @Nullable Node node;
+    private @Nullable Tensor grad;
+
+    Tensor(Storage storage, Layout layout) {
+        this.storage = storage;
+        this.layout = layout;
+    }
+
+    // ---- creation -------------------------------------------------------------------------------------------------
+
+    /** A tensor whose numbers are undefined until written. */
+    public static Tensor empty(DType dtype, long... shape) {
+        Layout layout = Layout.contiguous(shape.clone());
+        return new Tensor(Scope.current().allocate(dtype, layout.count()), layout);
+    }
+
+    /** A tensor of one value. */
+    public static Tensor full(DType dtype, double value, long... shape) {
+        Tensor t = empty(dtype, shape);
+        t.run(new KernelCall.Fill(t.count(), t.buffer(), value));
+        return t;
+    }
+
+    /** A tensor of zeros. */
+    public static Tensor zeros(DType dtype, long... shape) {
+        return full(dtype, 0, shape);
+    }
+
+    /** A float32 tensor from row-major data. */
+    public static Tensor of(float[] data, long... shape) {
+        Tensor t = sized(DType.FLOAT32, data.length, shape);
+        MemorySegment.copy(data, 0, t.storage.segment(), ValueLayout.JAVA_FLOAT, 0, data.length);
+        return t;
+    }
+
+    /** A float64 tensor from row-major data. */
+    public static Tensor of(double[] data, long... shape) {
+        Tensor t = sized(DType.FLOAT64, data.length, shape);
+        MemorySegment.copy(data, 0, t.storage.segment(), ValueLayout.JAVA_DOUBLE, 0, data.length);
+        return t;
+    }
+
+    /** An int32 tensor from row-major data. */
+    public static Tensor of(int[] data, long... shape) {
+        Tensor t = sized(DType.INT32, data.length, shape);
+        MemorySegment.copy(data, 0, t.storage.segment(), ValueLayout.JAVA_INT, 0, data.length);
+        return t;
+    }
+
+    /** A tensor of independent normal numbers with mean 0 and deviation {@code std}. */
+    public static Tensor randn(DType dtype, Rng rng, double std, long... shape) {
+        double[] values = new double[Math.toIntExact(Layout.count(shape))];
+        Arrays.setAll(values, _ -> std * rng.nextGaussian());
+        return of(values, shape).to(dtype);
+    }
+
+    private static Tensor sized(DType dtype, int length, long... shape) {
+        if (Layout.count(shape) != length) {
+            throw new TensorException(length + " numbers do not fill shape " + Arrays.toString(shape));
+        }
+        return empty(dtype, shape);
+    }
+
+    // ---- what it is -----------------------------------------------------------------------------------------------
+
+    /** The sizes of the dimensions. */
+    public long[] shape() {
+        return layout.shape().clone();
+    }
+
+    /** The size of one dimension; negative counts from the last. */
+    public long size(int dim) {
+        return layout.shape()[layout.dim(dim)];
+    }
+
+    /** The number of dimensions. */
+    public int rank() {
+        return layout.rank();
+    }
+
+    /** The number of elements. */
+    public long count() {
+        return layout.count();
+    }
+
+    /** The element type. */
+    public DType dtype() {
+        return storage.dtype();
+    }
+
+    /** Where the elements lie. */
+    public Layout layout() {
+        return layout;
+    }
+
+    /** The memory, shared by views. */
+    public Storage storage() {
+        return storage;
+    }
+
+    /** The first element as an argument of a kernel call. */
+    public Buffer buffer() {
+        return new Buffer(storage, layout.offset());
+    }
+
+    /**
+     * Throws if the memory is gone.
+     *
+     * @throws ScopeException if the scope that owns this tensor has closed
+     */
+    Tensor alive() {
+        if (!storage.scope().isOpen()) {
+            throw new ScopeException("a tensor of " + layout
+                    + " was used after its scope closed; make it outside of the scope, or keep() it before the scope ends");
+        }
+        return this;
+    }
+
+    void run(KernelCall call) {
+        storage.scope().device().run(call);
+    }
+
+    // ---- reading and writing --------------------------------------------------------------------------------------
+
+    /** The only element. */
+    public double item() {
+        if (count() != 1) {
+            throw new TensorException("item: a tensor of " + layout + " has " + count() + " elements, not one");
+        }
+        return toDoubles()[0];
+    }
+
+    /** The elements in row-major order. */
+    public float[] toFloats() {
+        Tensor t = detach().to(DType.FLOAT32).contiguous().alive();
+        float[] out = new float[Math.toIntExact(count())];
+        MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_FLOAT, t.layout.offset() * 4, out, 0, out.length);
+        return out;
+    }
+
+    /** The elements in row-major order. */
+    public double[] toDoubles() {
+        Tensor t = detach().to(DType.FLOAT64).contiguous().alive();
+        double[] out = new double[Math.toIntExact(count())];
+        MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_DOUBLE, t.layout.offset() * 8, out, 0, out.length);
+        return out;
+    }
+
+    /** The elements in row-major order. */
+    public int[] toInts() {
+        Tensor t = detach().to(DType.INT32).contiguous().alive();
+        int[] out = new int[Math.toIntExact(count())];
+        MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_INT, t.layout.offset() * 4, out, 0, out.length);
+        return out;
+    }
+
+    /** The memory of a contiguous tensor's elements: for files, which are mapped and written without a copy. */
+    public MemorySegment segment() {
+        requireContiguous("segment");
+        long bytes = dtype().bytes();
+        return alive().storage.segment().asSlice(layout.offset() * bytes, count() * bytes);
+    }
+
+    /** Overwrites the elements with those of {@code from}, converted; not recorded for autograd. */
+    public Tensor copyFrom(Tensor from) {
+        if (!Arrays.equals(layout.shape(), from.layout.shape())) {
+            throw new TensorException("copyFrom: " + from.layout + " into " + layout);
+        }
+        from.alive();
+        alive().run(new KernelCall.Copy(
+                shape(), from.buffer(), from.layout.strides(), buffer(), layout.strides(), false));
+        return this;
+    }
+
+    /** Sets every element; not recorded for autograd. */
+    public Tensor fill(double value) {
+        requireContiguous("fill");
+        alive().run(new KernelCall.Fill(count(), buffer(), value));
+        return this;
+    }
+
+    /** A copy in the scope around the current one, without history. */
+    public Tensor keep() {
+        Scope outer = Scope.current().parent();
+        Tensor kept = new Tensor(outer.allocate(dtype(), count()), Layout.contiguous(shape()));
+        return kept.copyFrom(this);
+    }
+
+    private void requireContiguous(String op) {
+        if (!layout.isContiguous()) {
+            throw new TensorException(op + ": a tensor of " + layout + " is not contiguous; call contiguous() first");
+        }
+    }
+
+    // ---- autograd -------------------------------------------------------------------------------------------------
+
+    /** Whether gradients flow to this tensor. */
+    public boolean requiresGrad() {
+        return requiresGrad || node != null;
+    }
+
+    /** Marks a tensor that was not computed from others as a parameter. */
+    public Tensor requireGrad() {
+        if (node != null || !dtype().isFloatingPoint()) {
+            throw new TensorException("requireGrad: only floating-point tensors that are not results can be parameters");
+        }
+        requiresGrad = true;
+        return this;
+    }
+
+    /** The same numbers without history; shares the storage. */
+    public Tensor detach() {
+        return new Tensor(storage, layout);
+    }
+
+    /** Keeps the gradient of a result after {@link #backward()}, as parameters do. */
+    public Tensor retainGrad() {
+        retainsGrad = true;
+        return this;
+    }
+
+    /** The gradient, or null if none has arrived since the last {@link #zeroGrad()}. */
+    public @Nullable Tensor grad() {
+        return gradStale ? null : grad;
+    }
+
+    /** Forgets the gradient. The memory stays and the next gradient overwrites it. */
+    public void zeroGrad() {
+        gradStale = grad != null;
+    }
+
+    /** Adds the gradient of this number to every parameter it depends on. */
+    public void backward() {
+        if (count() != 1) {
+            throw new TensorException("backward: a tensor of " + layout + " is not one number; give its gradient");
+        }
+        backward(full(dtype(), 1, layout.shape()));
+    }
+
+    /** Adds the gradient of {@code sum(this * seed)} to every parameter it depends on. */
+    public void backward(Tensor seed) {
+        if (!Arrays.equals(seed.layout.shape(), layout.shape())) {
+            throw new TensorException("backward: a gradient of " + seed.layout + " for a tensor of " + layout);
+        }
+        seed.storage.gradOwners++;
+        Autograd.backward(this, seed);
+    }
+
+    @Nullable Node node() {
+        return node;
+    }
+
+    void setNode(@Nullable Node node) {
+        this.node = node;
+    }
+
+    /** Where a rule writes a gradient: {@code target = result}, or {@code += result} if {@code accumulate}. */
+    public record GradTarget(Tensor target, boolean accumulate) {}
+
+    /** The place for a rule that computes this tensor's gradient itself. */
+    public GradTarget gradInto() {
+        Tensor old = grad();
+        if (old == null) {
+            boolean reuse = grad != null && gradStale;
+            if (!reuse) {
+                Scope scope = node == null ? storage.scope() : Scope.current();
+                grad = new Tensor(scope.allocate(dtype(), count()), Layout.contiguous(shape()));
+                grad.storage.gradOwners++;
+            }
+            gradStale = false;
+            return new GradTarget(grad(), false);
+        }
+        if (old.storage.gradOwners > 1) {
+            Tensor copy = empty(dtype(), shape()).copyFrom(old);
+            old.storage.gradOwners--;
+            copy.storage.gradOwners++;
+            grad = copy;
+        }
+        return new GradTarget(grad(), true);
+    }
+
+    /** Adds {@code g}, of this tensor's shape; a result may share its memory until the next gradient arrives. */
+    public void addGrad(Tensor g) {
+        if (!requiresGrad()) {
+            return;
+        }
+        if (!Arrays.equals(g.layout.shape(), layout.shape())) {
+            throw new TensorException("a gradient of " + g.layout + " for a tensor of " + layout);
+        }
+        if (grad == null && node != null && g.layout.isContiguous()) {
+            grad = g.detach();
+            g.storage.gradOwners++;
+            return;
+        }
+        GradTarget into = gradInto();
+        into.target.run(new KernelCall.Copy(
+                shape(), g.buffer(), g.layout.strides(), into.target.buffer(), into.target.layout.strides(), into.accumulate));
+    }
+
+    /** Called when the rule of this result has used its gradient. */
+    void releaseGrad() {
+        Tensor old = grad;
+        if (old == null || retainsGrad) {
+            return;
+        }
+        grad = null;
+        if (--old.storage.gradOwners == 0) {
+            old.storage.scope().recycle(old.storage);
+        }
+    }
+
+    // ---- elementwise ----------------------------------------------------------------------------------------------
+
+    public Tensor add(Tensor b) {
+        return Elementwise.binary(BinaryOp.ADD, this, b);
+    }
+
+    public Tensor sub(Tensor b) {
+        return Elementwise.binary(BinaryOp.SUB, this, b);
+    }
+
+    public Tensor mul(Tensor b) {
+        return Elementwise.binary(BinaryOp.MUL, this, b);
+    }
+
+    public Tensor div(Tensor b) {
+        return Elementwise.binary(BinaryOp.DIV, this, b);
+    }
+
+    public Tensor pow(Tensor b) {
+        return Elementwise.binary(BinaryOp.POW, this, b);
+    }
+
+    public Tensor maximum(Tensor b) {
+        return Elementwise.binary(BinaryOp.MAXIMUM, this, b);
+    }
+
+    public Tensor minimum(Tensor b) {
+        return Elementwise.binary(BinaryOp.MINIMUM, this, b);
+    }
+
+    /** 1 where {@code this > b}, else 0; no gradient. */
+    public Tensor gt(Tensor b) {
+        return Elementwise.binary(BinaryOp.GT, this, b);
+    }
+
+    /** 1 where {@code this >= b}, else 0; no gradient. */
+    public Tensor ge(Tensor b) {
+        return Elementwise.binary(BinaryOp.GE, this, b);
+    }
+
+    /** 1 where {@code this == b}, else 0; no gradient. */
+    public Tensor eq(Tensor b) {
+        return Elementwise.binary(BinaryOp.EQ, this, b);
+    }
+
+    public Tensor add(double b) {
+        return Elementwise.unary(UnaryOp.AFFINE, this, 1, b);
+    }
+
+    public Tensor sub(double b) {
+        return add(-b);
+    }
+
+    public Tensor mul(double b) {
+        return Elementwise.unary(UnaryOp.AFFINE, this, b, 0);
+    }
+
+    public Tensor div(double b) {
+        return mul(1 / b);
+    }
+
+    public Tensor pow(double exponent) {
+        return Elementwise.unary(UnaryOp.POW, this, exponent, 0);
+    }
+
+    /** The numbers limited to {@code [min, max]}; the gradient passes inside, the limits included. */
+    public Tensor clamp(double min, double max) {
+        return Elementwise.unary(UnaryOp.CLAMP, this, min, max);
+    }
+
+    /** 1 where {@code this > b}, else 0; no gradient. */
+    public Tensor gt(double b) {
+        return Elementwise.unary(UnaryOp.GREATER, this, b, 0);
+    }
+
+    /** A function without constants. */
+    public Tensor unary(UnaryOp op) {
+        return Elementwise.unary(op, this, 0, 0);
+    }
+
+    public Tensor neg() {
+        return unary(UnaryOp.NEG);
+    }
+
+    public Tensor exp() {
+        return unary(UnaryOp.EXP);
+    }
+
+    public Tensor log() {
+        return unary(UnaryOp.LOG);
+    }
+
+    public Tensor sqrt() {
+        return unary(UnaryOp.SQRT);
+    }
+
+    public Tensor rsqrt() {
+        return unary(UnaryOp.RSQRT);
+    }
+
+    public Tensor abs() {
+        return unary(UnaryOp.ABS);
+    }
+
+    public Tensor square() {
+        return unary(UnaryOp.SQUARE);
+    }
+
+    public Tensor tanh() {
+        return unary(UnaryOp.TANH);
+    }
+
+    public Tensor sigmoid() {
+        return unary(UnaryOp.SIGMOID);
+    }
+
+    public Tensor logsigmoid() {
+        return unary(UnaryOp.LOGSIGMOID);
+    }
+
+    public Tensor silu() {
+        return unary(UnaryOp.SILU);
+    }
+
+    public Tensor relu() {
+        return unary(UnaryOp.RELU);
+    }
+
+    /** {@code condition ? this : other}, all broadcast; {@code condition} is not zero where true. */
+    public Tensor where(Tensor condition, Tensor other) {
+        return Elementwise.where(condition, this, other);
+    }
+
+    /** The numbers converted to another type. */
+    public Tensor to(DType dtype) {
+        return Movement.to(this, dtype);
+    }
+
+    // ---- reductions -----------------------------------------------------------------------------------------------
+
+    /** The sum of all elements, of shape {@code []}. */
+    public Tensor sum() {
+        return Reductions.sum(reshape(count()), 0, false).reshape();
+    }
+
+    public Tensor sum(int dim, boolean keepdim) {
+        return Reductions.sum(this, dim, keepdim);
+    }
+
+    /** The mean of all elements, of shape {@code []}. */
+    public Tensor mean() {
+        return sum().mul(1.0 / count());
+    }
+
+    public Tensor mean(int dim, boolean keepdim) {
+        return sum(dim, keepdim).mul(1.0 / size(dim));
+    }
+
+    /** The largest element along a dimension; the gradient goes to the first of equal ones. */
+    public Tensor max(int dim, boolean keepdim) {
+        return Reductions.extreme(ReduceOp.ARGMAX, this, dim, keepdim);
+    }
+
+    /** The smallest element along a dimension; the gradient goes to the first of equal ones. */
+    public Tensor min(int dim, boolean keepdim) {
+        return Reductions.extreme(ReduceOp.ARGMIN, this, dim, keepdim);
+    }
+
+    /** The index (int32) of the first largest element along a dimension. */
+    public Tensor argmax(int dim, boolean keepdim) {
+        return Reductions.index(ReduceOp.ARGMAX, this, dim, keepdim);
+    }
+
+    public Tensor cumsum(int dim) {
+        return Reductions.cumsum(this, dim);
+    }
+
+    public Tensor softmax(int dim) {
+        return Reductions.softmax(this, dim, false);
+    }
+
+    public Tensor logSoftmax(int dim) {
+        return Reductions.softmax(this, dim, true);
+    }
+
+    // ---- movement -------------------------------------------------------------------------------------------------
+
+    /** The elements in another shape; a view where the layout allows, else a copy. One size may be -1. */
+    public Tensor reshape(long... shape) {
+        return Movement.reshape(this, shape);
+    }
+
+    public Tensor permute(int... dims) {
+        return Movement.permute(this, dims);
+    }
+
+    public Tensor transpose(int dim0, int dim1) {
+        return Movement.transpose(this, dim0, dim1);
+    }
+
+    /** {@code length} elements along {@code dim} from {@code start}; a view. */
+    public Tensor narrow(int dim, long start, long length) {
+        return Movement.slice(this, dim, start, length, 1);
+    }
+
+    /** One element along {@code dim}, which disappears; a view. */
+    public Tensor select(int dim, long index) {
+        return Movement.select(this, dim, index);
+    }
+
+    /** The tensor repeated to a larger shape; a view. */
+    public Tensor expand(long... shape) {
+        return Movement.expand(this, shape);
+    }
+
+    /** The tensor itself, or a copy in row-major order. */
+    public Tensor contiguous() {
+        return Movement.contiguous(this);
+    }
+
+    /** The elements that {@code index} (int32) names along {@code dim}. */
+    public Tensor gather(int dim, Tensor index) {
+        return Movement.gather(this, dim, index);
+    }
+
+    /** The tensors one after another along {@code dim}. */
+    public static Tensor cat(int dim, Tensor... parts) {
+        return Movement.cat(dim, parts);
+    }
+
+    // ---- matrix products ------------------------------------------------------------------------------------------
+
+    /** The matrix product of the last two dimensions, the others broadcast, as {@code torch.matmul}. */
+    public Tensor matmul(Tensor b) {
+        return MatrixProducts.matmul(this, b);
+    }
+
+    @Override
+    public String toString() {
+        StringBuilder text = new StringBuilder("Tensor ").append(Arrays.toString(layout.shape()));
+        if (!storage.scope().isOpen()) {
+            return text.append(" (scope closed)").toString();
+        }
+        long shown = Math.min(8, count());
+        double[] values = shown == 0
+                ? new double[0]
+                : Autograd.noGrad(() -> reshape(count()).narrow(0, 0, shown).toDoubles());
+        text.append(' ').append(Arrays.toString(values));
+        return count() > shown ? text.append(" ...").toString() : text.toString();
+    }
+}
