@@ -15,6 +15,7 @@ import java.util.Comparator;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -79,7 +80,7 @@ public final class Checkpoints {
             Files.createDirectories(root);
             sweep();
             int serial = 1 + complete().stream().mapToInt(Checkpoints::serial).max().orElse(0);
-            String name = "%04d-%s".formatted(serial, label.replaceAll("[^A-Za-z0-9._-]+", "-"));
+            String name = String.format(Locale.ROOT, "%04d-%s", serial, label.replaceAll("[^A-Za-z0-9._-]+", "-"));
             Files.createDirectory(temporary);
             content.writeTo(temporary);
             Files.write(temporary.resolve(STATE), JSON.writeValueAsBytes(state));
@@ -111,8 +112,8 @@ public final class Checkpoints {
             }
         }
         if (!newestFirst.isEmpty()) {
-            throw new IsthmusException("None of the %d checkpoints in %s can be read.\nStart anew with another --out."
-                    .formatted(newestFirst.size(), root));
+            throw new IsthmusException("None of the " + newestFirst.size() + " checkpoints in " + root
+                    + " can be read.\nStart anew with another --out.");
         }
         return Optional.empty();
     }

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -361,7 +362,7 @@ public final class RunDirectory implements AutoCloseable {
     /** TensorBoard reads the files of a run in the order of their names, so a later one needs a later time. */
     private Path nextEventsFile(long now) throws IOException {
         for (long time = now; ; time++) {
-            String name = "%s%010d.isthmus".formatted(EventsWriter.PREFIX, time);
+            String name = String.format(Locale.ROOT, "%s%010d.isthmus", EventsWriter.PREFIX, time);
             if (eventsFiles().stream().allMatch(file -> file.getFileName().toString().compareTo(name) < 0)) {
                 return path.resolve(name);
             }

@@ -218,6 +218,7 @@ class RunDirectoryTests {
                     .hasMessageContaining("Cannot write samples.jsonl")
                     .hasMessageContainingAll("No space left on device");
         }
+        Files.delete(place.resolve("samples.jsonl"));
     }
 
     private void steps(RunDirectory run, int first, int last) {
