@@ -1,6 +1,7 @@
 package dev.isthmus.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -37,5 +38,18 @@ final class Simd {
 
     static void store(FloatVector v, long address) {
         v.intoMemorySegment(MEM, address, ORDER);
+    }
+
+    /** A vector of copies of the number at {@code address}. */
+    static FloatVector repeat(long address) {
+        return FloatVector.broadcast(F, getFloat(address));
+    }
+
+    static float getFloat(long address) {
+        return MEM.get(ValueLayout.JAVA_FLOAT_UNALIGNED, address);
+    }
+
+    static void setFloat(long address, float value) {
+        MEM.set(ValueLayout.JAVA_FLOAT_UNALIGNED, address, value);
     }
 }

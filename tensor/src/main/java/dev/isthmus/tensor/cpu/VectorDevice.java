@@ -1,5 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
+import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.KernelCall;
 
@@ -14,6 +15,9 @@ final class VectorDevice implements Device {
     @Override
     public void run(KernelCall call) {
         switch (call) {
+            case KernelCall.MatMul c when c.c().dtype() == DType.FLOAT32 -> GemmKernels.matMul(c);
+            case KernelCall.PackMatrix c when c.b().dtype() == DType.FLOAT32 -> GemmKernels.packMatrix(c);
+            case KernelCall.SumRows c when c.x().dtype() == DType.FLOAT32 -> GemmKernels.sumRows(c);
             default -> scalar.run(call);
         }
     }
