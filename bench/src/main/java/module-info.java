@@ -1,5 +1,8 @@
 /** Benchmarks, and peers measured side by side. */
 module dev.isthmus.bench {
     requires static org.jspecify;
-    requires dev.isthmus.rl;
+    requires transitive dev.isthmus.rl;
+    requires jmh.core;
+
+    exports dev.isthmus.bench;
 }
