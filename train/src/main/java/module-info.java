@@ -4,6 +4,7 @@ module dev.isthmus.train {
     requires transitive dev.isthmus.model;
     requires transitive tools.jackson.databind;
 
+    exports dev.isthmus.train.report;
     exports dev.isthmus.train.run;
     exports dev.isthmus.train.schedule;
 }
