@@ -3,6 +3,8 @@ package dev.isthmus.tensor.cpu;
 import static dev.isthmus.tensor.cpu.Simd.F;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
@@ -14,8 +16,11 @@ final class VectorMath {
     private static final float LOG2_E = 0x1.715476p0f;
     private static final float LN2_HIGH = 0x1.62e430p-1f;
     private static final float LN2_LOW = -0x1.05c610p-29f;
+
     /** Adding this rounds to an integer and leaves it, plus 126, in the lowest bits of the sum. */
     private static final float ROUND = 0x1.8p23f + 126;
+
+    private static final int SQRT_HALF_BITS = Float.floatToRawIntBits((float) Math.sqrt(0.5));
 
     private VectorMath() {}
 
@@ -41,5 +46,33 @@ final class VectorMath {
         return p.mul(scale)
                 .blend(0, x.compare(VectorOperators.LT, -87f))
                 .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, 88.72284f));
+    }
+
+    /**
+     * {@code ln x} to about one unit in the last place, denormals included; -infinity at 0, NaN below.
+     *
+     * <p>{@code x = 2^e m} with {@code sqrt(1/2) <= m < sqrt(2)}; with {@code f = m - 1}, {@code ln m = f - f^2 / 2 + f^3 p(f)}.
+     */
+    static FloatVector log(FloatVector x) {
+        VectorMask<Float> small = x.compare(VectorOperators.LT, Float.MIN_NORMAL);
+        IntVector bits = x.blend(x.mul(0x1p23f), small).reinterpretAsInts();
+        IntVector exponent = bits.sub(SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
+        FloatVector f = bits.sub(exponent.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats().sub(1f);
+        FloatVector e = (FloatVector) exponent.convertShape(VectorOperators.I2F, F, 0);
+        e = e.blend(e.sub(23f), small);
+        FloatVector p = FloatVector.broadcast(F, -0x1.38b5a2p-4f)
+                .fma(f, FloatVector.broadcast(F, 0x1.055b82p-3f))
+                .fma(f, FloatVector.broadcast(F, -0x1.0d8546p-3f))
+                .fma(f, FloatVector.broadcast(F, 0x1.22da1ap-3f))
+                .fma(f, FloatVector.broadcast(F, -0x1.547244p-3f))
+                .fma(f, FloatVector.broadcast(F, 0x1.99a008p-3f))
+                .fma(f, FloatVector.broadcast(F, -0x1.000226p-2f))
+                .fma(f, FloatVector.broadcast(F, 0x1.555554p-2f));
+        FloatVector square = f.mul(f);
+        FloatVector low = p.mul(f).fma(square, e.mul(LN2_LOW));
+        FloatVector y = e.fma(FloatVector.broadcast(F, LN2_HIGH), square.fma(FloatVector.broadcast(F, -0.5f), low).add(f));
+        return y.blend(Float.NEGATIVE_INFINITY, x.compare(VectorOperators.EQ, 0f))
+                .blend(Float.NaN, x.compare(VectorOperators.LT, 0f))
+                .blend(x, x.test(VectorOperators.IS_FINITE).not().and(x.compare(VectorOperators.LT, 0f).not()));
     }
 }

@@ -38,6 +38,38 @@ class VectorMathTests {
         assertThat(exp(Float.intBitsToFloat(0x7fc12345))).isNaN();
     }
 
+    @Test
+    void logIsAccurateOverTheWholeRange() {
+        float worst = 0;
+        for (float x = Float.MIN_VALUE; x < Float.POSITIVE_INFINITY; x = Math.max(x * 1.00037f, Math.nextUp(x))) {
+            worst = Math.max(worst, logError(x));
+        }
+        for (float x = 0.4f; x < 2.5f; x += 0.000013f) {
+            worst = Math.max(worst, logError(x));
+        }
+        assertThat(worst).isLessThan(1.5f);
+    }
+
+    @Test
+    void logOfSpecialNumbers() {
+        assertThat(log(1)).isEqualTo(0f);
+        assertThat(log(0)).isEqualTo(Float.NEGATIVE_INFINITY);
+        assertThat(log(-0f)).isEqualTo(Float.NEGATIVE_INFINITY);
+        assertThat(log(Float.POSITIVE_INFINITY)).isEqualTo(Float.POSITIVE_INFINITY);
+        assertThat(log(-1)).isNaN();
+        assertThat(log(Float.NEGATIVE_INFINITY)).isNaN();
+        assertThat(log(Float.NaN)).isNaN();
+    }
+
+    private static float logError(float x) {
+        double expected = Math.log(x);
+        return (float) (Math.abs(log(x) - expected) / Math.ulp((float) expected));
+    }
+
+    private static float log(float x) {
+        return VectorMath.log(FloatVector.broadcast(Simd.F, x)).lane(Simd.LANES - 1);
+    }
+
     private static float exp(float x) {
         return VectorMath.exp(FloatVector.broadcast(Simd.F, x)).lane(Simd.LANES - 1);
     }
