@@ -5,10 +5,11 @@ final class Html {
     private Html() {}
 
     /**
-     * Text that a page shows as it is, whatever a model wrote: no markup, no attribute, no control character gets through.
+     * Text that a page shows as it is, whatever a model wrote: no markup, no attribute, no control character gets
+     * through.
      *
-     * <p>Control characters become their pictures (U+2400 and on); half a surrogate pair, which UTF-8 cannot carry, becomes
-     * U+FFFD.
+     * <p>Control characters become their pictures (U+2400 and on); half a surrogate pair, which UTF-8 cannot carry,
+     * becomes U+FFFD.
      */
     static String escape(String text) {
         StringBuilder out = new StringBuilder(text.length() + 16);

@@ -14,13 +14,17 @@ import java.util.regex.Pattern;
  * A page that shows what a run came to: one file without any outside resource or script, for light and dark, wide and
  * narrow.
  *
- * <p>Add sections in reading order and take {@link #html()}. All text is shown as it is, so a completion can hold markup and
- * does no harm; in {@link #paragraph}, text between backticks is set as code.
+ * <p>Add sections in reading order and take {@link #html()}. All text is shown as it is, so a completion can hold
+ * markup and does no harm; in {@link #paragraph}, text between backticks is set as code.
  */
 public final class HtmlReport {
     private static final int LONGEST_TEXT = 2000;
     private static final Pattern CODE = Pattern.compile("`([^`]+)`");
     private static final Pattern NUMBER = Pattern.compile("[+\u2212\u2013-]?\\d.*|[\u2013-]|");
+
+    /** Two coasts and the narrow way between them. */
+    private static final String MARK = "<svg viewBox=\"0 0 24 24\" aria-hidden=\"true\">"
+            + "<path d=\"M2 4C9 11 15 11 22 4M2 20C9 13 15 13 22 20\"/></svg>";
 
     private final StringBuilder body = new StringBuilder();
     private final String title;
@@ -62,7 +66,9 @@ public final class HtmlReport {
         for (Figure figure : figures) {
             body.append("<div class=\"card figure\"><p class=\"name\">").append(Html.escape(figure.label));
             body.append("</p><p class=\"value\">").append(Html.escape(figure.value));
-            body.append("</p><p class=\"note\">").append(Html.escape(figure.note)).append("</p></div>");
+            body.append("</p><p class=\"note\">")
+                    .append(Html.escape(figure.note))
+                    .append("</p></div>");
         }
         body.append("</div>\n");
         return this;
@@ -72,9 +78,13 @@ public final class HtmlReport {
     public HtmlReport charts(LineChart... charts) {
         body.append("<div class=\"charts\">");
         for (LineChart chart : charts) {
-            body.append("<figure class=\"card\"><figcaption><b>").append(Html.escape(chart.title())).append("</b>");
+            body.append("<figure class=\"card\"><figcaption><b>")
+                    .append(Html.escape(chart.title()))
+                    .append("</b>");
             if (!chart.note().isEmpty()) {
-                body.append("<span class=\"note\">").append(inline(chart.note())).append("</span>");
+                body.append("<span class=\"note\">")
+                        .append(inline(chart.note()))
+                        .append("</span>");
             }
             if (chart.series().size() > 1) {
                 legend(chart);
@@ -111,7 +121,9 @@ public final class HtmlReport {
     public HtmlReport samples(String before, String after, List<Sample> samples) {
         body.append("<div class=\"samples\">");
         for (Sample sample : samples) {
-            body.append("<article class=\"card\"><pre class=\"prompt\">").append(clipped(sample.prompt)).append("</pre>");
+            body.append("<article class=\"card\"><pre class=\"prompt\">")
+                    .append(clipped(sample.prompt))
+                    .append("</pre>");
             body.append("<div class=\"answers\">");
             answer(before, sample.before);
             answer(after, sample.after);
@@ -144,7 +156,8 @@ public final class HtmlReport {
                 <meta charset="utf-8">
                 <meta name="viewport" content="width=device-width, initial-scale=1">
                 <meta name="color-scheme" content="light dark">
-                <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+                <meta http-equiv="Content-Security-Policy"
+                      content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
                 <link rel="icon" href="data:,">
                 <title>%s</title>
                 <style>
@@ -155,16 +168,17 @@ public final class HtmlReport {
                 %s</main>
                 </body>
                 </html>
-                """
-                .formatted(Html.escape(title), styleSheet(), body);
+                """.formatted(Html.escape(title), styleSheet(), body);
     }
 
-    /** Two coasts and the narrow way between them. */
-    private static final String MARK = "<svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"M2 4C9 11 15 11 22 4M2 20C9 13 15"
-            + " 13 22 20\"/></svg>";
-
     private HtmlReport element(String name, String content) {
-        body.append('<').append(name).append('>').append(content).append("</").append(name).append(">\n");
+        body.append('<')
+                .append(name)
+                .append('>')
+                .append(content)
+                .append("</")
+                .append(name)
+                .append(">\n");
         return this;
     }
 
@@ -183,7 +197,8 @@ public final class HtmlReport {
         for (int i = 0; i < cells.size(); i++) {
             int column = i;
             boolean numbers = i > 0
-                    && rows.stream().allMatch(row -> NUMBER.matcher(row.get(column)).matches());
+                    && rows.stream()
+                            .allMatch(row -> NUMBER.matcher(row.get(column)).matches());
             body.append('<').append(cell).append(numbers ? " class=\"number\">" : ">");
             body.append(Html.escape(cells.get(i))).append("</").append(cell).append('>');
         }
@@ -200,8 +215,8 @@ public final class HtmlReport {
         if (text.length() <= LONGEST_TEXT) {
             return Html.escape(text);
         }
-        return Html.escape(text.substring(0, LONGEST_TEXT))
-                + "<i>\u2026 %d more characters</i>".formatted(text.length() - LONGEST_TEXT);
+        return Html.escape(text.substring(0, LONGEST_TEXT)) + "<i>\u2026 " + (text.length() - LONGEST_TEXT)
+                + " more characters</i>";
     }
 
     private static String inline(String text) {

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Predicate;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 
@@ -36,7 +37,8 @@ final class SvgLines {
                 .toList();
         double[] xs = all.stream().mapToDouble(Point::x).toArray();
         double[] ys = all.stream()
-                .flatMapToDouble(p -> p.hasInterval() ? DoubleStream.of(p.y(), p.low(), p.high()) : DoubleStream.of(p.y()))
+                .flatMapToDouble(
+                        p -> p.hasInterval() ? DoubleStream.of(p.y(), p.low(), p.high()) : DoubleStream.of(p.y()))
                 .toArray();
         boolean whole = DoubleStream.of(xs).allMatch(v -> v == Math.rint(v));
         x = Scale.of(least(xs), most(xs), 8, whole);
@@ -63,8 +65,10 @@ final class SvgLines {
     }
 
     private Scale vertical(double[] ys) {
-        double min = Double.isNaN(chart.y().min()) ? least(ys) : Math.min(chart.y().min(), least(ys));
-        double max = Double.isNaN(chart.y().max()) ? most(ys) : Math.max(chart.y().max(), most(ys));
+        double min =
+                Double.isNaN(chart.y().min()) ? least(ys) : Math.min(chart.y().min(), least(ys));
+        double max =
+                Double.isNaN(chart.y().max()) ? most(ys) : Math.max(chart.y().max(), most(ys));
         if (ys.length == 0) {
             min = Double.isNaN(chart.y().min()) ? 0 : chart.y().min();
             max = Double.isNaN(chart.y().max()) ? min + 1 : chart.y().max();
@@ -85,7 +89,9 @@ final class SvgLines {
     }
 
     private String svg() {
-        add("<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">", WIDTH, HEIGHT, Html.escape(chart.title()));
+        add(
+                "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">",
+                WIDTH, HEIGHT, Html.escape(chart.title()));
         axes();
         for (Series series : chart.series()) {
             add("<g class=\"%s\">", style(chart, series));
@@ -118,7 +124,9 @@ final class SvgLines {
                     across(tick), bottom + 17, x.label(tick, false));
         }
         add("<path class=\"base\" d=\"M%.1f %.1fH%.1f\"/>", left, bottom, WIDTH - RIGHT);
-        add("<text class=\"label\" x=\"2\" y=\"12\">%s</text>", Html.escape(chart.y().label()));
+        add(
+                "<text class=\"label\" x=\"2\" y=\"12\">%s</text>",
+                Html.escape(chart.y().label()));
         add(
                 "<text class=\"label\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
                 WIDTH - RIGHT, HEIGHT - 6, Html.escape(chart.xLabel()));
@@ -164,13 +172,14 @@ final class SvgLines {
                     : "";
             String title = name + chart.xLabel() + " " + Scale.value(p.x(), false) + ": " + value + interval;
             add(
-                    "<g class=\"%s\"><title>%s</title><circle cx=\"%.1f\" cy=\"%.1f\" r=\"10\"/><circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\"/></g>",
+                    "<g class=\"%s\"><title>%s</title><circle cx=\"%.1f\" cy=\"%.1f\" r=\"10\"/>"
+                            + "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\"/></g>",
                     visible, Html.escape(title), across(p.x()), down(p.y()), across(p.x()), down(p.y()));
         }
     }
 
     /** The stretches of points without a gap. */
-    private static List<List<Point>> runs(List<Point> points, java.util.function.Predicate<Point> present) {
+    private static List<List<Point>> runs(List<Point> points, Predicate<Point> present) {
         List<List<Point>> runs = new ArrayList<>();
         boolean open = false;
         for (Point p : points) {
@@ -204,7 +213,10 @@ final class SvgLines {
             }
             Point low = finite.stream().min(byValue).orElseThrow();
             Point high = finite.stream().max(byValue).orElseThrow();
-            Stream.of(low, high).distinct().sorted(Comparator.comparingDouble(Point::x)).forEach(kept::add);
+            Stream.of(low, high)
+                    .distinct()
+                    .sorted(Comparator.comparingDouble(Point::x))
+                    .forEach(kept::add);
         }
         return kept;
     }

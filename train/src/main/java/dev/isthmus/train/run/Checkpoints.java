@@ -31,11 +31,11 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * The checkpoints of one run: a directory of directories, of which a loadable one exists at every moment.
  *
- * <p>A checkpoint is {@code 0007-round-2/}: whatever files its {@link Content} wrote (a Hugging Face model directory, say,
- * which then also serves as a model), {@code state.json}, and {@code manifest.json} with the length and CRC-32C of each.
- * It is written under a hidden name, forced to the disk, and renamed; so a name that can be seen belongs to a complete
- * checkpoint, and what a crash interrupts is swept away by the next save. The serial number, not the label, gives the
- * order.
+ * <p>A checkpoint is {@code 0007-round-2/}: whatever files its {@link Content} wrote (a Hugging Face model directory,
+ * say, which then also serves as a model), {@code state.json}, and {@code manifest.json} with the length and CRC-32C of
+ * each. It is written under a hidden name, forced to the disk, and renamed; so a name that can be seen belongs to a
+ * complete checkpoint, and what a crash interrupts is swept away by the next save. The serial number, not the label,
+ * gives the order.
  *
  * <p>Reading changes nothing and may be done beside a running writer; only one process may write.
  */
@@ -58,7 +58,9 @@ public final class Checkpoints {
         void writeTo(Path directory) throws IOException;
     }
 
-    /** The checkpoints in {@code root}, the newest {@code keep} of which are kept; {@code warnings} takes one line each. */
+    /**
+     * The checkpoints in {@code root}, the newest {@code keep} of which are kept; {@code warnings} takes one line each.
+     */
     public Checkpoints(Path root, int keep, Consumer<String> warnings) {
         if (keep < 1) {
             throw new IllegalArgumentException("keep must be at least 1, not " + keep);
@@ -79,7 +81,8 @@ public final class Checkpoints {
         try {
             Files.createDirectories(root);
             sweep();
-            int serial = 1 + complete().stream().mapToInt(Checkpoints::serial).max().orElse(0);
+            int serial =
+                    1 + complete().stream().mapToInt(Checkpoints::serial).max().orElse(0);
             String name = String.format(Locale.ROOT, "%04d-%s", serial, label.replaceAll("[^A-Za-z0-9._-]+", "-"));
             Files.createDirectory(temporary);
             content.writeTo(temporary);
@@ -169,7 +172,9 @@ public final class Checkpoints {
         JsonNode manifest = parse(directory.resolve(MANIFEST));
         if (!manifest.path("format").asString("").equals(FORMAT)
                 || !manifest.path("files").has(STATE)
-                || !manifest.path("name").asString("").equals(directory.getFileName().toString())) {
+                || !manifest.path("name")
+                        .asString("")
+                        .equals(directory.getFileName().toString())) {
             throw new IOException(MANIFEST + " is not this checkpoint's");
         }
         for (var entry : manifest.path("files").properties()) {

@@ -20,7 +20,9 @@ import java.util.List;
 final class Disk {
     private Disk() {}
 
-    /** Replaces {@code target} by {@code content} so that a reader, now or after a crash, sees the old or the new whole. */
+    /**
+     * Replaces {@code target} by {@code content} so that a reader, now or after a crash, sees the old or the new whole.
+     */
     static void replace(Path target, byte[] content) throws IOException {
         Path temporary = target.resolveSibling("." + target.getFileName() + ".tmp");
         try {

@@ -16,8 +16,8 @@ import java.util.zip.CRC32C;
  * Writes scalars where TensorBoard finds them: an {@code events.out.tfevents.*} file.
  *
  * <p>The file is a sequence of TFRecords (length, masked CRC-32C of the length, data, masked CRC-32C of the data), each
- * holding an {@code Event} message of tensorflow/core/util/event.proto. The few fields needed are encoded by hand; their
- * numbers stand beside them.
+ * holding an {@code Event} message of tensorflow/core/util/event.proto. The few fields needed are encoded by hand;
+ * their numbers stand beside them.
  */
 final class EventsWriter implements Closeable {
     static final String PREFIX = "events.out.tfevents.";
@@ -27,7 +27,8 @@ final class EventsWriter implements Closeable {
     /**
      * Starts a new file.
      *
-     * @param startStep the first step that follows; tells a TensorBoard that is watching to drop what it saw from there on
+     * @param startStep the first step that follows; tells a TensorBoard that is watching to drop what it saw from there
+     *     on
      * @param wallTime seconds since 1970
      */
     EventsWriter(Path file, long startStep, double wallTime) throws IOException {

@@ -18,9 +18,9 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * A log of one JSON object a line (<a href="https://jsonlines.org">JSON Lines</a>), appended to and cut back on resume.
  *
- * <p>Numbers are written in the shortest form that reads back as the same value; NaN and the infinities, which JSON lacks,
- * as the strings {@code "NaN"}, {@code "Infinity"} and {@code "-Infinity"}. A line is in the file when {@link #append}
- * returns.
+ * <p>Numbers are written in the shortest form that reads back as the same value; NaN and the infinities, which JSON
+ * lacks, as the strings {@code "NaN"}, {@code "Infinity"} and {@code "-Infinity"}. A line is in the file when {@link
+ * #append} returns.
  */
 final class JsonLines implements Closeable {
     private static final JsonMapper JSON = new JsonMapper();

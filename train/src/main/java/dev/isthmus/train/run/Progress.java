@@ -8,9 +8,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Shows how far a run has come.
  *
- * <p>On a terminal one line is redrawn at most ten times a second: bar, steps, a few numbers, tokens a second, time left.
- * Elsewhere plain lines come at growing intervals, the first at once. Results ({@link #line}) go to the standard output and
- * are never overwritten; progress goes to the standard error, so that a redirected output holds results only.
+ * <p>On a terminal one line is redrawn at most ten times a second: bar, steps, a few numbers, tokens a second, time
+ * left. Elsewhere plain lines come at growing intervals, the first at once. Results ({@link #line}) go to the standard
+ * output and are never overwritten; progress goes to the standard error, so that a redirected output holds results
+ * only.
  */
 public final class Progress implements AutoCloseable {
     private static final long MILLISECOND = 1_000_000;
@@ -215,7 +216,8 @@ public final class Progress implements AutoCloseable {
         }
 
         String line(String position, long now) {
-            String line = name + "  " + position + (text.isEmpty() ? "" : "  " + text) + tokensPerSecond(recentTokens, recentNanos);
+            String line = name + "  " + position + (text.isEmpty() ? "" : "  " + text)
+                    + tokensPerSecond(recentTokens, recentNanos);
             if (recentSteps > 0 && step < total) {
                 line += "  " + time((total - step) * recentNanos / recentSteps / 1e9) + " left";
             } else if (step < total) {

@@ -36,9 +36,9 @@ import tools.jackson.databind.node.ObjectNode;
  * summary.json             written last: where it is, the run has finished
  * </pre>
  *
- * <p>Whether the place can be written is found out at the start. A checkpoint records how long the logs were, and resuming
- * cuts them back to that, so a run that was interrupted leaves the same lines as one that was not. A lock keeps a second
- * process out; it ends with the process, however that dies.
+ * <p>Whether the place can be written is found out at the start. A checkpoint records how long the logs were, and
+ * resuming cuts them back to that, so a run that was interrupted leaves the same lines as one that was not. A lock
+ * keeps a second process out; it ends with the process, however that dies.
  */
 public final class RunDirectory implements AutoCloseable {
     private static final String CONFIG = "config.yaml";
@@ -76,7 +76,8 @@ public final class RunDirectory implements AutoCloseable {
         JsonNode logs = JSON.missingNode();
         if (newConfig == null && !Files.exists(path.resolve(SUMMARY))) {
             Optional<Checkpoint> latest = checkpoints.latest();
-            this.resumed = latest.map(c -> new Checkpoint(c.directory(), c.state().path("state")));
+            this.resumed =
+                    latest.map(c -> new Checkpoint(c.directory(), c.state().path("state")));
             logs = latest.map(c -> c.state().path("logs")).orElse(logs);
             cutBack(logs, warnings);
         } else {
@@ -114,8 +115,8 @@ public final class RunDirectory implements AutoCloseable {
      * Opens the directory of a run that was interrupted, its logs cut back to its latest checkpoint; or of one that has
      * finished, as {@link #summary()} tells, to be read.
      *
-     * @throws IsthmusException if it is not a run, is in use, cannot be written, or holds no readable checkpoint though it
-     *     has some
+     * @throws IsthmusException if it is not a run, is in use, cannot be written, or holds no readable checkpoint though
+     *     it has some
      */
     public static RunDirectory resume(Path path, Consumer<String> warnings) {
         if (!Files.isRegularFile(path.resolve(CONFIG))) {
@@ -280,8 +281,7 @@ public final class RunDirectory implements AutoCloseable {
     }
 
     private static FileChannel lock(Path path) throws IOException {
-        FileChannel channel =
-                FileChannel.open(path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileChannel channel = FileChannel.open(path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         FileLock lock = null;
         try {
             lock = channel.tryLock();
@@ -290,8 +290,8 @@ public final class RunDirectory implements AutoCloseable {
         }
         if (lock == null) {
             channel.close();
-            throw new IsthmusException("%s is in use by another process.\nWait until that ends, or choose another place."
-                    .formatted(path));
+            throw new IsthmusException(
+                    "%s is in use by another process.\nWait until that ends, or choose another place.".formatted(path));
         }
         return channel;
     }
@@ -302,8 +302,9 @@ public final class RunDirectory implements AutoCloseable {
                     "%s already holds a finished run.\nChoose another --out, or none.".formatted(path));
         }
         if (Files.exists(path.resolve(CONFIG))) {
-            throw new IsthmusException("%s holds a run that has not finished.\nGo on with --resume %s, or choose another --out."
-                    .formatted(path, path));
+            throw new IsthmusException(
+                    "%s holds a run that has not finished.\nGo on with --resume %s, or choose another --out."
+                            .formatted(path, path));
         }
         List<String> strangers = Disk.children(path).stream()
                 .map(child -> child.getFileName().toString())
@@ -319,8 +320,7 @@ public final class RunDirectory implements AutoCloseable {
     private static void probe(Path path) throws IOException {
         Path probe = path.resolve(PROBE);
         try {
-            try (FileChannel out =
-                    FileChannel.open(probe, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            try (FileChannel out = FileChannel.open(probe, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
                 Disk.writeFully(out, ByteBuffer.allocate(PROBE_BYTES));
                 out.force(false);
             }
@@ -363,7 +363,8 @@ public final class RunDirectory implements AutoCloseable {
     private Path nextEventsFile(long now) throws IOException {
         for (long time = now; ; time++) {
             String name = String.format(Locale.ROOT, "%s%010d.isthmus", EventsWriter.PREFIX, time);
-            if (eventsFiles().stream().allMatch(file -> file.getFileName().toString().compareTo(name) < 0)) {
+            if (eventsFiles().stream()
+                    .allMatch(file -> file.getFileName().toString().compareTo(name) < 0)) {
                 return path.resolve(name);
             }
         }

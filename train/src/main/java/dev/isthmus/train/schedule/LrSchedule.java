@@ -5,9 +5,9 @@ import dev.isthmus.tensor.IsthmusException;
 /**
  * A learning-rate schedule: what the base rate is multiplied by at each optimizer step.
  *
- * <p>Names and formulas are those of Hugging Face's {@code lr_scheduler_type}. A warm-up climbs linearly from 0 at step 0 to
- * 1 at step {@code warmupSteps}; what follows is the subject of each schedule. Steps count from 0 and the multiplier is the
- * one in force <em>during</em> that step, so with a warm-up the first step moves nothing.
+ * <p>Names and formulas are those of Hugging Face's {@code lr_scheduler_type}. A warm-up climbs linearly from 0 at step
+ * 0 to 1 at step {@code warmupSteps}; what follows is the subject of each schedule. Steps count from 0 and the
+ * multiplier is the one in force <em>during</em> that step, so with a warm-up the first step moves nothing.
  */
 public sealed interface LrSchedule {
     /** The multiplier of the base rate at a step, counted from 0. */
@@ -140,8 +140,8 @@ public sealed interface LrSchedule {
             case "inverse_sqrt" -> new InverseSqrt(warmupSteps);
             case "warmup_stable_decay" -> WarmupStableDecay.of(warmupSteps, totalSteps);
             default ->
-                throw new IsthmusException("There is no lr_scheduler_type '%s'.\nChoose one of constant, constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay."
-                        .formatted(type));
+                throw new IsthmusException("There is no lr_scheduler_type '" + type + "'.\nChoose one of constant,"
+                        + " constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay.");
         };
     }
 

@@ -27,8 +27,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.xml.sax.InputSource;
 
 class HtmlReportTests {
-    private static final String HOSTILE =
-            "</pre></main><script>alert(1)</script><img src=x onerror='alert(2)'>\" onmouseover=\"x`<b>`&amp;\u0000\u001b[31m\ud800";
+    private static final String HOSTILE = "</pre></main><script>alert(1)</script><img src=x onerror='alert(2)'>"
+            + "\" onmouseover=\"x`<b>`&amp;\u0000\u001b[31m\ud800";
 
     @Test
     void nothingThatAModelWritesBecomesMarkup() {
@@ -57,7 +57,8 @@ class HtmlReportTests {
     @Test
     void thePageIsWellFormedAndNeedsNothingElse() throws Exception {
         String html = demo().html();
-        assertThat(html.replaceAll("arxiv\\.org\\S*", "")).doesNotContainPattern("(?i)(src|href|url)\\s*[=(]\\s*[\"']?(https?:|//)");
+        assertThat(html.replaceAll("arxiv\\.org\\S*", ""))
+                .doesNotContainPattern("(?i)(src|href|url)\\s*[=(]\\s*[\"']?(https?:|//)");
         assertThat(html.getBytes(StandardCharsets.UTF_8).length).isLessThan(500_000);
         String main = html.substring(html.indexOf("<main>"), html.indexOf("</body>"));
         var document = DocumentBuilderFactory.newInstance()
@@ -88,7 +89,8 @@ class HtmlReportTests {
 
     @Test
     void aGapInTheDataIsAGapInTheLine() {
-        List<Point> points = List.of(new Point(0, 1), new Point(1, 2), new Point(2, Double.NaN), new Point(3, 1), new Point(4, 2));
+        List<Point> points =
+                List.of(new Point(0, 1), new Point(1, 2), new Point(2, Double.NaN), new Point(3, 1), new Point(4, 2));
         String svg = SvgLines.draw(new LineChart("t", "", "x", Axis.fitted("y"), Series.of("a", points)));
         assertThat(svg.split("class=\"line\"", -1)).hasSize(3);
     }
@@ -137,7 +139,9 @@ class HtmlReportTests {
     @Test
     void numbersAreSetToTheRight() {
         String html = new HtmlReport("t", "l")
-                .table(List.of("round", "accuracy", "note"), List.of(List.of("1", "47.1 %", "a"), List.of("2", "\u2013", "3")))
+                .table(
+                        List.of("round", "accuracy", "note"),
+                        List.of(List.of("1", "47.1 %", "a"), List.of("2", "\u2013", "3")))
                 .html();
         assertThat(html).contains("<td>1</td><td class=\"number\">47.1 %</td><td>a</td>");
     }
@@ -198,16 +202,17 @@ class HtmlReportTests {
                         new Answer("step 1: 1\nstep 2: 1 4\nstep 3: 1 4 7\nanswer: 1 4 7 9", true)));
         return new HtmlReport(
                         "Three-digit addition: 47 % to 91 %",
-                        "A model of 0.6 million parameters was trained on 20,000 sums, then wrote answers of its own, kept the"
-                                + " ones that a verifier accepted, and learned from those, six times over. No new label was used.")
+                        "A model of 0.6 million parameters was trained on 20,000 sums, then wrote answers of its own,"
+                                + " kept the ones that a verifier accepted, and learned from those, six times over."
+                                + " No new label was used.")
                 .figures(
                         new Figure("Held-out accuracy", "47.0 \u2192 91.1 %", "1,000 sums never trained on"),
                         new Figure("pass@8", "86.5 \u2192 98.0 %", "one of 8 samples is right"),
                         new Figure("Best control", "+1.3 points", "shuffled rewards, random filter"),
                         new Figure("Time", "4:12", "2 threads"))
                 .heading("What changed")
-                .paragraph("Accuracy is greedy decoding on held-out problems; the band is a 95 % bootstrap interval. A control that"
-                        + " gained as much would mean that the verifier did not matter.")
+                .paragraph("Accuracy is greedy decoding on held-out problems; the band is a 95 % bootstrap interval."
+                        + " A control that gained as much would mean that the verifier did not matter.")
                 .charts(
                         new LineChart(
                                 "Accuracy per round",
@@ -227,21 +232,45 @@ class HtmlReportTests {
                 .table(List.of("Round", "Accuracy", "95 % interval", "pass@8", "Kept samples"), rounds)
                 .heading("How it learned")
                 .charts(
-                        new LineChart("Reward", "Share of samples that the verifier accepted.", "round", Axis.fromZero("reward"),
-                                Series.of("mean", reward), Series.of("standard deviation", spread)),
-                        new LineChart("Completion length", "", "round", Axis.fromZero("tokens"),
-                                Series.of("mean", mean), Series.of("longest", longest)),
-                        new LineChart("Entropy", "How undecided the model is; near 0 it has stopped to explore.", "step",
-                                Axis.fromZero("nats per token"), Series.of("entropy", entropy)),
-                        new LineChart("Loss", "Of pre-training and of each round.", "step", Axis.fitted("nats per token"),
+                        new LineChart(
+                                "Reward",
+                                "Share of samples that the verifier accepted.",
+                                "round",
+                                Axis.fromZero("reward"),
+                                Series.of("mean", reward),
+                                Series.of("standard deviation", spread)),
+                        new LineChart(
+                                "Completion length",
+                                "",
+                                "round",
+                                Axis.fromZero("tokens"),
+                                Series.of("mean", mean),
+                                Series.of("longest", longest)),
+                        new LineChart(
+                                "Entropy",
+                                "How undecided the model is; near 0 it has stopped to explore.",
+                                "step",
+                                Axis.fromZero("nats per token"),
+                                Series.of("entropy", entropy)),
+                        new LineChart(
+                                "Loss",
+                                "Of pre-training and of each round.",
+                                "step",
+                                Axis.fitted("nats per token"),
                                 Series.of("loss", loss)),
-                        new LineChart("Gradient norm", "Before clipping.", "step", Axis.fromZero("norm"),
+                        new LineChart(
+                                "Gradient norm",
+                                "Before clipping.",
+                                "step",
+                                Axis.fromZero("norm"),
                                 Series.of("norm", entropy.subList(0, 20))))
                 .heading("Before and after")
                 .samples("base", "after 6 rounds", samples)
                 .heading("To run it again")
                 .paragraph("Save the recipe as `addition.yaml` and run `./isthmus improve addition.yaml --seed 1`.")
-                .details("The recipe", report -> report.code("task: addition\ndigits: 3\nrounds: 6\nsampler:\n  temperature: 1.0\n"))
+                .details(
+                        "The recipe",
+                        report -> report.code("task: addition\ndigits: 3\nrounds: 6\nsampler:\n  temperature: 1.0\n"))
                 .details("Machine and versions", report -> report.facts(machine));
     }
 }

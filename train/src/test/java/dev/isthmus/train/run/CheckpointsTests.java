@@ -69,7 +69,11 @@ class CheckpointsTests {
             bytes[Math.floorMod(position, bytes.length)] ^= 1;
             Files.write(victim, bytes);
             assertThat(loaded()).isEqualTo(1);
-            assertThat(warnings).hasSize(1).first().asString().contains(newest.directory().toString(), "damaged");
+            assertThat(warnings)
+                    .hasSize(1)
+                    .first()
+                    .asString()
+                    .contains(newest.directory().toString(), "damaged");
             warnings.clear();
             Disk.deleteTree(run.resolve("checkpoints"));
         }
@@ -145,12 +149,16 @@ class CheckpointsTests {
         Files.writeString(
                 manifest,
                 Files.readString(manifest)
-                        .replace("\"state.json\"", "\"../../secret\":{\"bytes\":0,\"crc32c\":\"00000000\"},\"state.json\""));
+                        .replace(
+                                "\"state.json\"",
+                                "\"../../secret\":{\"bytes\":0,\"crc32c\":\"00000000\"},\"state.json\""));
         assertThatThrownBy(() -> checkpoints().latest()).isInstanceOf(IsthmusException.class);
         assertThat(warnings).first().asString().contains("outside");
     }
 
-    /** The real thing: a child that does nothing but save is killed again and again, and a whole one is always there. */
+    /**
+     * The real thing: a child that does nothing but save is killed again and again, and a whole one is always there.
+     */
     @Test
     @Timeout(120)
     void killedAtAnyMomentAWholeOneIsThere() throws Exception {

@@ -9,9 +9,8 @@ final class ChildJvm {
     private ChildJvm() {}
 
     static Process start(Class<?> main, String argument) throws IOException {
-        String classes = System.getProperty("java.class.path")
-                + File.pathSeparator
-                + System.getProperty("jdk.module.path", "");
+        String classes =
+                System.getProperty("java.class.path") + File.pathSeparator + System.getProperty("jdk.module.path", "");
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         return new ProcessBuilder(java, "-cp", classes, main.getName(), argument)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)

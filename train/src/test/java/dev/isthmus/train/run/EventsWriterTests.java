@@ -17,7 +17,9 @@ class EventsWriterTests {
     @TempDir
     Path directory;
 
-    /** The bytes were read back by TensorBoard's own loader, which also checks the checksums, when they were recorded. */
+    /**
+     * The bytes were read back by TensorBoard's own loader, which also checks the checksums, when they were recorded.
+     */
     @Test
     void bytesAreThoseThatTensorBoardReads() throws IOException {
         Path file = directory.resolve("events");
@@ -41,9 +43,10 @@ class EventsWriterTests {
         assertThat(file).hasContent("precious");
     }
 
-    private static final String GOLDEN = "1800000000000000a37f4b220900002040fc54d9411a0d627261696e2e4576656e743a322b3531100f000000000000006d53"
-            + "2b090900002040fc54d94110013a020801e50ad8694f000000000000006c474f930900005040fc54d94110012a420a0b0a04"
-            + "6c6f7373150000c03f0a150a0e726577617264732f63686f73656e15000080be0a110a0a6e756d5f746f6b656e7315000096"
-            + "430a090a026b6c150000c07f3b5b329e1b000000000000001a0d9e130900008040fc54d94110ac022a0d0a0b0a046c6f7373"
-            + "150000a03f6263b9d7";
+    private static final String GOLDEN =
+            "1800000000000000a37f4b220900002040fc54d9411a0d627261696e2e4576656e743a322b3531100f00000000"
+                    + "0000006d532b090900002040fc54d94110013a020801e50ad8694f000000000000006c474f930900005040fc54"
+                    + "d94110012a420a0b0a046c6f7373150000c03f0a150a0e726577617264732f63686f73656e15000080be0a110a"
+                    + "0a6e756d5f746f6b656e7315000096430a090a026b6c150000c07f3b5b329e1b000000000000001a0d9e130900"
+                    + "008040fc54d94110ac022a0d0a0b0a046c6f7373150000a03f6263b9d7";
 }

@@ -27,7 +27,9 @@ class ProgressTests {
             }
             progress.line("base  47 %");
         }
-        assertThat(lines()).hasSizeBetween(10, 20).contains("Pre-training  100/10,000  loss 1.5  50.0k tokens/s  1:39 left");
+        assertThat(lines())
+                .hasSizeBetween(10, 20)
+                .contains("Pre-training  100/10,000  loss 1.5  50.0k tokens/s  1:39 left");
         assertThat(lines().getLast()).isEqualTo("Pre-training  10,000 in 1:40  loss 1.5  50.0k tokens/s");
         assertThat(results.toString(StandardCharsets.UTF_8)).isEqualTo("base  47 %" + System.lineSeparator());
         assertThat(status.toString(StandardCharsets.UTF_8)).doesNotContain("\033", "\r\033");
@@ -55,7 +57,9 @@ class ProgressTests {
         status.reset();
         progress.line("1  62 %");
         assertThat(results.toString(StandardCharsets.UTF_8)).startsWith("1  62 %");
-        assertThat(status.toString(StandardCharsets.UTF_8)).startsWith("\r\033[K").contains("Round 1");
+        assertThat(status.toString(StandardCharsets.UTF_8))
+                .startsWith("\r\033[K")
+                .contains("Round 1");
         status.reset();
         progress.close();
         assertThat(status.toString(StandardCharsets.UTF_8)).endsWith("\033[K\033[?7h" + System.lineSeparator());
@@ -71,7 +75,9 @@ class ProgressTests {
         assertThat(status.toString(StandardCharsets.UTF_8)).contains("\033[36m", "─");
         status.reset();
         progress(true, false, StandardCharsets.US_ASCII).stage("a", 1);
-        assertThat(status.toString(StandardCharsets.UTF_8)).contains("-".repeat(24)).doesNotContain("[36m", "??");
+        assertThat(status.toString(StandardCharsets.UTF_8))
+                .contains("-".repeat(24))
+                .doesNotContain("[36m", "??");
     }
 
     @Test
@@ -105,7 +111,8 @@ class ProgressTests {
     }
 
     @ParameterizedTest
-    @CsvSource({"3.4,3", "950,950", "999.6,1.0k", "9500,9.5k", "99960,100k", "210000,210k", "1234567,1.2M", "5e12,5000G"})
+    @CsvSource({"3.4,3", "950,950", "999.6,1.0k", "9500,9.5k", "99960,100k", "210000,210k", "1234567,1.2M", "5e12,5000G"
+    })
     void compactNumbers(double value, String expected) {
         assertThat(Progress.compact(value)).isEqualTo(expected);
     }
@@ -115,8 +122,7 @@ class ProgressTests {
         var table = new TextTable(
                 TextTable.Column.left("round", 6), TextTable.Column.right("accuracy", 4), TextTable.Column.left("", 0));
         assertThat(List.of(table.header(), table.rule(), table.row("base", "47.1 %", "ß"), table.row("1", "8 %", "")))
-                .containsExactly(
-                        "round   accuracy", "------  --------", "base      47.1 %  ß", "1            8 %");
+                .containsExactly("round   accuracy", "------  --------", "base      47.1 %  ß", "1            8 %");
     }
 
     private Progress progress(boolean live, boolean color, Charset charset) {

@@ -37,16 +37,14 @@ class LrScheduleTests {
         long total = config.path("total").asLong(20);
         String type = config.get("type").asString();
         LrSchedule byName = LrSchedule.of(type, warmup, total);
-        LrSchedule byHand =
-                switch (type) {
-                    case "linear" -> new Linear(warmup, total);
-                    case "cosine" ->
-                        new Cosine(warmup, total, config.get("num_cycles").asDouble());
-                    case "constant_with_warmup" -> new ConstantWithWarmup(warmup);
-                    case "inverse_sqrt" ->
-                        new InverseSqrt(warmup, config.get("timescale").asLong());
-                    default -> throw new AssertionError("a schedule this test does not know: " + type);
-                };
+        LrSchedule byHand = switch (type) {
+            case "linear" -> new Linear(warmup, total);
+            case "cosine" -> new Cosine(warmup, total, config.get("num_cycles").asDouble());
+            case "constant_with_warmup" -> new ConstantWithWarmup(warmup);
+            case "inverse_sqrt" ->
+                new InverseSqrt(warmup, config.get("timescale").asLong());
+            default -> throw new AssertionError("a schedule this test does not know: " + type);
+        };
         assertThat(byName).isEqualTo(byHand);
         JsonNode expected = fixture.get("lr_multiplier_at_step");
         for (int step = 0; step < expected.size(); step++) {
@@ -61,14 +59,15 @@ class LrScheduleTests {
         try (InputStream in = schedules()) {
             fixtures = new JsonMapper().readTree(in);
         }
-        return fixtures.get("cases").valueStream()
+        return fixtures.get("cases")
+                .valueStream()
                 .map(each -> Arguments.of(each.get("name").asString(), each))
                 .toList();
     }
 
     private static InputStream schedules() throws IOException {
-        Stream<String> places = Stream.of(
-                System.getProperty("isthmus.fixtures", "../shared/fixtures"), "../../shared/fixtures");
+        Stream<String> places =
+                Stream.of(System.getProperty("isthmus.fixtures", "../shared/fixtures"), "../../shared/fixtures");
         Path file = places.map(place -> Path.of(place, "optim/schedules.json"))
                 .filter(Files::exists)
                 .findFirst()
@@ -99,16 +98,20 @@ class LrScheduleTests {
     void wsdByNameDecaysOverTheLastTenth() {
         assertThat(LrSchedule.of("warmup_stable_decay", 10, 200))
                 .isEqualTo(new WarmupStableDecay(10, 170, 20, Decay.COSINE, 0));
-        assertThat(LrSchedule.of("warmup_stable_decay", 5, 5)).isEqualTo(new WarmupStableDecay(5, 0, 0, Decay.COSINE, 0));
+        assertThat(LrSchedule.of("warmup_stable_decay", 5, 5))
+                .isEqualTo(new WarmupStableDecay(5, 0, 0, Decay.COSINE, 0));
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"constant", "constant_with_warmup", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"})
+    @ValueSource(
+            strings = {"constant", "constant_with_warmup", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"})
     void staysBetweenNoneAndAll(String type) {
         for (int[] shape : new int[][] {{0, 1}, {0, 20}, {7, 20}, {20, 20}, {30, 20}}) {
             LrSchedule schedule = LrSchedule.of(type, shape[0], shape[1]);
             for (int step = 0; step < 40; step++) {
-                assertThat(schedule.multiplier(step)).as("%s at %d", schedule, step).isBetween(0.0, 1.0);
+                assertThat(schedule.multiplier(step))
+                        .as("%s at %d", schedule, step)
+                        .isBetween(0.0, 1.0);
             }
         }
         assertThat(new Constant().multiplier(5)).isEqualTo(1);
