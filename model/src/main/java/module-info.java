@@ -4,5 +4,7 @@ module dev.isthmus.model {
     requires transitive dev.isthmus.tensor;
     requires transitive tools.jackson.databind;
 
+    exports dev.isthmus.model;
     exports dev.isthmus.model.io;
+    exports dev.isthmus.model.generate;
 }

@@ -4,6 +4,8 @@ module dev.isthmus.train {
     requires transitive dev.isthmus.model;
     requires transitive tools.jackson.databind;
 
+    exports dev.isthmus.train;
+    exports dev.isthmus.train.optim;
     exports dev.isthmus.train.report;
     exports dev.isthmus.train.run;
     exports dev.isthmus.train.schedule;

@@ -40,6 +40,11 @@ public final class Functional {
         int cols = cols(table);
         int words = rows(table);
         int rows = Math.toIntExact(ids.alive().count());
+        for (int id : ids.toInts()) {
+            if (id < 0 || id >= words) {
+                throw new TensorException("embedding: id " + id + " is outside a table of " + words + " rows");
+            }
+        }
         Tensor y = Tensor.empty(table.alive().dtype(), rows, cols);
         y.run(new KernelCall.Embedding(rows, cols, table.buffer(), ids.buffer(), y.buffer(), false));
         return Autograd.record("embedding", y, dy -> {

@@ -1,7 +1,7 @@
 package dev.isthmus.model.io;
 
-import static dev.isthmus.model.Fixtures.data;
-import static dev.isthmus.model.Fixtures.fixture;
+import static dev.isthmus.testing.Fixtures.data;
+import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 

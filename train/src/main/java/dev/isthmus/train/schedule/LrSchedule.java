@@ -9,7 +9,8 @@ import dev.isthmus.tensor.IsthmusException;
  * 0 to 1 at step {@code warmupSteps}; what follows is the subject of each schedule. Steps count from 0 and the
  * multiplier is the one in force <em>during</em> that step, so with a warm-up the first step moves nothing.
  */
-public sealed interface LrSchedule {
+@FunctionalInterface
+public interface LrSchedule {
     /** The multiplier of the base rate at a step, counted from 0. */
     double multiplier(long step);
 

@@ -1,4 +1,4 @@
-package dev.isthmus.model;
+package dev.isthmus.testing;
 
 import static org.junit.jupiter.api.Assumptions.abort;
 

@@ -1,0 +1,57 @@
+package dev.isthmus.model;
+
+import dev.isthmus.model.io.Checkpoint;
+import dev.isthmus.model.io.StoredType;
+import dev.isthmus.model.io.TensorEntry;
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.List;
+
+/** Brings models in from Hugging Face directories and takes them out again. */
+public final class Pretrained {
+    private Pretrained() {}
+
+    /** Loads a model as float32 into the current scope. */
+    public static Decoder load(Path directory) {
+        return load(directory, DType.FLOAT32);
+    }
+
+    /**
+     * Loads a model into the current scope.
+     *
+     * @throws IsthmusException if the directory holds no model, a damaged one, or one of an unknown kind
+     */
+    public static Decoder load(Path directory, DType dtype) {
+        try (Arena arena = Arena.ofConfined()) {
+            Checkpoint checkpoint = Checkpoint.open(directory, arena);
+            Decoder decoder = new Decoder(checkpoint.config(), dtype);
+            for (Parameter p : decoder.parameters()) {
+                TensorEntry entry = checkpoint.tensors().get(p.name());
+                if (entry == null) {
+                    throw new IsthmusException("the checkpoint in " + directory + " has no " + p.name());
+                }
+                if (dtype == DType.FLOAT32) {
+                    entry.copyTo(p.value().segment());
+                } else {
+                    p.value().copyFrom(Tensor.of(entry.toDoubles(), entry.shape()));
+                }
+            }
+            return decoder;
+        }
+    }
+
+    /** The weights of a float32 model under their names, sharing its memory. */
+    public static List<TensorEntry> entries(Decoder decoder) {
+        return decoder.parameters().stream()
+                .map(p -> new TensorEntry(p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
+                .toList();
+    }
+
+    /** Writes {@code config.json} and {@code model.safetensors}, each under a temporary name first. */
+    public static void save(Decoder decoder, Path directory) {
+        Checkpoint.save(directory, decoder.config(), entries(decoder));
+    }
+}

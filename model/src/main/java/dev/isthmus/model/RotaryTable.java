@@ -1,0 +1,53 @@
+package dev.isthmus.model;
+
+import dev.isthmus.model.DecoderConfig.Llama3Scaling;
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.Tensor;
+import java.util.Objects;
+
+/** The cosines and sines of rotary positions, for every position a model can read. */
+final class RotaryTable {
+    private final int headDim;
+    private final Tensor cos;
+    private final Tensor sin;
+
+    RotaryTable(DecoderConfig config, DType dtype) {
+        headDim = config.headDim();
+        int half = headDim / 2;
+        int positions = config.maxPositionEmbeddings();
+        double[] frequencies = frequencies(config);
+        double[] c = new double[Math.multiplyExact(positions, half)];
+        double[] s = new double[c.length];
+        for (int p = 0; p < positions; p++) {
+            for (int i = 0; i < half; i++) {
+                c[p * half + i] = Math.cos(p * frequencies[i]);
+                s[p * half + i] = Math.sin(p * frequencies[i]);
+            }
+        }
+        cos = Tensor.of(c, positions, half).to(dtype);
+        sin = Tensor.of(s, positions, half).to(dtype);
+    }
+
+    /** {@code theta^(-2i / headDim)}, the long wavelengths stretched where Llama 3 says so. */
+    private static double[] frequencies(DecoderConfig config) {
+        DecoderConfig.Rope rope = Objects.requireNonNull(config.rope());
+        double[] f = new double[config.headDim() / 2];
+        for (int i = 0; i < f.length; i++) {
+            f[i] = Math.pow(rope.theta(), -2.0 * i / config.headDim());
+            Llama3Scaling scaling = rope.scaling();
+            if (scaling != null) {
+                double wavelength = 2 * Math.PI / f[i];
+                double smooth = (scaling.originalMaxPositionEmbeddings() / wavelength - scaling.lowFreqFactor())
+                        / (scaling.highFreqFactor() - scaling.lowFreqFactor());
+                double kept = Math.clamp(smooth, 0, 1);
+                f[i] = (1 - kept) * f[i] / scaling.factor() + kept * f[i];
+            }
+        }
+        return f;
+    }
+
+    Tensor rotate(Tensor x, int heads, Tensor positions) {
+        return Functional.rotaryInPlace(x, heads, headDim, cos, sin, positions, false);
+    }
+}

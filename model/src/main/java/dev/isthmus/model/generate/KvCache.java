@@ -1,0 +1,190 @@
+package dev.isthmus.model.generate;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.TokenBatch;
+import dev.isthmus.tensor.Buffer;
+import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.KernelCall;
+import dev.isthmus.tensor.KernelCall.CachedAttention;
+import dev.isthmus.tensor.KernelCall.Heads;
+import dev.isthmus.tensor.KernelCall.KvAppend;
+import dev.isthmus.tensor.KernelCall.KvPages;
+import dev.isthmus.tensor.KernelCall.Ragged;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The keys and values that a decoder has computed, in pages that sequences share after a fork (Kwon et al. 2023, section
+ * 4).
+ *
+ * <p>Lives in the scope in which it was made. Not safe for several threads.
+ */
+public final class KvCache {
+    private final Decoder decoder;
+    private final Heads heads;
+    private final List<KvPages> layers = new ArrayList<>();
+    private final List<Tensor> stores = new ArrayList<>();
+    private final int[] owners;
+    private final int[] free;
+    private int freeCount;
+
+    /** A sequence's place in the cache. */
+    public static final class Sequence {
+        private int[] pages = new int[0];
+        private int length;
+
+        /** The number of tokens whose keys and values are cached. */
+        public int length() {
+            return length;
+        }
+    }
+
+    /** A cache of {@code pages} pages of {@value KvPages#PAGE} tokens for each block of {@code decoder}. */
+    public KvCache(Decoder decoder, int pages) {
+        this.decoder = decoder;
+        this.heads = decoder.heads();
+        DecoderConfig config = decoder.config();
+        long size = (long) pages * config.keyValueSize() * KvPages.PAGE;
+        for (int i = 0; i < config.numHiddenLayers(); i++) {
+            // Slots that no token has reached yet are read and multiplied by zero, so they must be finite.
+            Tensor keys = Tensor.zeros(decoder.dtype(), size);
+            Tensor values = Tensor.zeros(decoder.dtype(), size);
+            stores.add(keys);
+            stores.add(values);
+            layers.add(new KvPages(keys.buffer(), values.buffer()));
+        }
+        owners = new int[pages];
+        free = new int[pages];
+        for (int i = 0; i < pages; i++) {
+            free[i] = pages - 1 - i;
+        }
+        freeCount = pages;
+    }
+
+    /** The pages that {@code tokens} tokens take. */
+    public static int pagesFor(int tokens) {
+        return (tokens + KvPages.PAGE - 1) / KvPages.PAGE;
+    }
+
+    /** The number of pages that no sequence holds. */
+    public int freePages() {
+        return freeCount;
+    }
+
+    /** An empty sequence. */
+    public Sequence open() {
+        return new Sequence();
+    }
+
+    /** A sequence that continues {@code parent}: full pages are shared, the last one is copied. */
+    public Sequence fork(Sequence parent) {
+        Sequence child = new Sequence();
+        child.length = parent.length;
+        child.pages = parent.pages.clone();
+        int full = parent.length / KvPages.PAGE;
+        for (int i = 0; i < full; i++) {
+            owners[child.pages[i]]++;
+        }
+        for (int i = full; i < child.pages.length; i++) {
+            child.pages[i] = take();
+            copyPage(parent.pages[i], child.pages[i]);
+        }
+        return child;
+    }
+
+    /** Gives the pages of a sequence back. */
+    public void release(Sequence sequence) {
+        for (int page : sequence.pages) {
+            if (--owners[page] == 0) {
+                free[freeCount++] = page;
+            }
+        }
+        sequence.pages = new int[0];
+        sequence.length = 0;
+    }
+
+    /** Reads whole prompts into empty sequences and returns the hidden states of all their tokens, {@code [N, C]}. */
+    public Tensor prefill(List<Sequence> sequences, List<int[]> prompts) {
+        TokenBatch batch = TokenBatch.of(prompts);
+        int[] page = new int[batch.tokens()];
+        int[] slot = new int[batch.tokens()];
+        for (int s = 0, row = 0; s < prompts.size(); s++) {
+            for (int t = 0; t < prompts.get(s).length; t++, row++) {
+                reserve(sequences.get(s), page, slot, row);
+            }
+        }
+        return decoder.hidden(batch, (layer, qkv) -> {
+            append(layer, qkv, page, slot);
+            return Functional.attention(qkv, batch.ragged(), heads);
+        }, null);
+    }
+
+    /** Reads one more token of each sequence and returns its hidden state, {@code [sequences, C]}. */
+    public Tensor step(List<Sequence> sequences, int[] tokens) {
+        int rows = tokens.length;
+        int[] page = new int[rows];
+        int[] slot = new int[rows];
+        int[] positions = new int[rows];
+        int[] lengths = new int[rows];
+        int[][] pages = new int[rows][];
+        int[] starts = new int[rows + 1];
+        for (int i = 0; i < rows; i++) {
+            Sequence sequence = sequences.get(i);
+            positions[i] = sequence.length;
+            reserve(sequence, page, slot, i);
+            lengths[i] = sequence.length;
+            pages[i] = sequence.pages;
+            starts[i + 1] = i + 1;
+        }
+        TokenBatch batch = new TokenBatch(Tensor.of(tokens, rows), Tensor.of(positions, rows), new Ragged(starts));
+        int width = heads.heads() * heads.headDim();
+        return decoder.hidden(batch, (layer, qkv) -> {
+            append(layer, qkv, page, slot);
+            Tensor out = Tensor.empty(qkv.dtype(), rows, width);
+            run(new CachedAttention(
+                    rows, heads, qkv.buffer(), qkv.size(1), layers.get(layer), pages, lengths, out.buffer(), width));
+            return out;
+        }, null);
+    }
+
+    private static void run(KernelCall call) {
+        Scope.current().device().run(call);
+    }
+
+    private void append(int layer, Tensor qkv, int[] page, int[] slot) {
+        long ld = qkv.size(1);
+        Buffer k = qkv.buffer().plus((long) heads.heads() * heads.headDim());
+        Buffer v = k.plus((long) heads.kvHeads() * heads.headDim());
+        run(new KvAppend(page.length, heads.kvHeads(), heads.headDim(), k, ld, v, ld, layers.get(layer), page, slot));
+    }
+
+    private void reserve(Sequence sequence, int[] page, int[] slot, int row) {
+        if (sequence.length == sequence.pages.length * KvPages.PAGE) {
+            sequence.pages = Arrays.copyOf(sequence.pages, sequence.pages.length + 1);
+            sequence.pages[sequence.pages.length - 1] = take();
+        }
+        page[row] = sequence.pages[sequence.length / KvPages.PAGE];
+        slot[row] = sequence.length % KvPages.PAGE;
+        sequence.length++;
+    }
+
+    private int take() {
+        if (freeCount == 0) {
+            throw new IllegalStateException("the cache has no free page; whoever admits sequences must leave room");
+        }
+        int page = free[--freeCount];
+        owners[page] = 1;
+        return page;
+    }
+
+    private void copyPage(int from, int to) {
+        long size = (long) heads.kvHeads() * heads.headDim() * KvPages.PAGE;
+        for (Tensor store : stores) {
+            store.narrow(0, to * size, size).copyFrom(store.narrow(0, from * size, size));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package dev.isthmus.model.io;
+
+import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.tensor.IsthmusException;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * A model as it lies on disk: its configuration and its parameters, complete, of the right shapes, and under Hugging Face's
+ * names whatever the format of the file.
+ *
+ * @param config the shape of the model
+ * @param tensors the parameters of {@link ParameterNames#of}, in that order; views of the mapped files
+ */
+public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors) {
+    public Checkpoint {
+        tensors = Collections.unmodifiableMap(tensors);
+    }
+
+    /**
+     * Opens a Hugging Face directory.
+     *
+     * @param arena how long the tensors live
+     * @throws ModelFormatException if the files are damaged or do not fit each other
+     * @throws IsthmusException if there are none, or they cannot be read
+     */
+    public static Checkpoint open(Path path, Arena arena) {
+        if (!Files.exists(path)) {
+            throw new IsthmusException("Cannot read a model from " + path + ": there is no such file or directory");
+        }
+        DecoderConfig config = HfConfig.read(path);
+        SafeTensors weights = SafeTensors.openDirectory(path, arena);
+        return new Checkpoint(config, ParameterNames.resolve(config, weights.tensors(), path));
+    }
+
+    /**
+     * Writes a Hugging Face directory, created if need be: config.json and model.safetensors, each atomically.
+     *
+     * @param tensors the parameters, under the names and of the shapes of {@link ParameterNames#of}
+     * @throws IsthmusException if they do not fit {@code config}, or cannot be written
+     */
+    public static void save(Path directory, DecoderConfig config, Collection<TensorEntry> tensors) {
+        Map<String, TensorEntry> byName = new LinkedHashMap<>();
+        tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
+        Collection<TensorEntry> ordered = ParameterNames.resolve(config, byName, directory).values();
+        try {
+            Files.createDirectories(directory);
+        } catch (IOException e) {
+            throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
+        }
+        SafeTensors.write(directory.resolve("model.safetensors"), ordered);
+        HfConfig.write(directory, config);
+    }
+}

@@ -1,0 +1,50 @@
+package dev.isthmus.train;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.TokenBatch;
+import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.Functional.TokenLoss;
+import dev.isthmus.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+
+/** The negative log-probability of every completion token: what all losses of this project are made of. */
+public final class CompletionLoss {
+    private CompletionLoss() {}
+
+    /** The number of completion tokens. */
+    public static int tokens(List<Example> batch) {
+        return batch.stream().mapToInt(Example::completionLength).sum();
+    }
+
+    /**
+     * {@code -log p(token | the tokens before it)} for the completion tokens of all examples one after another: {@code [T]}.
+     *
+     * <p>Bit for bit the log-probabilities that generation reports for the same tokens and temperature.
+     */
+    public static TokenLoss perToken(Decoder model, List<Example> batch, double temperature, boolean withEntropy) {
+        int longest = batch.stream().mapToInt(e -> e.tokens().length - 1).max().orElse(0);
+        model.requireLength(longest);
+        TokenBatch read = TokenBatch.of(batch.stream()
+                .map(e -> Arrays.copyOf(e.tokens(), e.tokens().length - 1))
+                .toList());
+        int[] rows = new int[tokens(batch)];
+        int[] targets = new int[rows.length];
+        int n = 0;
+        for (int i = 0; i < batch.size(); i++) {
+            Example example = batch.get(i);
+            for (int t = example.promptLength(); t < example.tokens().length; t++, n++) {
+                rows[n] = read.ragged().starts()[i] + t - 1;
+                targets[n] = example.tokens()[t];
+            }
+        }
+        Tensor hidden = model.hidden(read);
+        Tensor picked = n == read.tokens() ? hidden : Functional.embedding(hidden, Tensor.of(rows, n));
+        return Functional.tokenLoss(model.logits(picked), Tensor.of(targets, n), temperature, withEntropy);
+    }
+
+    /** The sum of {@link #perToken} divided by {@code tokens}, the number of completion tokens of the whole step. */
+    public static Tensor mean(Decoder model, List<Example> batch, long tokens) {
+        return perToken(model, batch, 1, false).loss().sum().div(tokens);
+    }
+}

@@ -1,0 +1,119 @@
+package dev.isthmus.train;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.io.SafeTensors;
+import dev.isthmus.model.io.StoredType;
+import dev.isthmus.model.io.TensorEntry;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.optim.AdamW;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+
+/**
+ * A model, its optimizer and its schedule: what every kind of training does at each step.
+ *
+ * <p>A step adds up the gradients of its micro-batches, clips them and moves the weights. A loss that is not a number stops
+ * the run before any weight has changed.
+ */
+public final class Trainer {
+    private static final String OPTIMIZER_FILE = "optimizer.safetensors";
+
+    private final Decoder model;
+    private final TrainingArguments arguments;
+    private final AdamW optimizer;
+
+    /**
+     * What a step came to.
+     *
+     * @param gradNorm before clipping
+     */
+    public record Step(long globalStep, double loss, double gradNorm, double learningRate) {}
+
+    /** A trainer whose optimizer lives in the current scope. */
+    public Trainer(Decoder model, TrainingArguments arguments) {
+        this.model = model;
+        this.arguments = arguments;
+        AdamW.Settings settings = new AdamW.Settings(
+                arguments.adamBeta1(), arguments.adamBeta2(), arguments.adamEpsilon(), arguments.weightDecay());
+        optimizer = new AdamW(model.trained(), settings, p -> arguments.decayAll() || AdamW.isMatrix(p));
+    }
+
+    /** The model that is trained. */
+    public Decoder model() {
+        return model;
+    }
+
+    /** The number of steps taken. */
+    public long globalStep() {
+        return optimizer.steps();
+    }
+
+    /**
+     * One optimizer step.
+     *
+     * @param losses computes the loss of each micro-batch, in a scope of its own; their sum is what is minimized
+     * @throws IsthmusException if the loss or a gradient is not finite; the weights are as they were
+     */
+    public Step step(List<Supplier<Tensor>> losses) {
+        double loss = 0;
+        for (Supplier<Tensor> micro : losses) {
+            try (Scope scope = Scope.open()) {
+                Tensor part = micro.get();
+                loss += part.item();
+                requireFinite("loss", loss);
+                part.backward();
+            }
+        }
+        double norm = optimizer.gradNorm();
+        requireFinite("gradient norm", norm);
+        double learningRate =
+                arguments.learningRate() * arguments.schedule().multiplier(optimizer.steps());
+        double limit = arguments.maxGradNorm();
+        double scale = limit > 0 ? Math.min(1, limit / (norm + 1e-6)) : 1;
+        optimizer.step(learningRate, scale);
+        return new Step(optimizer.steps(), loss, norm, learningRate);
+    }
+
+    private void requireFinite(String what, double value) {
+        if (!Double.isFinite(value)) {
+            model.trained().forEach(Tensor::zeroGrad);
+            throw new IsthmusException("the " + what + " became " + value + " at step " + (optimizer.steps() + 1)
+                    + "; the weights are as they were before it. A smaller learning_rate or max_grad_norm usually helps.");
+        }
+    }
+
+    /** Writes the weights as a Hugging Face directory, and the optimizer's state beside them. */
+    public void save(Path directory) {
+        Pretrained.save(model, directory);
+        List<TensorEntry> entries = new ArrayList<>();
+        List<Tensor> moments = optimizer.moments();
+        for (int i = 0; i < moments.size(); i++) {
+            Tensor moment = moments.get(i);
+            entries.add(new TensorEntry("moment." + i, StoredType.F32, moment.shape(), moment.segment()));
+        }
+        SafeTensors.write(directory.resolve(OPTIMIZER_FILE), entries);
+    }
+
+    /** Goes on from what {@link #save} wrote after {@code steps} steps. */
+    public void restore(Path directory, long steps) {
+        try (Scope scope = Scope.open();
+                Arena arena = Arena.ofConfined()) {
+            Decoder saved = Pretrained.load(directory);
+            for (int i = 0; i < model.trained().size(); i++) {
+                model.trained().get(i).copyFrom(saved.trained().get(i));
+            }
+            SafeTensors state = SafeTensors.open(directory.resolve(OPTIMIZER_FILE), arena);
+            List<Tensor> moments = optimizer.moments();
+            for (int i = 0; i < moments.size(); i++) {
+                state.get("moment." + i).copyTo(moments.get(i).segment());
+            }
+        }
+        optimizer.restore(steps);
+    }
+}
