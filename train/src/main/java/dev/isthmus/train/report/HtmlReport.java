@@ -184,10 +184,10 @@ public final class HtmlReport {
 
     private void legend(LineChart chart) {
         body.append("<span class=\"legend\">");
-        for (LineChart.Series series : chart.series()) {
-            body.append("<span class=\"").append(SvgLines.style(chart, series));
+        for (int i = 0; i < chart.series().size(); i++) {
+            body.append("<span class=\"").append(SvgLines.style(chart, i));
             body.append("\"><svg viewBox=\"0 0 22 8\" aria-hidden=\"true\"><path class=\"line\" d=\"M1 4H21\"/></svg>");
-            body.append(Html.escape(series.name())).append("</span>");
+            body.append(Html.escape(chart.series().get(i).name())).append("</span>");
         }
         body.append("</span>");
     }

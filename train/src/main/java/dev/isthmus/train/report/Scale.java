@@ -27,8 +27,8 @@ record Scale(double min, double max, double step) {
     }
 
     double[] ticks() {
-        long first = (long) Math.ceil(min / step - 1e-9);
-        long last = (long) Math.floor(max / step + 1e-9);
+        double first = Math.ceil(min / step - 1e-9);
+        double last = Math.floor(max / step + 1e-9);
         return DoubleStream.iterate(first, k -> k <= last, k -> k + 1)
                 .map(k -> k * step)
                 .toArray();

@@ -19,6 +19,7 @@ final class SvgLines {
     private static final double BOTTOM = 42;
     private static final double CHARACTER = 6.7;
     private static final int COLORS = 5;
+    private static final int CONTROLS = 3;
     private static final int MOST_POINTS = 300;
     private static final int MOST_MARKERS = 40;
     private static final int MOST_HOVER_TARGETS = 60;
@@ -55,13 +56,14 @@ final class SvgLines {
         return new SvgLines(chart).svg();
     }
 
-    /** The class that gives a series its color and dashes, in the chart and in its legend. */
-    static String style(LineChart chart, Series series) {
+    /** The class that gives the series at {@code index} its color and dashes, in the chart and in its legend. */
+    static String style(LineChart chart, int index) {
+        boolean control = chart.series().get(index).control();
         int rank = (int) chart.series().stream()
-                .takeWhile(other -> other != series)
-                .filter(other -> other.control() == series.control())
+                .limit(index)
+                .filter(other -> other.control() == control)
                 .count();
-        return series.control() ? "c" + rank % 3 : "s" + rank % COLORS;
+        return control ? "c" + rank % CONTROLS : "s" + rank % COLORS;
     }
 
     private Scale vertical(double[] ys) {
@@ -93,17 +95,17 @@ final class SvgLines {
                 "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">",
                 WIDTH, HEIGHT, Html.escape(chart.title()));
         axes();
-        for (Series series : chart.series()) {
-            add("<g class=\"%s\">", style(chart, series));
-            List<Point> points = thinned(series.points());
+        for (int i = 0; i < chart.series().size(); i++) {
+            add("<g class=\"%s\">", style(chart, i));
+            List<Point> points = thinned(chart.series().get(i).points());
             band(points);
             line(points);
             add("</g>");
         }
         // Above every line, so that each can be pointed at.
-        for (Series series : chart.series()) {
-            add("<g class=\"%s\">", style(chart, series));
-            markers(series);
+        for (int i = 0; i < chart.series().size(); i++) {
+            add("<g class=\"%s\">", style(chart, i));
+            markers(chart.series().get(i));
             add("</g>");
         }
         return out.append("</svg>").toString();
@@ -234,6 +236,7 @@ final class SvgLines {
         return HEIGHT - BOTTOM - y.position(value) * (HEIGHT - BOTTOM - TOP);
     }
 
+    @SuppressWarnings("AnnotateFormatMethod")
     private void add(String format, Object... arguments) {
         out.append(String.format(Locale.ROOT, format, arguments));
     }

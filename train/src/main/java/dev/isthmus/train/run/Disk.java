@@ -39,7 +39,7 @@ final class Disk {
             deleteTree(temporary);
             throw e;
         }
-        syncDirectory(target.toAbsolutePath().getParent());
+        syncDirectory(target.resolveSibling(""));
     }
 
     static void writeFully(FileChannel out, ByteBuffer bytes) throws IOException {
@@ -87,7 +87,7 @@ final class Disk {
     /** The cause in the system's words, without the class name and path that Java puts around it. */
     static String reason(Exception e) {
         return switch (e) {
-            case UncheckedIOException unchecked -> reason(unchecked.getCause());
+            case UncheckedIOException unchecked when unchecked.getCause() != null -> reason(unchecked.getCause());
             case AccessDeniedException denied -> "Permission denied";
             case NoSuchFileException missing -> "No such file or directory: " + missing.getFile();
             case FileAlreadyExistsException exists -> "A file of that name is in the way: " + exists.getFile();

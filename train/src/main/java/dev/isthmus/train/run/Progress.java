@@ -1,5 +1,6 @@
 package dev.isthmus.train.run;
 
+import java.io.Console;
 import java.io.PrintStream;
 import java.util.Locale;
 import java.util.function.LongSupplier;
@@ -125,14 +126,16 @@ public final class Progress implements AutoCloseable {
     }
 
     private String bar(Stage shown) {
-        int full = (int) Math.clamp(shown.step * BAR_WIDTH / Math.max(1, shown.total), 0, BAR_WIDTH);
+        int full = Math.clamp(shown.step * BAR_WIDTH / Math.max(1, shown.total), 0, BAR_WIDTH);
         String done = (unicode ? "━" : "#").repeat(full);
         String rest = (unicode ? "─" : "-").repeat(BAR_WIDTH - full);
         return color ? "\033[36m" + done + "\033[2;39m" + rest + "\033[0m" : done + rest;
     }
 
+    @SuppressWarnings("SystemConsoleNull") // it depends on the version and on jdk.console
     private static boolean isTerminal() {
-        return System.console() != null && System.console().isTerminal() && !"dumb".equals(System.getenv("TERM"));
+        Console console = System.console();
+        return console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
     }
 
     private static String count(long number) {
@@ -230,7 +233,7 @@ public final class Progress implements AutoCloseable {
             String steps = step < total ? count(step) + " of " + count(total) : count(step);
             return name + "  " + steps + " in " + time((now - start) / 1e9)
                     + (text.isEmpty() ? "" : "  " + text)
-                    + tokensPerSecond(tokens, now - start)
+                    + tokensPerSecond((double) tokens, (double) (now - start))
                     + (firstStep > 0 ? "  (resumed at " + count(firstStep) + ")" : "");
         }
 
