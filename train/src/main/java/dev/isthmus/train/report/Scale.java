@@ -5,6 +5,8 @@ import java.util.stream.DoubleStream;
 
 /** A linear axis with ticks at round numbers. */
 record Scale(double min, double max, double step) {
+    private static final double TOO_LONG = 1e8;
+
     /**
      * A scale over {@code min} to {@code max} with about {@code ticks} steps.
      *
@@ -30,7 +32,7 @@ record Scale(double min, double max, double step) {
         double first = Math.ceil(min / step - 1e-9);
         double last = Math.floor(max / step + 1e-9);
         return DoubleStream.iterate(first, k -> k <= last, k -> k + 1)
-                .map(k -> k * step)
+                .map(k -> k * step + 0.0) // not minus zero
                 .toArray();
     }
 
@@ -57,6 +59,9 @@ record Scale(double min, double max, double step) {
     }
 
     private static String number(double value, int digits) {
+        if (Math.abs(value) >= TOO_LONG) {
+            return String.format(Locale.ROOT, "%.1e", value);
+        }
         String text = String.format(Locale.ROOT, "%,." + digits + "f", value);
         return text.matches("-[0.]+") ? text.substring(1) : text;
     }

@@ -125,6 +125,7 @@ class HtmlReportTests {
         assertThat(Scale.of(0, 1, 5, false).label(0.6, true)).isEqualTo("60 %");
         assertThat(Scale.of(-4000, 4000, 5, false).label(-0.0, false)).isEqualTo("0");
         assertThat(Scale.of(-4000, 4000, 5, false).label(-4000, false)).isEqualTo("-4,000");
+        assertThat(Scale.of(0, 4e30, 5, false).label(2e30, false)).isEqualTo("2.0e+30");
     }
 
     @Test
