@@ -12,7 +12,8 @@ final class Scratch {
         A_BLOCK,
         SUMS,
         TILE,
-        ROWS
+        ROWS,
+        ATTENTION
     }
 
     private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);

@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -38,6 +39,20 @@ final class Simd {
 
     static void store(FloatVector v, long address) {
         v.intoMemorySegment(MEM, address, ORDER);
+    }
+
+    /** Zeros where the mask is not set; nothing is read there. */
+    static FloatVector load(long address, VectorMask<Float> mask) {
+        return FloatVector.fromMemorySegment(F, MEM, address, ORDER, mask);
+    }
+
+    static void store(FloatVector v, long address, VectorMask<Float> mask) {
+        v.intoMemorySegment(MEM, address, ORDER, mask);
+    }
+
+    /** The mask of the first {@code n} lanes. */
+    static VectorMask<Float> first(int n) {
+        return F.indexInRange(0, n);
     }
 
     /** A vector of copies of the number at {@code address}. */

@@ -1,0 +1,373 @@
+package dev.isthmus.tensor.cpu;
+
+import static dev.isthmus.tensor.cpu.AttentionTiles.HEIGHT;
+import static dev.isthmus.tensor.cpu.Simd.BYTES;
+import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.LANES;
+import static dev.isthmus.tensor.cpu.Simd.getFloat;
+import static dev.isthmus.tensor.cpu.Simd.load;
+import static dev.isthmus.tensor.cpu.Simd.setFloat;
+import static dev.isthmus.tensor.cpu.Simd.store;
+
+import dev.isthmus.tensor.KernelCall.Attention;
+import dev.isthmus.tensor.KernelCall.AttentionBackward;
+import dev.isthmus.tensor.KernelCall.Heads;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Attention within sequences and its gradient, in blocks of {@value #BLOCK} query rows.
+ *
+ * <p>Scores are kept transposed, {@code [keys, BLOCK]}: lanes run over queries, so maxima, sums and masks need nothing across
+ * lanes. Every number of a row has one order of operations, which {@link CachedAttentionKernels} repeats for a single row: a
+ * score is a chain over headDim; the sum of exponentials is {@value #VIRTUAL} partial sums, of the keys that are equal modulo
+ * {@value #VIRTUAL}, folded in halves; the output is a chain over all keys. Keys behind the causal limit have probability 0,
+ * which changes nothing.
+ *
+ * <p>One task does a sequence and a key/value head, so gradients of keys and values have one order too.
+ */
+final class AttentionKernels {
+    /** The query rows of a block. */
+    static final int BLOCK = 32;
+
+    /** The partial sums of a row's exponentials. */
+    static final int VIRTUAL = 16;
+
+    private static final long BLOCK_BYTES = BLOCK * 4L;
+
+    private AttentionKernels() {}
+
+    static void attention(Attention c) {
+        int heads = c.heads().kvHeads();
+        int tasks = c.ragged().count() * heads;
+        int parts = tasks == 0 ? 0 : (4 * WorkerPool.threads() - 1) / tasks + 1;
+        WorkerPool.parallel(
+                tasks * parts, i -> forward(c, i / parts / heads, i / parts % heads, i % parts * BLOCK, parts * BLOCK));
+    }
+
+    static void attentionBackward(AttentionBackward c) {
+        int heads = c.heads().kvHeads();
+        WorkerPool.parallel(c.ragged().count() * heads, i -> backward(c, i / heads, i % heads));
+    }
+
+    /** The rows {@code first, first + step, ...} (blocks of them) of sequence {@code s} for the query heads of {@code kvHead}. */
+    private static void forward(Attention c, int s, int kvHead, int first, int step) {
+        int begin = c.ragged().starts()[s];
+        int n = c.ragged().starts()[s + 1] - begin;
+        if (first >= n) {
+            return;
+        }
+        Heads heads = c.heads();
+        int d = heads.headDim();
+        long ld = roundUp(d, BLOCK) * 4L;
+        long scoreBytes = roundUp(n, HEIGHT) * BLOCK_BYTES;
+        long keyBytes = roundUp(n, HEIGHT) * ld;
+        long k = Scratch.address(
+                Scratch.Use.ATTENTION, 2 * keyBytes + scoreBytes + BLOCK * ld + (d + 3) * BLOCK_BYTES + VIRTUAL * BYTES);
+        long v = k + keyBytes;
+        long scores = v + keyBytes;
+        long out = scores + scoreBytes;
+        long q = out + BLOCK * ld;
+        long max = q + d * BLOCK_BYTES;
+        long inverse = max + BLOCK_BYTES;
+        long lse = inverse + BLOCK_BYTES;
+        long sums = lse + BLOCK_BYTES;
+
+        pack(n, d, c.k().address() + (begin * c.ldk() + kvHead * d) * 4, c.ldk() * 4, k, ld);
+        pack(n, d, c.v().address() + (begin * c.ldv() + kvHead * d) * 4, c.ldv() * 4, v, ld);
+        int group = heads.heads() / heads.kvHeads();
+        for (int h = kvHead * group; h < (kvHead + 1) * group; h++) {
+            for (int i = first; i < n; i += step) {
+                int rows = Math.min(BLOCK, n - i);
+                transpose(rows, d, c.q().address() + ((begin + i) * c.ldq() + h * d) * 4, c.ldq() * 4, q);
+                keysByRows(heads, n, i, rows, k, ld, q, scores, (float) heads.scale());
+                for (int x = 0; x < rows; x += LANES) {
+                    softmax(heads, n, i, x, scores, max, sums, inverse, lse);
+                }
+                rowsByColumns(heads, n, i, rows, scores, v, ld, out);
+                long to = c.out().address() + ((begin + i) * c.ldo() + h * d) * 4;
+                for (int r = 0; r < rows; r++) {
+                    unpack(d, out + r * ld, getFloat(inverse + r * 4L), to + r * c.ldo() * 4);
+                    setFloat(c.lse().address() + ((begin + i + r) * (long) heads.heads() + h) * 4, getFloat(lse + r * 4L));
+                }
+            }
+        }
+    }
+
+    private static void backward(AttentionBackward c, int s, int kvHead) {
+        int begin = c.ragged().starts()[s];
+        int n = c.ragged().starts()[s + 1] - begin;
+        Heads heads = c.heads();
+        int d = heads.headDim();
+        float scale = (float) heads.scale();
+        long ld = roundUp(d, BLOCK) * 4L;
+        long scoreBytes = roundUp(n, HEIGHT) * BLOCK_BYTES;
+        long keyBytes = roundUp(n, HEIGHT) * ld;
+        long k = Scratch.address(
+                Scratch.Use.ATTENTION, 4 * keyBytes + 2 * scoreBytes + 3 * BLOCK * ld + (2 * d + 1) * BLOCK_BYTES);
+        long v = k + keyBytes;
+        long dk = v + keyBytes;
+        long dv = dk + keyBytes;
+        long p = dv + keyBytes;
+        long ds = p + scoreBytes;
+        long q = ds + scoreBytes;
+        long dOut = q + BLOCK * ld;
+        long dq = dOut + BLOCK * ld;
+        long qLanes = dq + BLOCK * ld;
+        long dOutLanes = qLanes + d * BLOCK_BYTES;
+        long lse = dOutLanes + d * BLOCK_BYTES;
+
+        long fromK = (begin * c.ldk() + kvHead * d) * 4;
+        long fromV = (begin * c.ldv() + kvHead * d) * 4;
+        pack(n, d, c.k().address() + fromK, c.ldk() * 4, k, ld);
+        pack(n, d, c.v().address() + fromV, c.ldv() * 4, v, ld);
+        clear(dk, 2 * keyBytes);
+        int group = heads.heads() / heads.kvHeads();
+        for (int h = kvHead * group; h < (kvHead + 1) * group; h++) {
+            for (int i = 0; i < n; i += BLOCK) {
+                int rows = Math.min(BLOCK, n - i);
+                long fromQ = ((begin + i) * c.ldq() + h * d) * 4;
+                long fromOut = c.dOut().address() + ((begin + i) * c.ldo() + h * d) * 4;
+                transpose(rows, d, c.q().address() + fromQ, c.ldq() * 4, qLanes);
+                transpose(rows, d, fromOut, c.ldo() * 4, dOutLanes);
+                pack(rows, d, c.q().address() + fromQ, c.ldq() * 4, q, ld);
+                pack(rows, d, fromOut, c.ldo() * 4, dOut, ld);
+                for (int r = 0; r < BLOCK; r++) {
+                    long at = c.lse().address() + ((begin + i + r) * (long) heads.heads() + h) * 4;
+                    setFloat(lse + r * 4L, r < rows ? getFloat(at) : 0);
+                }
+                keysByRows(heads, n, i, rows, k, ld, qLanes, p, scale);
+                keysByRows(heads, n, i, rows, v, ld, dOutLanes, ds, 1);
+                for (int x = 0; x < rows; x += LANES) {
+                    int end = end(heads, n, i, x);
+                    int plain = plain(heads, end, i, x);
+                    scoreGradients(plain, end, plain - 1 - x - i, p + x * 4L, ds + x * 4L, lse + x * 4L, scale);
+                }
+                addKeysByColumns(heads, n, i, rows, p, dOut, ld, dv);
+                addKeysByColumns(heads, n, i, rows, ds, q, ld, dk);
+                rowsByColumns(heads, n, i, rows, ds, k, ld, dq);
+                for (int r = 0; r < rows; r++) {
+                    unpack(d, dq + r * ld, 1, c.dq().address() + fromQ + r * c.ldq() * 4);
+                }
+            }
+        }
+        for (int j = 0; j < n; j++) {
+            unpack(d, dk + j * ld, 1, c.dk().address() + fromK + j * c.ldk() * 4);
+            unpack(d, dv + j * ld, 1, c.dv().address() + fromV + j * c.ldv() * 4);
+        }
+    }
+
+    // ---- products: of the rows [i, i + rows) with all keys that one of them sees, in tiles that some row sees ---------------
+
+    /** {@code to[keys, BLOCK] = scale (a[keys, d] lanes[d, BLOCK])}. */
+    private static void keysByRows(
+            Heads heads, int n, int i, int rows, long a, long ld, long lanes, long to, float scale) {
+        int keys = heads.causal() ? Math.min(n, i + BLOCK) : n;
+        for (int j = 0; j < keys; j += HEIGHT) {
+            for (int x = firstRow(heads, i, j) / (2 * LANES) * (2 * LANES); x < rows; x += 2 * LANES) {
+                AttentionTiles.rows(
+                        heads.headDim(),
+                        a + j * ld,
+                        ld,
+                        lanes + x * 4L,
+                        BLOCK_BYTES,
+                        to + j * BLOCK_BYTES + x * 4L,
+                        BLOCK_BYTES,
+                        scale);
+            }
+        }
+    }
+
+    /** {@code to[rows, d] = scores^T b[keys, d]}. */
+    private static void rowsByColumns(Heads heads, int n, int i, int rows, long scores, long b, long ld, long to) {
+        for (int r = 0; r < rows; r += HEIGHT) {
+            int keys = heads.causal() ? Math.min(n, i + r + HEIGHT) : n;
+            for (int x = 0; x < heads.headDim(); x += 2 * LANES) {
+                AttentionTiles.columns(
+                        keys, scores + r * 4L, BLOCK_BYTES, b + x * 4L, ld, to + r * ld + x * 4L, ld);
+            }
+        }
+    }
+
+    /** {@code to[keys, d] += scores b[rows, d]}. */
+    private static void addKeysByColumns(Heads heads, int n, int i, int rows, long scores, long b, long ld, long to) {
+        int keys = heads.causal() ? Math.min(n, i + rows) : n;
+        for (int j = 0; j < keys; j += HEIGHT) {
+            int first = firstRow(heads, i, j);
+            for (int x = 0; x < heads.headDim(); x += 2 * LANES) {
+                AttentionTiles.addRows(
+                        rows - first,
+                        scores + j * BLOCK_BYTES + first * 4L,
+                        BLOCK_BYTES,
+                        b + first * ld + x * 4L,
+                        ld,
+                        to + j * ld + x * 4L,
+                        ld);
+            }
+        }
+    }
+
+    /** The first row of the block at {@code i} that sees key {@code j}. */
+    private static int firstRow(Heads heads, int i, int j) {
+        return heads.causal() ? Math.max(0, j - i) : 0;
+    }
+
+    // ---- columns of scores: one vector of rows ------------------------------------------------------------------------
+
+    /** The keys that the products read for the rows {@code i + x} to {@code i + x + LANES - 1}: whole tiles. */
+    private static int end(Heads heads, int n, int i, int x) {
+        return heads.causal() ? Math.min(n, i + roundUp(x + LANES, HEIGHT)) : n;
+    }
+
+    /** The keys that all these rows see. */
+    private static int plain(Heads heads, int end, int i, int x) {
+        return heads.causal() ? Math.min(end, i + x + 1) : end;
+    }
+
+    private static void softmax(
+            Heads heads, int n, int i, int x, long scores, long max, long sums, long inverse, long lse) {
+        int end = end(heads, n, i, x);
+        int plain = plain(heads, end, i, x);
+        long s = scores + x * 4L;
+        max(plain, s, max);
+        maskAndMax(plain, end, plain - 1 - x - i, s, max);
+        exponentials(end, s, max, sums);
+        finish(max, sums, inverse + x * 4L, lse + x * 4L);
+    }
+
+    /** {@code max = } the largest of {@code n} vectors. */
+    private static void max(int n, long s, long max) {
+        FloatVector m0 = load(s);
+        FloatVector m1 = m0;
+        FloatVector m2 = m0;
+        FloatVector m3 = m0;
+        int j = 0;
+        for (; j < n - 3; j += 4) {
+            long at = s + j * BLOCK_BYTES;
+            m0 = larger(m0, load(at));
+            m1 = larger(m1, load(at + BLOCK_BYTES));
+            m2 = larger(m2, load(at + 2 * BLOCK_BYTES));
+            m3 = larger(m3, load(at + 3 * BLOCK_BYTES));
+        }
+        for (; j < n; j++) {
+            m0 = larger(m0, load(s + j * BLOCK_BYTES));
+        }
+        store(larger(larger(m0, m1), larger(m2, m3)), max);
+    }
+
+    /** Goes on with the keys that only later lanes see; for the others the score becomes minus infinity. */
+    private static void maskAndMax(int plain, int end, int lane, long s, long max) {
+        FloatVector lanes = FloatVector.zero(F).addIndex(1);
+        FloatVector m = load(max);
+        for (int j = plain; j < end; j++) {
+            lane++;
+            long at = s + j * BLOCK_BYTES;
+            FloatVector seen = load(at)
+                    .blend(Float.NEGATIVE_INFINITY, lanes.compare(VectorOperators.LT, (float) lane));
+            store(seen, at);
+            m = larger(m, seen);
+        }
+        store(m, max);
+    }
+
+    private static FloatVector larger(FloatVector a, FloatVector b) {
+        return a.blend(b, b.compare(VectorOperators.GT, a));
+    }
+
+    private static void exponentials(int n, long s, long max, long sums) {
+        clear(sums, (long) VIRTUAL * BYTES);
+        FloatVector m = load(max);
+        for (int j = 0; j < n; j++) {
+            FloatVector p = VectorMath.exp(load(s + j * BLOCK_BYTES).sub(m));
+            store(p, s + j * BLOCK_BYTES);
+            long sum = sums + (j % VIRTUAL) * (long) BYTES;
+            store(load(sum).add(p), sum);
+        }
+    }
+
+    private static void finish(long max, long sums, long inverse, long lse) {
+        for (int w = VIRTUAL / 2; w > 0; w /= 2) {
+            for (int j = 0; j < w; j++) {
+                long a = sums + (long) j * BYTES;
+                store(load(a).add(load(a + (long) w * BYTES)), a);
+            }
+        }
+        FloatVector sum = load(sums);
+        store(FloatVector.broadcast(F, 1).div(sum), inverse);
+        store(VectorMath.log(sum).add(load(max)), lse);
+    }
+
+    /** Turns scores into probabilities {@code p}, and {@code ds}, which holds {@code dp}, into {@code scale p (dp - sum(p dp))}. */
+    private static void scoreGradients(int plain, int end, int lane, long p, long ds, long lse, float scale) {
+        FloatVector lanes = FloatVector.zero(F).addIndex(1);
+        FloatVector l = load(lse);
+        FloatVector delta = FloatVector.zero(F);
+        for (int j = 0; j < plain; j++) {
+            long at = j * BLOCK_BYTES;
+            FloatVector e = VectorMath.exp(load(p + at).sub(l));
+            store(e, p + at);
+            delta = e.fma(load(ds + at), delta);
+        }
+        for (int j = plain; j < end; j++) {
+            lane++;
+            long at = j * BLOCK_BYTES;
+            FloatVector e = VectorMath.exp(load(p + at).sub(l))
+                    .blend(0, lanes.compare(VectorOperators.LT, (float) lane));
+            store(e, p + at);
+            delta = e.fma(load(ds + at), delta);
+        }
+        for (int j = 0; j < end; j++) {
+            long at = j * BLOCK_BYTES;
+            store(load(p + at).mul(scale).mul(load(ds + at).sub(delta)), ds + at);
+        }
+    }
+
+    // ---- packing ------------------------------------------------------------------------------------------------------
+
+    /** Copies {@code [rows, d]} to rows of whole blocks of columns and whole tiles of rows, zeros behind. */
+    private static void pack(int rows, int d, long from, long ldFrom, long to, long ld) {
+        int whole = F.loopBound(d);
+        for (int r = 0; r < rows; r++) {
+            long f = from + r * ldFrom;
+            long t = to + r * ld;
+            for (int x = 0; x < whole; x += LANES) {
+                store(load(f + x * 4L), t + x * 4L);
+            }
+            if (whole < d) {
+                store(Simd.load(f + whole * 4L, Simd.first(d - whole)), t + whole * 4L);
+            }
+            clear(t + roundUp(d, LANES) * 4L, ld - roundUp(d, LANES) * 4L);
+        }
+        clear(to + rows * ld, (roundUp(rows, HEIGHT) - rows) * ld);
+    }
+
+    /** Copies {@code [rows, d]} to {@code [d, BLOCK]}, zeros behind. */
+    private static void transpose(int rows, int d, long from, long ldFrom, long to) {
+        if (rows < BLOCK) {
+            clear(to, d * BLOCK_BYTES);
+        }
+        Panels.transpose(rows, d, from, ldFrom, to, BLOCK_BYTES);
+    }
+
+    /** {@code to[d] = scale from[d]}. */
+    private static void unpack(int d, long from, float scale, long to) {
+        int whole = F.loopBound(d);
+        for (int x = 0; x < whole; x += LANES) {
+            store(load(from + x * 4L).mul(scale), to + x * 4L);
+        }
+        if (whole < d) {
+            Simd.store(load(from + whole * 4L).mul(scale), to + whole * 4L, Simd.first(d - whole));
+        }
+    }
+
+    private static void clear(long address, long bytes) {
+        FloatVector zero = FloatVector.zero(F);
+        for (long x = 0; x < bytes; x += BYTES) {
+            store(zero, address + x);
+        }
+    }
+
+    private static int roundUp(int n, int multiple) {
+        return (n + multiple - 1) / multiple * multiple;
+    }
+}
