@@ -237,11 +237,9 @@ final class GemmKernels {
         private static void strip(
                 int rows, int width, int depth, long a, long lda, long b, Addend p, Addend q, Addend d) {
             int height = GemmTiles.HEIGHT;
-            if (width == GemmTiles.WIDTH) {
+            if (width == GemmTiles.WIDTH && p.at == NOTHING && q.at == NOTHING) {
                 for (int i = 0; i < rows; i += height) {
-                    GemmTiles.tile(
-                            height, depth, a + i * lda, lda, b, p.at + i * p.ld, p.ld, q.at + i * q.ld, q.ld,
-                            d.at + i * d.ld, d.ld);
+                    GemmTiles.tile(height, depth, a + i * lda, lda, b, d.at + i * d.ld, d.ld);
                 }
                 return;
             }
@@ -255,7 +253,7 @@ final class GemmKernels {
                 int height, int rows, int width, int depth, long a, long lda, long b, Addend p, Addend q, Addend d) {
             long ld = GemmTiles.WIDTH * 4L;
             long sums = Scratch.address(Scratch.Use.TILE, height * ld);
-            GemmTiles.tile(height, depth, a, lda, b, NOTHING, 0, NOTHING, 0, sums, ld);
+            GemmTiles.tile(height, depth, a, lda, b, sums, ld);
             GemmTiles.finish(rows, width, sums, ld, p.at, p.ld, q.at, q.ld, d.at, d.ld);
         }
 

@@ -2,10 +2,12 @@ package dev.isthmus.tensor.cpu;
 
 import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.MEM;
+import static dev.isthmus.tensor.cpu.Simd.ORDER;
 import static dev.isthmus.tensor.cpu.Simd.load;
-import static dev.isthmus.tensor.cpu.Simd.repeat;
 import static dev.isthmus.tensor.cpu.Simd.store;
 
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -27,27 +29,22 @@ final class GemmTiles {
     static final int SMALL = 4;
 
     private static final long ROW = Panels.ROW_BYTES;
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     private GemmTiles() {}
 
     /** {@value #SMALL} rows, or {@link #HEIGHT}. */
-    static void tile(
-            int height, int k, long a, long lda, long b, long p, long ldp, long q, long ldq, long d, long ldd) {
+    static void tile(int height, int k, long a, long lda, long b, long d, long ldd) {
         if (height == SMALL) {
-            tile4(k, a, lda, b, p, ldp, q, ldq, d, ldd);
+            tile4(k, a, lda, b, d, ldd);
         } else if (HEIGHT == 6) {
-            tile6(k, a, lda, b, p, ldp, q, ldq, d, ldd);
+            tile6(k, a, lda, b, d, ldd);
         } else {
-            tile8(k, a, lda, b, p, ldp, q, ldq, d, ldd);
+            tile8(k, a, lda, b, d, ldd);
         }
     }
 
-    private static void put(FloatVector lo, FloatVector hi, long p, long q, long d) {
-        store(lo.add(load(p)).add(load(q)), d);
-        store(hi.add(load(p + BYTES)).add(load(q + BYTES)), d + BYTES);
-    }
-
-    private static void tile8(int k, long a, long lda, long b, long p, long ldp, long q, long ldq, long d, long ldd) {
+    private static void tile8(int k, long a, long lda, long b, long d, long ldd) {
         long a1 = a + lda;
         long a2 = a1 + lda;
         long a3 = a2 + lda;
@@ -61,42 +58,50 @@ final class GemmTiles {
         for (int i = 0; i < k; i++) {
             FloatVector b0 = load(b + i * ROW);
             FloatVector b1 = load(b + i * ROW + BYTES);
-            FloatVector x = repeat(a + i * 4L);
+            FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, a + i * 4L));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
-            x = repeat(a1 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a1 + i * 4L));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
-            x = repeat(a2 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a2 + i * 4L));
             c20 = x.fma(b0, c20);
             c21 = x.fma(b1, c21);
-            x = repeat(a3 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a3 + i * 4L));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
-            x = repeat(a4 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a4 + i * 4L));
             c40 = x.fma(b0, c40);
             c41 = x.fma(b1, c41);
-            x = repeat(a5 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a5 + i * 4L));
             c50 = x.fma(b0, c50);
             c51 = x.fma(b1, c51);
-            x = repeat(a6 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a6 + i * 4L));
             c60 = x.fma(b0, c60);
             c61 = x.fma(b1, c61);
-            x = repeat(a7 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a7 + i * 4L));
             c70 = x.fma(b0, c70);
             c71 = x.fma(b1, c71);
         }
-        put(c00, c01, p, q, d);
-        put(c10, c11, p + ldp, q + ldq, d + ldd);
-        put(c20, c21, p + 2 * ldp, q + 2 * ldq, d + 2 * ldd);
-        put(c30, c31, p + 3 * ldp, q + 3 * ldq, d + 3 * ldd);
-        put(c40, c41, p + 4 * ldp, q + 4 * ldq, d + 4 * ldd);
-        put(c50, c51, p + 5 * ldp, q + 5 * ldq, d + 5 * ldd);
-        put(c60, c61, p + 6 * ldp, q + 6 * ldq, d + 6 * ldd);
-        put(c70, c71, p + 7 * ldp, q + 7 * ldq, d + 7 * ldd);
+        c00.intoMemorySegment(MEM, d, ORDER);
+        c01.intoMemorySegment(MEM, d + BYTES, ORDER);
+        c10.intoMemorySegment(MEM, d + ldd, ORDER);
+        c11.intoMemorySegment(MEM, d + ldd + BYTES, ORDER);
+        c20.intoMemorySegment(MEM, d + 2 * ldd, ORDER);
+        c21.intoMemorySegment(MEM, d + 2 * ldd + BYTES, ORDER);
+        c30.intoMemorySegment(MEM, d + 3 * ldd, ORDER);
+        c31.intoMemorySegment(MEM, d + 3 * ldd + BYTES, ORDER);
+        c40.intoMemorySegment(MEM, d + 4 * ldd, ORDER);
+        c41.intoMemorySegment(MEM, d + 4 * ldd + BYTES, ORDER);
+        c50.intoMemorySegment(MEM, d + 5 * ldd, ORDER);
+        c51.intoMemorySegment(MEM, d + 5 * ldd + BYTES, ORDER);
+        c60.intoMemorySegment(MEM, d + 6 * ldd, ORDER);
+        c61.intoMemorySegment(MEM, d + 6 * ldd + BYTES, ORDER);
+        c70.intoMemorySegment(MEM, d + 7 * ldd, ORDER);
+        c71.intoMemorySegment(MEM, d + 7 * ldd + BYTES, ORDER);
     }
 
-    private static void tile6(int k, long a, long lda, long b, long p, long ldp, long q, long ldq, long d, long ldd) {
+    private static void tile6(int k, long a, long lda, long b, long d, long ldd) {
         long a1 = a + lda;
         long a2 = a1 + lda;
         long a3 = a2 + lda;
@@ -108,34 +113,40 @@ final class GemmTiles {
         for (int i = 0; i < k; i++) {
             FloatVector b0 = load(b + i * ROW);
             FloatVector b1 = load(b + i * ROW + BYTES);
-            FloatVector x = repeat(a + i * 4L);
+            FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, a + i * 4L));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
-            x = repeat(a1 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a1 + i * 4L));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
-            x = repeat(a2 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a2 + i * 4L));
             c20 = x.fma(b0, c20);
             c21 = x.fma(b1, c21);
-            x = repeat(a3 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a3 + i * 4L));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
-            x = repeat(a4 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a4 + i * 4L));
             c40 = x.fma(b0, c40);
             c41 = x.fma(b1, c41);
-            x = repeat(a5 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a5 + i * 4L));
             c50 = x.fma(b0, c50);
             c51 = x.fma(b1, c51);
         }
-        put(c00, c01, p, q, d);
-        put(c10, c11, p + ldp, q + ldq, d + ldd);
-        put(c20, c21, p + 2 * ldp, q + 2 * ldq, d + 2 * ldd);
-        put(c30, c31, p + 3 * ldp, q + 3 * ldq, d + 3 * ldd);
-        put(c40, c41, p + 4 * ldp, q + 4 * ldq, d + 4 * ldd);
-        put(c50, c51, p + 5 * ldp, q + 5 * ldq, d + 5 * ldd);
+        c00.intoMemorySegment(MEM, d, ORDER);
+        c01.intoMemorySegment(MEM, d + BYTES, ORDER);
+        c10.intoMemorySegment(MEM, d + ldd, ORDER);
+        c11.intoMemorySegment(MEM, d + ldd + BYTES, ORDER);
+        c20.intoMemorySegment(MEM, d + 2 * ldd, ORDER);
+        c21.intoMemorySegment(MEM, d + 2 * ldd + BYTES, ORDER);
+        c30.intoMemorySegment(MEM, d + 3 * ldd, ORDER);
+        c31.intoMemorySegment(MEM, d + 3 * ldd + BYTES, ORDER);
+        c40.intoMemorySegment(MEM, d + 4 * ldd, ORDER);
+        c41.intoMemorySegment(MEM, d + 4 * ldd + BYTES, ORDER);
+        c50.intoMemorySegment(MEM, d + 5 * ldd, ORDER);
+        c51.intoMemorySegment(MEM, d + 5 * ldd + BYTES, ORDER);
     }
 
-    private static void tile4(int k, long a, long lda, long b, long p, long ldp, long q, long ldq, long d, long ldd) {
+    private static void tile4(int k, long a, long lda, long b, long d, long ldd) {
         long a1 = a + lda;
         long a2 = a1 + lda;
         long a3 = a2 + lda;
@@ -144,23 +155,27 @@ final class GemmTiles {
         for (int i = 0; i < k; i++) {
             FloatVector b0 = load(b + i * ROW);
             FloatVector b1 = load(b + i * ROW + BYTES);
-            FloatVector x = repeat(a + i * 4L);
+            FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, a + i * 4L));
             c00 = x.fma(b0, c00);
             c01 = x.fma(b1, c01);
-            x = repeat(a1 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a1 + i * 4L));
             c10 = x.fma(b0, c10);
             c11 = x.fma(b1, c11);
-            x = repeat(a2 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a2 + i * 4L));
             c20 = x.fma(b0, c20);
             c21 = x.fma(b1, c21);
-            x = repeat(a3 + i * 4L);
+            x = FloatVector.broadcast(F, MEM.get(FLOAT, a3 + i * 4L));
             c30 = x.fma(b0, c30);
             c31 = x.fma(b1, c31);
         }
-        put(c00, c01, p, q, d);
-        put(c10, c11, p + ldp, q + ldq, d + ldd);
-        put(c20, c21, p + 2 * ldp, q + 2 * ldq, d + 2 * ldd);
-        put(c30, c31, p + 3 * ldp, q + 3 * ldq, d + 3 * ldd);
+        c00.intoMemorySegment(MEM, d, ORDER);
+        c01.intoMemorySegment(MEM, d + BYTES, ORDER);
+        c10.intoMemorySegment(MEM, d + ldd, ORDER);
+        c11.intoMemorySegment(MEM, d + ldd + BYTES, ORDER);
+        c20.intoMemorySegment(MEM, d + 2 * ldd, ORDER);
+        c21.intoMemorySegment(MEM, d + 2 * ldd + BYTES, ORDER);
+        c30.intoMemorySegment(MEM, d + 3 * ldd, ORDER);
+        c31.intoMemorySegment(MEM, d + 3 * ldd + BYTES, ORDER);
     }
 
     /** One row of A times four tiles' columns, at {@code b0} to {@code b3}: the sums alone go to {@code d}, side by side. */
@@ -168,7 +183,7 @@ final class GemmTiles {
         FloatVector zero = FloatVector.zero(F);
         FloatVector c0 = zero, c1 = zero, c2 = zero, c3 = zero, c4 = zero, c5 = zero, c6 = zero, c7 = zero;
         for (int i = 0; i < k; i++) {
-            FloatVector x = repeat(a + i * 4L);
+            FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, a + i * 4L));
             c0 = x.fma(load(b0 + i * ROW), c0);
             c1 = x.fma(load(b0 + i * ROW + BYTES), c1);
             c2 = x.fma(load(b1 + i * ROW), c2);
@@ -178,14 +193,14 @@ final class GemmTiles {
             c6 = x.fma(load(b3 + i * ROW), c6);
             c7 = x.fma(load(b3 + i * ROW + BYTES), c7);
         }
-        store(c0, d);
-        store(c1, d + BYTES);
-        store(c2, d + 2L * BYTES);
-        store(c3, d + 3L * BYTES);
-        store(c4, d + 4L * BYTES);
-        store(c5, d + 5L * BYTES);
-        store(c6, d + 6L * BYTES);
-        store(c7, d + 7L * BYTES);
+        c0.intoMemorySegment(MEM, d, ORDER);
+        c1.intoMemorySegment(MEM, d + BYTES, ORDER);
+        c2.intoMemorySegment(MEM, d + 2L * BYTES, ORDER);
+        c3.intoMemorySegment(MEM, d + 3L * BYTES, ORDER);
+        c4.intoMemorySegment(MEM, d + 4L * BYTES, ORDER);
+        c5.intoMemorySegment(MEM, d + 5L * BYTES, ORDER);
+        c6.intoMemorySegment(MEM, d + 6L * BYTES, ORDER);
+        c7.intoMemorySegment(MEM, d + 7L * BYTES, ORDER);
     }
 
     /** {@code d = (sums + p) + q} for {@code rows} x {@code cols} of a tile at an edge. */

@@ -12,6 +12,10 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Kernels address memory as {@code MEM} plus a native address: bounds and liveness checks fold away. The layer above owns
  * the checked segments.
+ *
+ * <p>Two limits of HotSpot's compilers bound the size of a kernel; beyond them vectors are boxed, 10 to 100 times slower. C2
+ * inlines ordinary methods, such as the helpers here, only until a method has 18,000 nodes, some 35 vector operations; calls
+ * of the Vector API itself it always inlines. C1 gives up on methods with more than some 16 vectors alive.
  */
 final class Simd {
     /** The vector width in use: the preferred one, or 128, 256 or 512 bits forced by {@code -Disthmus.vector.bits}. */
