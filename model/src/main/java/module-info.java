@@ -7,4 +7,6 @@ module dev.isthmus.model {
     exports dev.isthmus.model;
     exports dev.isthmus.model.io;
     exports dev.isthmus.model.generate;
+    exports dev.isthmus.model.sample;
+    exports dev.isthmus.model.tokenizer;
 }

@@ -1,0 +1,228 @@
+package dev.isthmus.model.generate;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.model.sample.TokenSampler;
+import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Samples completions of many prompts at once.
+ *
+ * <p>A prompt is read once for all of its completions, which share its pages of the cache. A finished sequence leaves the
+ * batch at once and new prompts take its place. What is drawn for a sequence depends on the model, its prompt and its own
+ * random stream only, not on what else is in the batch; and the log-probabilities equal, bit for bit, those that training
+ * computes for the same tokens.
+ */
+public final class Generator {
+    private static final int MAX_ROWS = 1024;
+
+    private final Decoder decoder;
+    private final GenerationConfig config;
+    private final Rng rng;
+    private final TokenSampler sampler;
+    private final int vocabSize;
+    private final List<int[]> prompts;
+    private final @Nullable Progress progress;
+    private final Completion[] completions;
+    private int finished;
+
+    /** Told from time to time how far generation has come. */
+    @FunctionalInterface
+    public interface Progress {
+        /** {@code done} of all completions are finished, and {@code tokens} more tokens were drawn since the last call. */
+        void update(int done, int tokens);
+    }
+
+    private Generator(
+            Decoder decoder, List<int[]> prompts, GenerationConfig config, Rng rng, @Nullable Progress progress) {
+        this.decoder = decoder;
+        this.prompts = prompts;
+        this.config = config;
+        this.rng = rng;
+        this.progress = progress;
+        vocabSize = decoder.config().vocabSize();
+        sampler = new TokenSampler(config.sampling(), vocabSize);
+        completions = new Completion[Math.multiplyExact(prompts.size(), config.numGenerations())];
+    }
+
+    /**
+     * Completions of all prompts: those of the first prompt, then those of the second, and so on.
+     *
+     * @param rng completion {@code k} of prompt {@code p} reads the stream {@code rng.split("sequence", p, k)}
+     * @throws IsthmusException if a prompt is empty or leaves no room in the model's positions
+     */
+    public static List<Completion> generate(Decoder decoder, List<int[]> prompts, GenerationConfig config, Rng rng) {
+        return generate(decoder, prompts, config, rng, null);
+    }
+
+    /** Completions of all prompts, telling {@code progress} after every token. */
+    public static List<Completion> generate(
+            Decoder decoder, List<int[]> prompts, GenerationConfig config, Rng rng, @Nullable Progress progress) {
+        int longest = 0;
+        for (int[] prompt : prompts) {
+            if (prompt.length == 0) {
+                throw new IsthmusException("a prompt is empty; start it with the model's begin-of-text token");
+            }
+            longest = Math.max(longest, prompt.length);
+        }
+        decoder.requireLength(longest + 1);
+        try (Scope session = Scope.open()) {
+            int total = Math.min(longest + config.maxNewTokens(), decoder.config().maxPositionEmbeddings());
+            Generator generator = new Generator(decoder.packed(), prompts, config, rng, progress);
+            Autograd.noGrad(() -> generator.run(total));
+            return Arrays.asList(generator.completions);
+        }
+    }
+
+    /** A sequence that is being written. */
+    private final class Row {
+        final int prompt;
+        final int index;
+        final KvCache.Sequence cached;
+        final Rng stream;
+        final int promptLength;
+        final int limit;
+        int[] tokens;
+        float[] logProbs = new float[8];
+        int length;
+
+        Row(int prompt, int sample, KvCache.Sequence cached) {
+            this.prompt = prompt;
+            this.cached = cached;
+            index = prompt * config.numGenerations() + sample;
+            stream = rng.split("sequence", prompt, sample);
+            tokens = prompts.get(prompt);
+            promptLength = tokens.length;
+            length = promptLength;
+            limit = Math.min(config.maxNewTokens(), decoder.config().maxPositionEmbeddings() - promptLength);
+        }
+
+        void draw(float[] logits, int offset) {
+            int token = sampler.sample(logits, offset, tokens, length, stream);
+            if (length == tokens.length) {
+                tokens = Arrays.copyOf(tokens, length + Math.max(8, length / 2));
+            }
+            tokens[length++] = token;
+        }
+
+        int last() {
+            return tokens[length - 1];
+        }
+
+        void logProb(float value) {
+            int at = length - promptLength - 1;
+            if (at == logProbs.length) {
+                logProbs = Arrays.copyOf(logProbs, 2 * at);
+            }
+            logProbs[at] = value;
+        }
+
+        boolean ended() {
+            return config.eosTokenIds().contains(last());
+        }
+
+        boolean full() {
+            return length - promptLength >= limit;
+        }
+
+        Completion completion() {
+            int n = length - promptLength;
+            return new Completion(
+                    prompt, Arrays.copyOfRange(tokens, promptLength, length), Arrays.copyOf(logProbs, n), ended());
+        }
+    }
+
+    private void run(int longest) {
+        int group = config.numGenerations();
+        int rowPages = KvCache.pagesFor(longest);
+        int maxRows = Math.min(Math.max(MAX_ROWS, group), completions.length);
+        int groupPages = (group + 1) * rowPages;
+        KvCache cache = new KvCache(decoder, (maxRows / group + 1) * groupPages);
+        List<Row> active = new ArrayList<>();
+        int next = 0;
+        while (next < prompts.size() || !active.isEmpty()) {
+            int room = Math.min((maxRows - active.size()) / group, cache.freePages() / groupPages);
+            int admitted = Math.min(room, prompts.size() - next);
+            // New prompts wait until there are enough of them to be worth a pass of their own.
+            if (admitted > 0 && (active.isEmpty() || admitted * group >= maxRows / 4 || admitted == prompts.size() - next)) {
+                active.addAll(admit(cache, next, admitted));
+                next += admitted;
+            } else {
+                step(cache, active);
+            }
+            active.removeIf(row -> retire(cache, row));
+        }
+    }
+
+    private boolean retire(KvCache cache, Row row) {
+        if (!row.ended() && !row.full()) {
+            return false;
+        }
+        cache.release(row.cached);
+        completions[row.index] = row.completion();
+        finished++;
+        return true;
+    }
+
+    /** Reads the prompts and draws the first token of each of their completions. */
+    private List<Row> admit(KvCache cache, int first, int count) {
+        try (Scope pass = Scope.open()) {
+            List<int[]> read = prompts.subList(first, first + count);
+            List<KvCache.Sequence> parents =
+                    IntStream.range(0, count).mapToObj(_ -> cache.open()).toList();
+            Tensor hidden = cache.prefill(parents, read);
+            int group = config.numGenerations();
+            int[] last = new int[count * group];
+            List<Row> rows = new ArrayList<>();
+            int end = 0;
+            for (int p = 0; p < count; p++) {
+                end += read.get(p).length;
+                for (int k = 0; k < group; k++) {
+                    KvCache.Sequence child = k + 1 < group ? cache.fork(parents.get(p)) : parents.get(p);
+                    last[rows.size()] = end - 1;
+                    rows.add(new Row(first + p, k, child));
+                }
+            }
+            draw(rows, decoder.logits(Functional.embedding(hidden, Tensor.of(last, last.length))));
+            return rows;
+        }
+    }
+
+    private void step(KvCache cache, List<Row> rows) {
+        try (Scope pass = Scope.open()) {
+            int[] tokens = rows.stream().mapToInt(Row::last).toArray();
+            List<KvCache.Sequence> sequences = rows.stream().map(row -> row.cached).toList();
+            draw(rows, decoder.logits(cache.step(sequences, tokens)));
+        }
+    }
+
+    private void draw(List<Row> rows, Tensor logits) {
+        float[] values = logits.toFloats();
+        int[] targets = new int[rows.size()];
+        for (int i = 0; i < targets.length; i++) {
+            rows.get(i).draw(values, i * vocabSize);
+            targets[i] = rows.get(i).last();
+        }
+        SamplingParams sampling = config.sampling();
+        double temperature = sampling.doSample() ? sampling.temperature() : 1;
+        float[] loss = Functional.tokenLoss(logits, Tensor.of(targets, targets.length), temperature, false)
+                .loss()
+                .toFloats();
+        for (int i = 0; i < targets.length; i++) {
+            rows.get(i).logProb(-loss[i]);
+        }
+        if (progress != null) {
+            progress.update(finished, targets.length);
+        }
+    }
+}

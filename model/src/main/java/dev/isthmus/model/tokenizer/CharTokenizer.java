@@ -1,0 +1,137 @@
+package dev.isthmus.model.tokenizer;
+
+import dev.isthmus.model.io.Json;
+import dev.isthmus.tensor.IsthmusException;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * One token for each character, and one that ends a text.
+ *
+ * <p>Saved as a {@code tokenizer.json} that Hugging Face's tokenizers load: a word-level model over single characters.
+ */
+public final class CharTokenizer implements Tokenizer {
+    /** The name of the token that ends a text. */
+    public static final String EOS = "<eos>";
+
+    private final int[] characters;
+    private final Map<Integer, Integer> ids = new HashMap<>();
+    private final boolean withEos;
+
+    /**
+     * A tokenizer of the distinct characters (code points) of a text, in ascending order.
+     *
+     * @param withEos whether id 0 is the token that ends a text and the characters follow it
+     */
+    public CharTokenizer(String text, boolean withEos) {
+        characters = text.codePoints().distinct().sorted().toArray();
+        this.withEos = withEos;
+        for (int i = 0; i < characters.length; i++) {
+            ids.put(characters[i], i + first());
+        }
+    }
+
+    private int first() {
+        return withEos ? 1 : 0;
+    }
+
+    @Override
+    public int[] encode(String text) {
+        int[] points = text.codePoints().toArray();
+        for (int i = 0; i < points.length; i++) {
+            Integer id = ids.get(points[i]);
+            if (id == null) {
+                throw new IsthmusException("the character '" + Character.toString(points[i]) + "' at position " + i
+                        + " is not in the vocabulary of " + characters.length + " characters");
+            }
+            points[i] = id;
+        }
+        return points;
+    }
+
+    @Override
+    public String decode(int[] tokens) {
+        StringBuilder text = new StringBuilder();
+        for (int id : tokens) {
+            if (id < 0 || id >= vocabSize()) {
+                throw new IsthmusException("the token " + id + " is outside the vocabulary of " + vocabSize());
+            }
+            if (id >= first()) {
+                text.appendCodePoint(characters[id - first()]);
+            }
+        }
+        return text.toString();
+    }
+
+    @Override
+    public int vocabSize() {
+        return characters.length + first();
+    }
+
+    @Override
+    public OptionalInt bosTokenId() {
+        return OptionalInt.empty();
+    }
+
+    @Override
+    public OptionalInt eosTokenId() {
+        return withEos ? OptionalInt.of(0) : OptionalInt.empty();
+    }
+
+    /** Writes {@code tokenizer.json}. */
+    public void save(Path directory) {
+        JsonNodeFactory json = JsonNodeFactory.instance;
+        ObjectNode root = json.objectNode();
+        root.put("version", "1.0").putNull("truncation").putNull("padding");
+        ArrayNode added = root.putArray("added_tokens");
+        if (withEos) {
+            ObjectNode eos = added.addObject();
+            eos.put("id", 0).put("content", EOS).put("single_word", false);
+            eos.put("lstrip", false).put("rstrip", false).put("normalized", false).put("special", true);
+        }
+        root.putNull("normalizer");
+        ObjectNode split = root.putObject("pre_tokenizer");
+        split.put("type", "Split").putObject("pattern").put("Regex", "(?s:.)");
+        split.put("behavior", "Isolated").put("invert", false);
+        root.putNull("post_processor");
+        root.putObject("decoder").put("type", "Fuse");
+        ObjectNode model = root.putObject("model");
+        model.put("type", "WordLevel");
+        ObjectNode vocab = model.putObject("vocab");
+        if (withEos) {
+            vocab.put(EOS, 0);
+        }
+        for (int i = 0; i < characters.length; i++) {
+            vocab.put(Character.toString(characters[i]), i + first());
+        }
+        model.put("unk_token", "<unk>");
+        Json.write(directory.resolve("tokenizer.json"), root);
+    }
+
+    /** The tokenizer of a {@code tokenizer.json} that {@link #save} wrote, or null if it is of another kind. */
+    static @Nullable CharTokenizer of(JsonNode root) {
+        JsonNode model = root.path("model");
+        if (!model.path("type").asString("").equals("WordLevel")
+                || !root.at("/pre_tokenizer/pattern/Regex").asString("").equals("(?s:.)")) {
+            return null;
+        }
+        StringBuilder characters = new StringBuilder();
+        boolean eos = false;
+        for (String token : model.path("vocab").propertyNames()) {
+            if (token.equals(EOS)) {
+                eos = true;
+            } else {
+                characters.append(token);
+            }
+        }
+        CharTokenizer tokenizer = new CharTokenizer(characters.toString(), eos);
+        return tokenizer.vocabSize() == model.path("vocab").size() ? tokenizer : null;
+    }
+}

@@ -1,0 +1,25 @@
+package dev.isthmus.model.tokenizer;
+
+import java.util.OptionalInt;
+
+/** Turns text into token ids and back. */
+public interface Tokenizer {
+    /**
+     * The ids of a text, without tokens that a model wants around it.
+     *
+     * @throws dev.isthmus.tensor.IsthmusException if the text holds something that no token stands for
+     */
+    int[] encode(String text);
+
+    /** The text of ids; special tokens stand for nothing. */
+    String decode(int[] ids);
+
+    /** The number of ids. */
+    int vocabSize();
+
+    /** The token that begins a text. */
+    OptionalInt bosTokenId();
+
+    /** The token that ends a text. */
+    OptionalInt eosTokenId();
+}

@@ -1,0 +1,163 @@
+package dev.isthmus.model.generate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.TokenBatch;
+import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.testing.Fixtures;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Generation against recorded tokens, and against the model read all at once. */
+class GeneratorTests {
+    @Tag("fixture")
+    @ParameterizedTest
+    @ValueSource(strings = {"llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied"})
+    void greedyTokensAreTheRecordedOnes(String name) {
+        Path directory = Fixtures.fixture("models/" + name);
+        JsonNode cases = JsonMapper.shared().readTree(directory.resolve("reference.json")).get("generation");
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = Pretrained.load(directory);
+            List<int[]> prompts = cases.valueStream().map(c -> ints(c.get("prompt"))).toList();
+            List<Completion> completions = Generator.generate(decoder, prompts, greedy(16), Rng.of(0));
+            for (int i = 0; i < prompts.size(); i++) {
+                assertThat(completions.get(i).tokens()).isEqualTo(ints(cases.get(i).get("greedy_new_tokens")));
+            }
+        }
+    }
+
+    @Tag("fixture")
+    @Test
+    void theTrainedStoriesModelTellsTheRecordedStories() {
+        Path directory = Fixtures.fixture("models/stories260K");
+        JsonNode runs = JsonMapper.shared().readTree(directory.resolve("reference.json")).get("runs");
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = Pretrained.load(directory);
+            for (JsonNode run : runs) {
+                int[] ids = ints(run.get("input_ids_seen"));
+                int[] prompt = Arrays.copyOf(ids, ids.length / 2);
+                Completion completion = Generator.generate(
+                                decoder, List.of(prompt), greedy(ids.length - prompt.length), Rng.of(0))
+                        .getFirst();
+                assertThat(completion.tokens()).isEqualTo(Arrays.copyOfRange(ids, prompt.length, ids.length));
+            }
+        }
+    }
+
+    static Stream<DecoderConfig> architectures() {
+        return Stream.of(
+                DecoderConfig.llama(29, 36, 52, 2, 6, 3, 90, true),
+                DecoderConfig.llama(41, 64, 96, 2, 2, 2, 90, false),
+                DecoderConfig.llama(64, 128, 352, 2, 4, 4, 90, true),
+                DecoderConfig.gpt2(29, 20, 2, 2, 90));
+    }
+
+    @ParameterizedTest
+    @MethodSource("architectures")
+    void logProbsEqualThoseOfTrainingBitForBit(DecoderConfig config) {
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = new Decoder(config, DType.FLOAT32).initialize(Rng.of(3));
+            List<int[]> prompts = prompts(config, 1, 5, 31, 32, 33, 12);
+            GenerationConfig sampling = new GenerationConfig(SamplingParams.temperature(0.8), 50, List.of(7), 3);
+            List<Completion> completions = Generator.generate(decoder, prompts, sampling, Rng.of(9));
+            List<int[]> whole = new ArrayList<>();
+            List<Integer> targets = new ArrayList<>();
+            for (Completion c : completions) {
+                int[] prompt = prompts.get(c.prompt());
+                int[] all = Arrays.copyOf(prompt, prompt.length + c.tokens().length);
+                System.arraycopy(c.tokens(), 0, all, prompt.length, c.tokens().length);
+                whole.add(Arrays.copyOf(all, all.length - 1));
+                for (int t = 1; t < all.length; t++) {
+                    targets.add(t < prompt.length ? -100 : all[t]);
+                }
+            }
+            int[] target = targets.stream().mapToInt(i -> i).toArray();
+            float[] loss = Autograd.noGrad(() -> {
+                Tensor logits = decoder.logits(decoder.hidden(TokenBatch.of(whole)));
+                return Functional.tokenLoss(logits, Tensor.of(target, target.length), 0.8, false)
+                        .loss()
+                        .toFloats();
+            });
+            int at = 0;
+            for (int i = 0; i < completions.size(); i++) {
+                Completion c = completions.get(i);
+                at += whole.get(i).length;
+                float[] trained = Arrays.copyOfRange(loss, at - c.tokens().length, at);
+                for (int t = 0; t < trained.length; t++) {
+                    assertThat(-c.logProbs()[t]).as("token %d of %d", t, i).isEqualTo(trained[t]);
+                }
+            }
+        }
+    }
+
+    @Test
+    void aSequenceDoesNotDependOnItsBatch() {
+        DecoderConfig config = DecoderConfig.llama(29, 36, 52, 2, 6, 3, 90, true);
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = new Decoder(config, DType.FLOAT32).initialize(Rng.of(3));
+            List<int[]> prompts = prompts(config, 4, 9, 2);
+            GenerationConfig two = new GenerationConfig(SamplingParams.temperature(1), 30, List.of(7), 2);
+            GenerationConfig one = new GenerationConfig(SamplingParams.temperature(1), 30, List.of(7), 1);
+            List<Completion> together = Generator.generate(decoder, prompts, two, Rng.of(9));
+            List<Completion> alone = Generator.generate(decoder, prompts.subList(0, 1), one, Rng.of(9));
+            assertThat(together.getFirst().tokens()).isEqualTo(alone.getFirst().tokens());
+            assertThat(together.getFirst().logProbs()).isEqualTo(alone.getFirst().logProbs());
+            assertThat(together.get(0).tokens()).isNotEqualTo(together.get(1).tokens());
+        }
+    }
+
+    @Test
+    void generationEndsAtTheLastPositionOfTheModel() {
+        DecoderConfig config = DecoderConfig.gpt2(29, 20, 1, 2, 16);
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = new Decoder(config, DType.FLOAT32).initialize(Rng.of(3));
+            GenerationConfig endless = new GenerationConfig(SamplingParams.greedy(), 1000, List.of(), 1);
+            Completion completion =
+                    Generator.generate(decoder, prompts(config, 10), endless, Rng.of(1)).getFirst();
+            assertThat(completion.tokens()).hasSize(6);
+            assertThat(completion.finished()).isFalse();
+            assertThatThrownBy(() -> Generator.generate(decoder, prompts(config, 16), endless, Rng.of(1)))
+                    .isInstanceOf(IsthmusException.class)
+                    .hasMessageContaining("max_position_embeddings");
+            assertThatThrownBy(() -> Generator.generate(decoder, List.of(new int[0]), endless, Rng.of(1)))
+                    .isInstanceOf(IsthmusException.class)
+                    .hasMessageContaining("empty");
+        }
+    }
+
+    private static GenerationConfig greedy(int tokens) {
+        return new GenerationConfig(SamplingParams.greedy(), tokens, List.of(), 1);
+    }
+
+    private static List<int[]> prompts(DecoderConfig config, int... lengths) {
+        Rng rng = Rng.of(5);
+        return Arrays.stream(lengths)
+                .mapToObj(n -> rng.ints(n, 0, config.vocabSize()).toArray())
+                .toList();
+    }
+
+    private static int[] ints(JsonNode node) {
+        return node.valueStream().mapToInt(JsonNode::asInt).toArray();
+    }
+}
