@@ -66,7 +66,7 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
 
     private static String message(Throwable e) {
         return switch (e) {
-            case IsthmusException known -> String.valueOf(known.getMessage());
+            case IsthmusException known -> known.getMessage();
             case UncheckedIOException unchecked -> message(unchecked.getCause());
             case NoSuchFileException missing -> missing.getFile() + ": no such file or directory";
             case AccessDeniedException denied -> denied.getFile() + ": permission denied";

@@ -1,5 +1,6 @@
 package dev.isthmus.tensor;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,5 +18,11 @@ public class IsthmusException extends RuntimeException {
 
     public IsthmusException(String message, @Nullable Throwable cause) {
         super(message, cause);
+    }
+
+    /** What to tell the person; there always is something. */
+    @Override
+    public String getMessage() {
+        return Objects.requireNonNull(super.getMessage());
     }
 }

@@ -7,6 +7,7 @@ import dev.isthmus.tensor.KernelCall.UnaryOp;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -295,7 +296,7 @@ public final class Tensor {
                 grad.storage.gradOwners++;
             }
             gradStale = false;
-            return new GradTarget(grad(), false);
+            return new GradTarget(Objects.requireNonNull(grad()), false);
         }
         if (old.storage.gradOwners > 1) {
             Tensor copy = empty(dtype(), shape()).copyFrom(old);
@@ -303,7 +304,7 @@ public final class Tensor {
             copy.storage.gradOwners++;
             grad = copy;
         }
-        return new GradTarget(grad(), true);
+        return new GradTarget(Objects.requireNonNull(grad()), true);
     }
 
     /** Adds {@code g}, of this tensor's shape; a result may share its memory until the next gradient arrives. */
