@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
@@ -149,7 +150,7 @@ public final class HtmlReport {
 
     /** The whole page. */
     public String html() {
-        return """
+        return String.format(Locale.ROOT, """
                 <!doctype html>
                 <html lang="en">
                 <head>
@@ -168,7 +169,7 @@ public final class HtmlReport {
                 %s</main>
                 </body>
                 </html>
-                """.formatted(Html.escape(title), styleSheet(), body);
+                """, Html.escape(title), styleSheet(), body);
     }
 
     private HtmlReport element(String name, String content) {

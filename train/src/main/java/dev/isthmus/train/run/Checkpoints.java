@@ -95,7 +95,13 @@ public final class Checkpoints {
         } catch (IOException | UncheckedIOException | IsthmusException e) {
             Disk.deleteTree(temporary);
             throw new IsthmusException(
-                    "Cannot save a checkpoint in %s: %s.\n%s".formatted(root, Disk.reason(e), whereToResume()), e);
+                    String.format(
+                            Locale.ROOT,
+                            "Cannot save a checkpoint in %s: %s.\n%s",
+                            root,
+                            Disk.reason(e),
+                            whereToResume()),
+                    e);
         } catch (RuntimeException e) {
             Disk.deleteTree(temporary);
             throw e;
@@ -110,8 +116,11 @@ public final class Checkpoints {
                 return Optional.of(load(directory));
             } catch (IOException e) {
                 damaged.add(directory);
-                warnings.accept("Checkpoint %s is damaged (%s); trying the one before it."
-                        .formatted(directory, Disk.reason(e)));
+                warnings.accept(String.format(
+                        Locale.ROOT,
+                        "Checkpoint %s is damaged (%s); trying the one before it.",
+                        directory,
+                        Disk.reason(e)));
             }
         }
         if (!newestFirst.isEmpty()) {
@@ -125,8 +134,11 @@ public final class Checkpoints {
     String whereToResume() {
         return complete().stream()
                 .findFirst()
-                .map(last -> "The last good checkpoint is %s; put this right and go on with --resume %s"
-                        .formatted(last, root.toAbsolutePath().normalize().getParent()))
+                .map(last -> String.format(
+                        Locale.ROOT,
+                        "The last good checkpoint is %s; put this right and go on with --resume %s",
+                        last,
+                        root.toAbsolutePath().normalize().getParent()))
                 .orElse("No checkpoint had been saved yet.");
     }
 
@@ -141,7 +153,8 @@ public final class Checkpoints {
                     .sorted(Comparator.comparingInt(Checkpoints::serial).reversed())
                     .toList();
         } catch (IOException e) {
-            throw new IsthmusException("Cannot list the checkpoints in %s: %s.".formatted(root, Disk.reason(e)), e);
+            throw new IsthmusException(
+                    String.format(Locale.ROOT, "Cannot list the checkpoints in %s: %s.", root, Disk.reason(e)), e);
         }
     }
 
@@ -244,7 +257,8 @@ public final class Checkpoints {
             try {
                 Disk.deleteTree(Files.move(directory, root.resolve(".removing"), StandardCopyOption.ATOMIC_MOVE));
             } catch (IOException e) {
-                warnings.accept("Cannot remove the old checkpoint %s: %s.".formatted(directory, Disk.reason(e)));
+                warnings.accept(String.format(
+                        Locale.ROOT, "Cannot remove the old checkpoint %s: %s.", directory, Disk.reason(e)));
             }
         }
     }

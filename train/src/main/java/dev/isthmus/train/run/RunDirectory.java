@@ -120,8 +120,11 @@ public final class RunDirectory implements AutoCloseable {
      */
     public static RunDirectory resume(Path path, Consumer<String> warnings) {
         if (!Files.isRegularFile(path.resolve(CONFIG))) {
-            throw new IsthmusException("%s is not a run: it has no %s.\nPass the directory of a run, such as runs/NAME."
-                    .formatted(path, CONFIG));
+            throw new IsthmusException(String.format(
+                    Locale.ROOT,
+                    "%s is not a run: it has no %s.\nPass the directory of a run, such as runs/NAME.",
+                    path,
+                    CONFIG));
         }
         try {
             return open(path, null, warnings);
@@ -290,29 +293,36 @@ public final class RunDirectory implements AutoCloseable {
         }
         if (lock == null) {
             channel.close();
-            throw new IsthmusException(
-                    "%s is in use by another process.\nWait until that ends, or choose another place.".formatted(path));
+            throw new IsthmusException(String.format(
+                    Locale.ROOT,
+                    "%s is in use by another process.\nWait until that ends, or choose another place.",
+                    path));
         }
         return channel;
     }
 
     private static void refuseIfTaken(Path path) throws IOException {
         if (Files.exists(path.resolve(SUMMARY)) && Files.exists(path.resolve(CONFIG))) {
-            throw new IsthmusException(
-                    "%s already holds a finished run.\nChoose another --out, or none.".formatted(path));
+            throw new IsthmusException(String.format(
+                    Locale.ROOT, "%s already holds a finished run.\nChoose another --out, or none.", path));
         }
         if (Files.exists(path.resolve(CONFIG))) {
-            throw new IsthmusException(
-                    "%s holds a run that has not finished.\nGo on with --resume %s, or choose another --out."
-                            .formatted(path, path));
+            throw new IsthmusException(String.format(
+                    Locale.ROOT,
+                    "%s holds a run that has not finished.\nGo on with --resume %s, or choose another --out.",
+                    path,
+                    path));
         }
         List<String> strangers = Disk.children(path).stream()
                 .map(child -> child.getFileName().toString())
                 .filter(name -> !name.equals(LOCK) && !name.equals(PROBE))
                 .toList();
         if (!strangers.isEmpty()) {
-            throw new IsthmusException("%s is not empty (it holds %s) and is not a run.\nChoose another --out."
-                    .formatted(path, strangers.getFirst()));
+            throw new IsthmusException(String.format(
+                    Locale.ROOT,
+                    "%s is not empty (it holds %s) and is not a run.\nChoose another --out.",
+                    path,
+                    strangers.getFirst()));
         }
     }
 
@@ -347,7 +357,8 @@ public final class RunDirectory implements AutoCloseable {
     private static void cutBack(Path file, long length, Consumer<String> warnings) throws IOException {
         try (FileChannel log = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
             if (log.size() < length) {
-                warnings.accept("%s has lost lines from before the checkpoint; they stay missing.".formatted(file));
+                warnings.accept(String.format(
+                        Locale.ROOT, "%s has lost lines from before the checkpoint; they stay missing.", file));
             }
             log.truncate(length);
         }
@@ -380,14 +391,23 @@ public final class RunDirectory implements AutoCloseable {
 
     private IsthmusException failed(String what, IOException e) {
         return new IsthmusException(
-                "Cannot write %s of %s: %s.\n%s".formatted(what, path, Disk.reason(e), checkpoints.whereToResume()), e);
+                String.format(
+                        Locale.ROOT,
+                        "Cannot write %s of %s: %s.\n%s",
+                        what,
+                        path,
+                        Disk.reason(e),
+                        checkpoints.whereToResume()),
+                e);
     }
 
     private IsthmusException unreadable(String what, IOException e) {
-        return new IsthmusException("Cannot read %s of %s: %s.".formatted(what, path, Disk.reason(e)), e);
+        return new IsthmusException(
+                String.format(Locale.ROOT, "Cannot read %s of %s: %s.", what, path, Disk.reason(e)), e);
     }
 
     private static IsthmusException unwritable(Path path, String advice, IOException e) {
-        return new IsthmusException("Cannot write in %s: %s.\n%s.".formatted(path, Disk.reason(e), advice), e);
+        return new IsthmusException(
+                String.format(Locale.ROOT, "Cannot write in %s: %s.\n%s.", path, Disk.reason(e), advice), e);
     }
 }
