@@ -45,9 +45,20 @@ public record Evaluation(
                 majAt);
     }
 
-    /** The change of greedy accuracy on the same problems, pair by pair. */
+    /**
+     * The change of greedy accuracy on the same problems, pair by pair.
+     *
+     * @throws IsthmusException if they are not the same problems in the same order
+     */
     public static Interval gain(List<Attempts> before, List<Attempts> after, Rng rng) {
+        if (!keys(before).equals(keys(after))) {
+            throw new IsthmusException("A gain is measured on the same problems before and after; these are not.");
+        }
         return Bootstrap.difference(greedy(before), greedy(after), rng);
+    }
+
+    private static List<String> keys(List<Attempts> attempts) {
+        return attempts.stream().map(a -> a.problem().key()).toList();
     }
 
     private static double[] greedy(List<Attempts> attempts) {

@@ -4,10 +4,10 @@ import dev.isthmus.tensor.IsthmusException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
-import java.util.ArrayList;
 
 /**
  * Reads the puzzles of the game of 24 with what people made of them: the table of Yao et al. 2023 (Tree of Thoughts),
@@ -59,7 +59,8 @@ public final class Game24File {
         try {
             var numbers =
                     Arrays.stream(fields[1].split(" ")).map(Integer::valueOf).toList();
-            if (!fields[3].endsWith("%") || numbers.size() != 4) {
+            if (!fields[3].endsWith("%") || numbers.size() != 4
+                    || !numbers.stream().allMatch(Range.of(1, 100)::contains)) {
                 throw new IllegalArgumentException(line);
             }
             double percent = Double.parseDouble(fields[3].substring(0, fields[3].length() - 1));
