@@ -13,7 +13,9 @@ final class Scratch {
         SUMS,
         TILE,
         ROWS,
-        ATTENTION
+        ATTENTION,
+        LANES,
+        PARTIAL_SUMS
     }
 
     private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);

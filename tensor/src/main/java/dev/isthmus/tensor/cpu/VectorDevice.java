@@ -22,6 +22,17 @@ final class VectorDevice implements Device {
             case KernelCall.AttentionBackward c when c.q().dtype() == DType.FLOAT32 -> AttentionKernels.attentionBackward(c);
             case KernelCall.KvAppend c when c.k().dtype() == DType.FLOAT32 -> CachedAttentionKernels.append(c);
             case KernelCall.CachedAttention c when c.q().dtype() == DType.FLOAT32 -> CachedAttentionKernels.attention(c);
+            case KernelCall.Rope c when c.x().dtype() == DType.FLOAT32 -> RopeKernels.rope(c);
+            case KernelCall.RmsNorm c when c.x().dtype() == DType.FLOAT32 -> NormKernels.rmsNorm(c);
+            case KernelCall.RmsNormBackward c when c.x().dtype() == DType.FLOAT32 -> NormKernels.rmsNormBackward(c);
+            case KernelCall.SwiGlu c when c.out().dtype() == DType.FLOAT32 -> ActivationKernels.swiGlu(c);
+            case KernelCall.SwiGluBackward c when c.dOut().dtype() == DType.FLOAT32 -> ActivationKernels.swiGluBackward(c);
+            case KernelCall.Embedding c when c.out().dtype() == DType.FLOAT32 -> EmbeddingKernels.embedding(c);
+            case KernelCall.EmbeddingBackward c when c.dOut().dtype() == DType.FLOAT32 -> EmbeddingKernels.embeddingBackward(c);
+            case KernelCall.Softmax c when c.x().dtype() == DType.FLOAT32 -> SoftmaxKernels.softmax(c);
+            case KernelCall.SoftmaxBackward c when c.y().dtype() == DType.FLOAT32 -> SoftmaxKernels.softmaxBackward(c);
+            case KernelCall.CrossEntropy c when c.logits().dtype() == DType.FLOAT32 -> SoftmaxKernels.crossEntropy(c);
+            case KernelCall.CrossEntropyBackward c when c.logits().dtype() == DType.FLOAT32 -> SoftmaxKernels.crossEntropyBackward(c);
             default -> scalar.run(call);
         }
     }
