@@ -16,7 +16,9 @@ import tools.jackson.databind.json.JsonMapper;
 public final class Fixtures {
     private Fixtures() {}
 
-    /** The cases of a file of reference numbers, from {@code isthmus.fixtures} or the subset among the test resources. */
+    /**
+     * The cases of a file of reference numbers, from {@code isthmus.fixtures} or the subset among the test resources.
+     */
     public static List<JsonNode> cases(String name) throws IOException {
         Path file = find("fixtures", name);
         try (InputStream in =
@@ -36,14 +38,19 @@ public final class Fixtures {
 
     /** The data of a tensor object, with NaN where it says so. */
     public static double[] doubles(JsonNode tensor) {
-        return tensor.get("data").valueStream()
+        return tensor.get("data")
+                .valueStream()
                 .mapToDouble(n -> n.isString() ? Double.parseDouble(n.asString()) : n.asDouble())
                 .toArray();
     }
 
     private static @Nullable Path find(String kind, String name) {
         String property = System.getProperty("isthmus." + kind);
-        Stream<String> places = property != null ? Stream.of(property) : Stream.of("../shared/" + kind, "../../shared/" + kind);
-        return places.map(place -> Path.of(place, name)).filter(Files::exists).findFirst().orElse(null);
+        Stream<String> places =
+                property != null ? Stream.of(property) : Stream.of("../shared/" + kind, "../../shared/" + kind);
+        return places.map(place -> Path.of(place, name))
+                .filter(Files::exists)
+                .findFirst()
+                .orElse(null);
     }
 }

@@ -34,8 +34,8 @@ public final class Bootstrap {
     }
 
     /**
-     * The mean change from before to after on the same problems in the same order; pairs are drawn, so that what makes a
-     * problem hard for both does not widen the interval.
+     * The mean change from before to after on the same problems in the same order; pairs are drawn, so that what
+     * makes a problem hard for both does not widen the interval.
      */
     public static Interval difference(double[] before, double[] after, Rng rng) {
         if (before.length != after.length) {

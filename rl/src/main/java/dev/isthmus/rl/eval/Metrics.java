@@ -11,8 +11,8 @@ public final class Metrics {
     private Metrics() {}
 
     /**
-     * The chance that of {@code k} of the {@code n} samples at least one is correct: {@code 1 - C(n-c, k) / C(n, k)}, the
-     * unbiased estimator of pass@k (Chen et al. 2021, arXiv 2107.03374, equation 1).
+     * The chance that of {@code k} of the {@code n} samples at least one is correct: {@code 1 - C(n-c, k) / C(n, k)},
+     * the unbiased estimator of pass@k (Chen et al. 2021, arXiv 2107.03374, equation 1).
      *
      * @param n how many samples there are
      * @param c how many of them are correct
@@ -32,12 +32,13 @@ public final class Metrics {
 
     /** {@link #passAtK(int, int, int)} of these verdicts. */
     public static double passAtK(List<Verdict> samples, int k) {
-        return passAtK(samples.size(), (int) samples.stream().filter(Verdict::correct).count(), k);
+        return passAtK(
+                samples.size(), (int) samples.stream().filter(Verdict::correct).count(), k);
     }
 
     /**
-     * The chance that a vote of {@code k} samples is right (Wang et al. 2022, arXiv 2203.11171), estimated as the mean over
-     * the consecutive blocks of {@code k}; samples that do not fill a block are left out.
+     * The chance that a vote of {@code k} samples is right (Wang et al. 2022, arXiv 2203.11171), estimated as the
+     * mean over the consecutive blocks of {@code k}; samples that do not fill a block are left out.
      *
      * <p>Only well-formed samples vote. Where several answers have most votes, one of them is thought to be picked at
      * random, and the chance that it is correct counts, so no tie is broken by the order of samples.
@@ -66,7 +67,9 @@ public final class Metrics {
             }
         }
         int most = votes.values().stream().mapToInt(v -> v).max().orElse(0);
-        var tied = votes.keySet().stream().filter(answer -> votes.get(answer) == most).toList();
+        var tied = votes.keySet().stream()
+                .filter(answer -> votes.get(answer) == most)
+                .toList();
         return tied.stream().filter(right::get).count() / (double) Math.max(1, tied.size());
     }
 }

@@ -87,7 +87,8 @@ public record Advantages(double[] values, double[] rewards, double[] std) {
             }
         }
         if (normalize) {
-            values = of(values, mean(values, values.length), spread(values, values.length), true).values();
+            values = of(values, mean(values, values.length), spread(values, values.length), true)
+                    .values();
         }
         return new Advantages(values, rewards, spread(rewards, numGenerations));
     }
@@ -123,8 +124,8 @@ public record Advantages(double[] values, double[] rewards, double[] std) {
 
     private static void requireGroups(int rows, int numGenerations) {
         if (numGenerations < 2 || rows == 0 || rows % numGenerations != 0) {
-            throw new IsthmusException("Advantages need groups of at least two: " + rows + " completions, num_generations "
-                    + numGenerations + ". Give a multiple of num_generations.");
+            throw new IsthmusException("Advantages need groups of at least two: " + rows
+                    + " completions, num_generations " + numGenerations + ". Give a multiple of num_generations.");
         }
     }
 
@@ -141,7 +142,8 @@ public record Advantages(double[] values, double[] rewards, double[] std) {
         var normalized = new double[rewards.length][rewards[0].length];
         for (int f = 0; f < rewards[0].length; f++) {
             int function = f;
-            double[] column = Arrays.stream(rewards).mapToDouble(row -> row[function]).toArray();
+            double[] column =
+                    Arrays.stream(rewards).mapToDouble(row -> row[function]).toArray();
             double[] mean = mean(column, numGenerations);
             double[] std = spread(column, numGenerations);
             for (int i = 0; i < column.length; i++) {

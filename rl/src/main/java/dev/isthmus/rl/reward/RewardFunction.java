@@ -46,8 +46,8 @@ public interface RewardFunction {
     }
 
     /**
-     * The control that must not teach anything: this function's rewards, dealt out anew among all the completions of the
-     * batch. The stream is read on; give each training step one of its own ({@code rng.split("shuffle", step)}).
+     * The control that must not teach anything: this function's rewards, dealt out anew among all the completions of
+     * the batch. The stream is read on; give each training step one of its own ({@code rng.split("shuffle", step)}).
      */
     default RewardFunction shuffled(Rng rng) {
         return of("shuffled_" + name(), (prompts, completions, columns) -> {
@@ -62,7 +62,10 @@ public interface RewardFunction {
         });
     }
 
-    /** The columns of a batch: those of its problems, with {@code problem}, {@code solution} and {@code completion_ids}. */
+    /**
+     * The columns of a batch: those of its problems, with {@code problem}, {@code solution} and {@code
+     * completion_ids}.
+     */
     static Map<String, List<?>> columns(List<Problem> problems, List<int[]> completionIds) {
         var columns = new LinkedHashMap<String, List<?>>();
         for (Problem problem : problems) {
@@ -94,8 +97,9 @@ public interface RewardFunction {
         for (int f = 0; f < functions.size(); f++) {
             double[] scores = functions.get(f).score(prompts, completions, columns);
             if (scores.length != completions.size()) {
-                throw new IsthmusException("The reward function " + functions.get(f).name() + " returned "
-                        + scores.length + " rewards for " + completions.size() + " completions.");
+                throw new IsthmusException(
+                        "The reward function " + functions.get(f).name() + " returned " + scores.length
+                                + " rewards for " + completions.size() + " completions.");
             }
             for (int i = 0; i < scores.length; i++) {
                 rewards[i][f] = scores[i];

@@ -28,8 +28,8 @@ public final class Rewards {
         return RewardFunction.of(name, (prompts, completions, columns) -> {
             List<?> problems = column(columns, "problem", name);
             var rewards = new double[completions.size()];
-            Arrays.setAll(rewards, i ->
-                    reward.applyAsDouble(verifier.verify((Problem) problems.get(i), completions.get(i))));
+            Arrays.setAll(
+                    rewards, i -> reward.applyAsDouble(verifier.verify((Problem) problems.get(i), completions.get(i))));
             return rewards;
         });
     }
@@ -40,18 +40,20 @@ public final class Rewards {
      */
     public static RewardFunction thinkFormat() {
         String open = "<think>";
-        return RewardFunction.of("think_format_reward", (prompts, completions, columns) -> completions.stream()
-                .mapToDouble(c -> c.startsWith(open)
-                                && c.indexOf(open, open.length()) < 0
-                                && c.indexOf("</think>", open.length()) >= 0
-                        ? 1
-                        : 0)
-                .toArray());
+        return RewardFunction.of(
+                "think_format_reward",
+                (prompts, completions, columns) -> completions.stream()
+                        .mapToDouble(c -> c.startsWith(open)
+                                        && c.indexOf(open, open.length()) < 0
+                                        && c.indexOf("</think>", open.length()) >= 0
+                                ? 1
+                                : 0)
+                        .toArray());
     }
 
     /**
-     * {@code get_soft_overlong_punishment}: 0 up to {@code max - cache} tokens, then falling to -1 at {@code max}, and -1
-     * beyond (DAPO, arXiv 2503.14476, equation 13).
+     * {@code get_soft_overlong_punishment}: 0 up to {@code max - cache} tokens, then falling to -1 at {@code max},
+     * and -1 beyond (DAPO, arXiv 2503.14476, equation 13).
      */
     public static RewardFunction softOverlongPunishment(int maxCompletionLength, int softPunishCache) {
         int free = maxCompletionLength - softPunishCache;
@@ -64,8 +66,8 @@ public final class Rewards {
     }
 
     /**
-     * {@code get_repetition_penalty_reward}: {@code maxPenalty} times the share of token n-grams that repeat another one
-     * (arXiv 2502.03373, appendix C.2). TRL's defaults are 3 and -1.
+     * {@code get_repetition_penalty_reward}: {@code maxPenalty} times the share of token n-grams that repeat another
+     * one (arXiv 2502.03373, appendix C.2). TRL's defaults are 3 and -1.
      */
     public static RewardFunction repetitionPenalty(int ngramSize, double maxPenalty) {
         if (ngramSize < 1 || maxPenalty > 0) {
@@ -93,9 +95,10 @@ public final class Rewards {
     }
 
     /**
-     * {@code get_cosine_scaled_reward}: correctness scaled by the length in tokens along half a cosine, so that short is
-     * better when correct, {@code maxValueCorrect} falling to {@code minValueCorrect} at {@code maxLength}, and longer is
-     * better when wrong, {@code minValueWrong} rising to {@code maxValueWrong} (arXiv 2502.03373, appendix C.1).
+     * {@code get_cosine_scaled_reward}: correctness scaled by the length in tokens along half a cosine, so that short
+     * is better when correct, {@code maxValueCorrect} falling to {@code minValueCorrect} at {@code maxLength}, and
+     * longer is better when wrong, {@code minValueWrong} rising to {@code maxValueWrong} (arXiv 2502.03373, appendix
+     * C.1).
      */
     public static RewardFunction cosineScaled(
             Verifier verifier,
@@ -122,8 +125,8 @@ public final class Rewards {
     }
 
     /**
-     * The weighted sum of several reward functions as one; a function's NaN counts as 0, and only where all are NaN is the
-     * sum NaN, as in TRL.
+     * The weighted sum of several reward functions as one; a function's NaN counts as 0, and only where all are NaN
+     * is the sum NaN, as in TRL.
      */
     public static RewardFunction weighted(String name, List<RewardFunction> functions, double... weights) {
         Advantages.requireWeights(weights, functions.size());
@@ -134,9 +137,11 @@ public final class Rewards {
     }
 
     private static RewardFunction byTokens(String name, ToDoubleFunction<int[]> reward) {
-        return RewardFunction.of(name, (prompts, completions, columns) -> column(columns, "completion_ids", name).stream()
-                .mapToDouble(ids -> reward.applyAsDouble((int[]) ids))
-                .toArray());
+        return RewardFunction.of(
+                name,
+                (prompts, completions, columns) -> column(columns, "completion_ids", name).stream()
+                        .mapToDouble(ids -> reward.applyAsDouble((int[]) ids))
+                        .toArray());
     }
 
     private static List<?> column(Map<String, List<?>> columns, String column, String function) {

@@ -8,12 +8,12 @@ import java.util.regex.Pattern;
  * Addition of two numbers: {@code 123+456=} is answered by {@code 579}.
  *
  * <p>With working, the sums of the columns come first, from right to left, each as two digits (what to carry, what to
- * write), then {@code #} and the answer: {@code 128+345=} is answered by {@code 13 07 04#473}. So every character depends
- * on two digits of the prompt and one of the column before, or is a copy; nothing has to be carried over many columns at
- * once, which is what makes the plain form hard for a small model.
+ * write), then {@code #} and the answer: {@code 128+345=} is answered by {@code 13 07 04#473}. So every character
+ * depends on two digits of the prompt and one of the column before, or is a copy; nothing has to be carried over many
+ * columns at once, which is what makes the plain form hard for a small model.
  *
- * <p>The verifier looks at the final answer; of the working it asks only the form. The order of the two numbers does not
- * make a new problem.
+ * <p>The verifier looks at the final answer; of the working it asks only the form. The order of the two numbers does
+ * not make a new problem.
  *
  * @param digits how many digits each number has; a range such as 1..3 draws the two lengths apart
  * @param working whether the columns are written out

@@ -32,8 +32,12 @@ import org.jspecify.annotations.Nullable;
  * @param heldOutTarget the target of all test problems; null if a hash of the problem decides the split
  * @param format how a solution is written
  */
-public record Countdown(Range numbers, int maxNumber, Range target, @Nullable Integer heldOutTarget, Format format)
-        implements Task {
+public record Countdown(
+        Range numbers,
+        int maxNumber,
+        Range target,
+        @Nullable Integer heldOutTarget,
+        Format format) implements Task {
     private static final String VALUE = "(0|[1-9][0-9]{0,17}|\\([1-9][0-9]{0,17}/[1-9][0-9]{0,17}\\))";
     private static final Pattern STEP = Pattern.compile(VALUE + "([-+*/])" + VALUE + "=" + VALUE);
     private static final Pattern PROMPT = Pattern.compile("([0-9]{1,3}(?: [0-9]{1,3}){0,5})=([0-9]{1,4}):");
@@ -250,7 +254,9 @@ public record Countdown(Range numbers, int maxNumber, Range target, @Nullable In
                 continue;
             } else if (!pool.remove(step.group(1)) || !pool.remove(step.group(3))) {
                 wrong = "a step uses a number that is not there";
-            } else if (!value(step.group(1)).apply(step.group(2).charAt(0), value(step.group(3))).toString()
+            } else if (!value(step.group(1))
+                    .apply(step.group(2).charAt(0), value(step.group(3)))
+                    .toString()
                     .equals(result)) {
                 wrong = "a step is not true";
             } else {

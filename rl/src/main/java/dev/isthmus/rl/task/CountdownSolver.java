@@ -9,9 +9,9 @@ import java.util.function.Predicate;
 /**
  * Finds the expressions that reach a target from given numbers, each used exactly once, by trying them all.
  *
- * <p>The larger operand of {@code +}, {@code *} and {@code -} stands left, so no value is ever negative. Nothing is lost
- * by that: where the target is not negative, {@code a-b} with {@code a<b} can be written {@code b-a} and the sign moved
- * outwards until it meets the subtraction or the second sign that undoes it.
+ * <p>The larger operand of {@code +}, {@code *} and {@code -} stands left, so no value is ever negative. Nothing is
+ * lost by that: where the target is not negative, {@code a-b} with {@code a<b} can be written {@code b-a} and the
+ * sign moved outwards until it meets the subtraction or the second sign that undoes it.
  */
 public final class CountdownSolver {
     private CountdownSolver() {}
@@ -74,9 +74,15 @@ public final class CountdownSolver {
     }
 
     private static boolean join(
-            Expression[] rest, Expression a, char symbol, Expression b, boolean fractions, Predicate<Expression> visit) {
+            Expression[] rest,
+            Expression a,
+            char symbol,
+            Expression b,
+            boolean fractions,
+            Predicate<Expression> visit) {
         Expression joined = Expression.of(a, symbol, b);
-        if (joined.value().equals(Rational.UNDEFINED) || !fractions && !joined.value().isWhole()) {
+        if (joined.value().equals(Rational.UNDEFINED)
+                || !fractions && !joined.value().isWhole()) {
             return false;
         }
         rest[rest.length - 1] = joined;

@@ -38,8 +38,7 @@ public final class Game24File {
             throw new IsthmusException("Cannot read the puzzles of " + file + ": " + e + ".", e);
         }
         if (lines.isEmpty() || !lines.get(0).startsWith("Rank,Puzzles,AMT (s),Solved rate")) {
-            throw new IsthmusException(
-                    file + ":1: the header should begin with 'Rank,Puzzles,AMT (s),Solved rate'.");
+            throw new IsthmusException(file + ":1: the header should begin with 'Rank,Puzzles,AMT (s),Solved rate'.");
         }
         var problems = new ArrayList<Problem>();
         var keys = new HashSet<String>();
@@ -59,7 +58,8 @@ public final class Game24File {
         try {
             var numbers =
                     Arrays.stream(fields[1].split(" ")).map(Integer::valueOf).toList();
-            if (!fields[3].endsWith("%") || numbers.size() != 4
+            if (!fields[3].endsWith("%")
+                    || numbers.size() != 4
                     || !numbers.stream().allMatch(Range.of(1, 100)::contains)) {
                 throw new IllegalArgumentException(line);
             }
@@ -70,7 +70,8 @@ public final class Game24File {
                     .with("human_seconds", Double.valueOf(fields[2]))
                     .with("human_solved_rate", percent / 100);
         } catch (IllegalArgumentException | ArrayIndexOutOfBoundsException e) {
-            throw new IsthmusException(where + "expected a line like '1,1 1 4 6,4.4,99.20%', found '" + shown(line) + "'.", e);
+            throw new IsthmusException(
+                    where + "expected a line like '1,1 1 4 6,4.4,99.20%', found '" + shown(line) + "'.", e);
         }
     }
 

@@ -15,30 +15,29 @@ public final class Tasks {
     private Tasks() {}
 
     /**
-     * The task of a recipe: {@code addition} (digits, working), {@code list_sorting} (length, max_value),
-     * {@code countdown} (numbers, max_number, target, held_out_target, format) or {@code game24} (format). A setting that
-     * is left out has the default seen here.
+     * The task of a recipe, with these settings and defaults: {@code addition} (digits 3, working false),
+     * {@code list_sorting} (length 3..6, max_value 9), {@code countdown} (numbers 3..4, max_number 13, target 1..99, no
+     * held_out_target, format steps) or {@code game24} (format steps).
      *
      * @throws IsthmusException if there is no such task or setting, or a setting makes no sense
      */
     public static Task of(String name, Map<String, ?> settings) {
         var s = new Settings(name, new HashMap<>(settings), new TreeSet<>());
-        Task task =
-                switch (name) {
-                    case "addition" -> new Addition(s.range("digits", "3"), s.flag("working", false));
-                    case "list_sorting" -> new ListSorting(s.range("length", "3..6"), s.number("max_value", 9));
-                    case "countdown" ->
-                        new Countdown(
-                                s.range("numbers", "3..4"),
-                                s.number("max_number", 13),
-                                s.range("target", "1..99"),
-                                s.has("held_out_target") ? (Integer) s.number("held_out_target", 0) : null,
-                                s.format());
-                    case "game24" -> Countdown.game24(s.format());
-                    default ->
-                        throw new IsthmusException("There is no task '" + name
-                                + "'. There are addition, list_sorting, countdown and game24.");
-                };
+        Task task = switch (name) {
+            case "addition" -> new Addition(s.range("digits", "3"), s.flag("working", false));
+            case "list_sorting" -> new ListSorting(s.range("length", "3..6"), s.number("max_value", 9));
+            case "countdown" ->
+                new Countdown(
+                        s.range("numbers", "3..4"),
+                        s.number("max_number", 13),
+                        s.range("target", "1..99"),
+                        s.has("held_out_target") ? (Integer) s.number("held_out_target", 0) : null,
+                        s.format());
+            case "game24" -> Countdown.game24(s.format());
+            default ->
+                throw new IsthmusException(
+                        "There is no task '" + name + "'. There are addition, list_sorting, countdown and game24.");
+        };
         s.refuseUnknown();
         return task;
     }
@@ -53,13 +52,19 @@ public final class Tasks {
         for (int i = 0; i < 200; i++) {
             Problem problem = task.draw(rng);
             String text = problem.demonstration();
-            require(problem.prompt().length() <= task.maxPromptLength(), task, "a prompt is too long", problem.prompt());
-            require(text.length() <= task.maxCompletionLength(), task, "a demonstration is too long", text);
-            (problem.prompt() + text).chars().forEach(c -> require(
-                    task.alphabet().indexOf(c) >= 0,
+            require(
+                    problem.prompt().length() <= task.maxPromptLength(),
                     task,
-                    "its alphabet lacks '" + (char) c + "'",
-                    problem.prompt() + text));
+                    "a prompt is too long",
+                    problem.prompt());
+            require(text.length() <= task.maxCompletionLength(), task, "a demonstration is too long", text);
+            (problem.prompt() + text)
+                    .chars()
+                    .forEach(c -> require(
+                            task.alphabet().indexOf(c) >= 0,
+                            task,
+                            "its alphabet lacks '" + (char) c + "'",
+                            problem.prompt() + text));
             Verdict verdict = task.verify(problem, text);
             require(verdict.correct(), task, "a demonstration is judged " + verdict, problem.prompt() + text);
             require(!task.verify(problem, "").correct(), task, "an empty completion is judged right", problem.prompt());
@@ -68,7 +73,8 @@ public final class Tasks {
 
     private static void require(boolean holds, Task task, String complaint, String text) {
         if (!holds) {
-            throw new IsthmusException("The task " + task.name() + " contradicts itself: " + complaint + ": '" + text + "'.");
+            throw new IsthmusException(
+                    "The task " + task.name() + " contradicts itself: " + complaint + ": '" + text + "'.");
         }
     }
 

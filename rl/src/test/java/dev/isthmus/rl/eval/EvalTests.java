@@ -74,9 +74,10 @@ class EvalTests {
     private static List<Verdict> verdicts(String answers) {
         var verdicts = new ArrayList<Verdict>();
         for (String answer : answers.split(" ")) {
-            verdicts.add(answer.equals("7")
-                    ? Verdict.right("7")
-                    : answer.equals("x") ? Verdict.malformed("") : Verdict.wrong(answer, ""));
+            verdicts.add(
+                    answer.equals("7")
+                            ? Verdict.right("7")
+                            : answer.equals("x") ? Verdict.malformed("") : Verdict.wrong(answer, ""));
         }
         return verdicts;
     }
@@ -126,7 +127,8 @@ class EvalTests {
         assertThat(gain.excludesZero()).isTrue();
         // 1.96 sqrt(0.05 * 0.95 / 400) = 0.021, where apart they would have 0.07.
         assertThat(gain.high() - gain.low()).isBetween(0.03, 0.055);
-        assertThat(Bootstrap.difference(before, before, Rng.of(4)).excludesZero()).isFalse();
+        assertThat(Bootstrap.difference(before, before, Rng.of(4)).excludesZero())
+                .isFalse();
         assertThatThrownBy(() -> Bootstrap.difference(before, new double[3], Rng.of(4)))
                 .isInstanceOf(IsthmusException.class)
                 .hasMessageContaining("400 and 3 values");
@@ -148,7 +150,8 @@ class EvalTests {
         assertThat(evaluation.passAt().get(4).mean()).isEqualTo(0.5);
         assertThat(evaluation.majAt().get(4).mean()).isEqualTo(0);
         assertThat(evaluation).isEqualTo(Evaluation.of(attempts, List.of(1, 4, 8), Rng.of(1)));
-        assertThatThrownBy(() -> Evaluation.of(List.of(), List.of(1), Rng.of(1))).isInstanceOf(IsthmusException.class);
+        assertThatThrownBy(() -> Evaluation.of(List.of(), List.of(1), Rng.of(1)))
+                .isInstanceOf(IsthmusException.class);
     }
 
     @Test

@@ -38,7 +38,8 @@ class AdvantagesTests {
     @Tag("fixture")
     void groupRelativeIsTrls(String name, JsonNode fixture) {
         JsonNode config = fixture.get("config");
-        double[] weights = config.get("reward_weights").valueStream()
+        double[] weights = config.get("reward_weights")
+                .valueStream()
                 .mapToDouble(JsonNode::asDouble)
                 .toArray();
         double[] flat = Fixtures.doubles(fixture.get("inputs").get("rewards_per_func"));
@@ -69,7 +70,8 @@ class AdvantagesTests {
         int tokens = old.length / rewards.length;
         for (int i = 0; i < rewards.length; i++) {
             if (!clip.isNull()) {
-                rewards[i] = Math.clamp(rewards[i], clip.get(0).asDouble(), clip.get(1).asDouble());
+                rewards[i] = Math.clamp(
+                        rewards[i], clip.get(0).asDouble(), clip.get(1).asDouble());
             }
             for (int t = i * tokens; t < (i + 1) * tokens; t++) {
                 rewards[i] -= config.get("beta").asDouble() * mask[t] * (old[t] - reference[t]);
@@ -100,7 +102,8 @@ class AdvantagesTests {
         assertThat(advantages.values()[0]).isCloseTo(0.75 / 0.5001, within(1e-12));
         assertThat(advantages.values()[3]).isCloseTo(-0.25 / 0.5001, within(1e-12));
         assertThat(advantages.std()).containsOnly(0.5);
-        assertThat(advantages(new double[] {1, 0, 0, 0}, ScaleRewards.NONE).values()).containsExactly(.75, -.25, -.25, -.25);
+        assertThat(advantages(new double[] {1, 0, 0, 0}, ScaleRewards.NONE).values())
+                .containsExactly(.75, -.25, -.25, -.25);
     }
 
     @Test
@@ -108,8 +111,8 @@ class AdvantagesTests {
         var rewards = new double[] {1, 1, 0, 1, 0, 0, Double.NaN, Double.NaN, 1, Double.NaN};
         var advantages = Advantages.groupRelative(
                 column(rewards), new double[] {1}, 2, ScaleRewards.GROUP, MultiObjectiveAggregation.SUM_THEN_NORMALIZE);
-        assertThat(advantages.values()).containsExactly(
-                0, 0, -0.5 / (Math.sqrt(0.5) + 1e-4), 0.5 / (Math.sqrt(0.5) + 1e-4), 0, 0, 0, 0, 0, 0);
+        assertThat(advantages.values())
+                .containsExactly(0, 0, -0.5 / (Math.sqrt(0.5) + 1e-4), 0.5 / (Math.sqrt(0.5) + 1e-4), 0, 0, 0, 0, 0, 0);
         assertThat(advantages.fracRewardZeroStd()).isEqualTo(0.4);
     }
 

@@ -23,7 +23,8 @@ class RewardsTests {
     private static double[] score(RewardFunction function, String... completions) {
         List<Problem> problems = Collections.nCopies(completions.length, TASK.problem(1, 2));
         List<String> prompts = problems.stream().map(Problem::prompt).toList();
-        List<int[]> ids = Arrays.stream(completions).map(c -> c.chars().toArray()).toList();
+        List<int[]> ids =
+                Arrays.stream(completions).map(c -> c.chars().toArray()).toList();
         return function.score(prompts, List.of(completions), RewardFunction.columns(problems, ids));
     }
 
@@ -35,18 +36,20 @@ class RewardsTests {
     }
 
     @ParameterizedTest
-    @CsvSource(quoteCharacter = '"', value = {
-        "<think>a</think>b, 1",
-        "\"<think>\na\n</think>\nb\", 1",
-        "<think></think>, 1",
-        "<think>a</think>b</think>c, 1",
-        "<think>a, 0",
-        "a</think>b, 0",
-        "x<think>a</think>b, 0",
-        "<think>a<think>b</think>c, 0",
-        "<think>a</think>b<think>c, 0",
-        "\"\", 0"
-    })
+    @CsvSource(
+            quoteCharacter = '"',
+            value = {
+                "<think>a</think>b, 1",
+                "\"<think>\na\n</think>\nb\", 1",
+                "<think></think>, 1",
+                "<think>a</think>b</think>c, 1",
+                "<think>a, 0",
+                "a</think>b, 0",
+                "x<think>a</think>b, 0",
+                "<think>a<think>b</think>c, 0",
+                "<think>a</think>b<think>c, 0",
+                "\"\", 0"
+            })
     void thinkFormat(String completion, double reward) {
         assertThat(score(Rewards.thinkFormat(), completion)).containsExactly(reward);
     }
@@ -96,26 +99,30 @@ class RewardsTests {
 
     @Test
     void shufflingKeepsTheRewardsAndLosesTheirOwners() {
-        var plain = RewardFunction.of("index", (p, c, columns) ->
-                IntStream.range(0, c.size()).asDoubleStream().toArray());
+        var plain = RewardFunction.of(
+                "index",
+                (p, c, columns) -> IntStream.range(0, c.size()).asDoubleStream().toArray());
         String[] completions = new String[200];
         Arrays.fill(completions, "3");
         double[] shuffled = score(plain.shuffled(Rng.of(1).split("shuffle", 0)), completions);
         assertThat(shuffled).isEqualTo(score(plain.shuffled(Rng.of(1).split("shuffle", 0)), completions));
         assertThat(shuffled).isNotEqualTo(score(plain.shuffled(Rng.of(1).split("shuffle", 1)), completions));
         assertThat(shuffled).containsExactlyInAnyOrder(score(plain, completions));
-        assertThat(IntStream.range(0, 200).filter(i -> shuffled[i] == i).count()).isLessThan(8);
+        assertThat(IntStream.range(0, 200).filter(i -> shuffled[i] == i).count())
+                .isLessThan(8);
     }
 
     @Test
     void columnsAreThoseOfTheProblems() {
-        var problems = List.of(TASK.problem(1, 2).with("rank", 7), TASK.problem(3, 4).with("seconds", 1.5));
+        var problems =
+                List.of(TASK.problem(1, 2).with("rank", 7), TASK.problem(3, 4).with("seconds", 1.5));
         var columns = RewardFunction.columns(problems, List.of(new int[0], new int[1]));
         assertThat(columns.get("solution")).isEqualTo(List.of("3", "7"));
         assertThat(columns.get("problem")).isEqualTo(problems);
         assertThat(columns.get("rank")).isEqualTo(Arrays.asList(7, null));
         assertThat(columns.get("seconds")).isEqualTo(Arrays.asList(null, 1.5));
-        assertThatThrownBy(() -> Rewards.repetitionPenalty(2, -1).score(List.of(), List.of(), Map.of("solution", List.of())))
+        assertThatThrownBy(() ->
+                        Rewards.repetitionPenalty(2, -1).score(List.of(), List.of(), Map.of("solution", List.of())))
                 .hasMessage("The reward function repetition_penalty_reward needs the column 'completion_ids',"
                         + " but there are only [solution].");
     }

@@ -31,24 +31,26 @@ class AdditionTests {
     }
 
     @ParameterizedTest
-    @CsvSource(quoteCharacter = '"', value = {
-        "473, true, true",
-        "472, false, true",
-        "0, false, true",
-        "\"\", false, false",
-        "0473, false, false",
-        "+473, false, false",
-        "-473, false, false",
-        "\"473 \", false, false",
-        "\" 473\", false, false",
-        "473.0, false, false",
-        "4 73, false, false",
-        "473=473, false, false",
-        "٤٧٣, false, false",
-        "４７３, false, false",
-        "00, false, false",
-        "99999999999999999999999999, false, true"
-    })
+    @CsvSource(
+            quoteCharacter = '"',
+            value = {
+                "473, true, true",
+                "472, false, true",
+                "0, false, true",
+                "\"\", false, false",
+                "0473, false, false",
+                "+473, false, false",
+                "-473, false, false",
+                "\"473 \", false, false",
+                "\" 473\", false, false",
+                "473.0, false, false",
+                "4 73, false, false",
+                "473=473, false, false",
+                "٤٧٣, false, false",
+                "４７３, false, false",
+                "00, false, false",
+                "99999999999999999999999999, false, true"
+            })
     void plainAnswersAreJudgedExactly(String completion, boolean correct, boolean formatted) {
         var verdict = plain.verify(plain.problem(128, 345), completion);
         assertThat(verdict.correct()).isEqualTo(correct);
@@ -58,25 +60,27 @@ class AdditionTests {
     }
 
     @ParameterizedTest
-    @CsvSource(quoteCharacter = '"', value = {
-        "13 07 04#473, true, true",
-        "99 99 99#473, true, true",
-        "13 07 04#474, false, true",
-        "473, false, false",
-        "#473, false, false",
-        "13 07 04#, false, false",
-        "13 07 04#0473, false, false",
-        "13 07 04#473#473, false, false",
-        "13 07 04#472 13 07 04#473, false, false",
-        "13 07#473, false, false",
-        "13 07 04 00#473, false, false",
-        "13  07 04#473, false, false",
-        "130704#473, false, false",
-        "\"13 07 04#473 \", false, false",
-        "13 07 04 473, false, false",
-        "13 07 0４#473, false, false",
-        "\"\", false, false"
-    })
+    @CsvSource(
+            quoteCharacter = '"',
+            value = {
+                "13 07 04#473, true, true",
+                "99 99 99#473, true, true",
+                "13 07 04#474, false, true",
+                "473, false, false",
+                "#473, false, false",
+                "13 07 04#, false, false",
+                "13 07 04#0473, false, false",
+                "13 07 04#473#473, false, false",
+                "13 07 04#472 13 07 04#473, false, false",
+                "13 07#473, false, false",
+                "13 07 04 00#473, false, false",
+                "13  07 04#473, false, false",
+                "130704#473, false, false",
+                "\"13 07 04#473 \", false, false",
+                "13 07 04 473, false, false",
+                "13 07 0４#473, false, false",
+                "\"\", false, false"
+            })
     void workingIsAskedForInItsFormOnly(String completion, boolean correct, boolean formatted) {
         var verdict = working.verify(working.problem(128, 345), completion);
         assertThat(verdict.correct()).isEqualTo(correct);

@@ -50,7 +50,9 @@ final class BruteForce {
         return whole;
     }
 
-    /** Whether a well-formed expression has this value, computed in floating point by splitting at the last operator. */
+    /**
+     * Whether a well-formed expression has this value, computed in floating point by splitting at the last operator.
+     */
     static boolean evaluates(String text, double target) {
         return Math.abs(value(text) - target) < 1e-9;
     }
@@ -68,8 +70,6 @@ final class BruteForce {
                 }
             }
         }
-        return text.startsWith("(")
-                ? value(text.substring(1, text.length() - 1))
-                : Double.parseDouble(text);
+        return text.startsWith("(") ? value(text.substring(1, text.length() - 1)) : Double.parseDouble(text);
     }
 }

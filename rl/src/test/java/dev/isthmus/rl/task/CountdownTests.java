@@ -22,29 +22,32 @@ class CountdownTests {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "4+8=12 6-4=2 12*2=24     | ",
-        "8+4=12 6-4=2 2*12=24     | ",
-        "6-4=2 4+8=12 12*2=24     | ",
-        "8*6=48 4/4=1 48*1=48     | not the target",
-        "4+8=12 12+6=18           | a number is not used",
-        "4+8=12                   | a number is not used",
-        "4*6=24                   | a number is not used",
-        "4*6=24 4-4=0 8*0=0       | a step uses a number that is not there",
-        "4*6=24 8*4=32 24+0=24    | a step uses a number that is not there",
-        "4+8=12 6-4=2 12*2=24 24+0=24 | a step uses a number that is not there",
-        "4+4=8 4+4=8 8*8=64       | a step uses a number that is not there",
-        "8+8=16 6-4=2 16+8=24     | a step uses a number that is not there",
-        "44-8=36 36-6=30 30-6=24  | a step uses a number that is not there",
-        "4+8=12 6-4=2 12*2=25     | a step is not true",
-        "4+8=13 6-4=2 13*2=26     | a step is not true",
-        "4+8=24 6-4=24 24-24=24   | a step is not true",
-        "4-4=0 8/0=8 8+6=14       | a step is not true",
-        "4-4=0 8/0=0 0+6=24       | a step is not true",
-        "8/6=(4/3) 4*4=16 16*(4/3)=(64/3) | not the target",
-        "8/6=(8/6) 4*4=16 16*(8/6)=(64/3) | a step is not true",
-        "8/4=(2/1) 2*6=12 12+4=16 | a step is not true"
-    })
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '"',
+            value = {
+                "4+8=12 6-4=2 12*2=24     | ",
+                "8+4=12 6-4=2 2*12=24     | ",
+                "6-4=2 4+8=12 12*2=24     | ",
+                "8*6=48 4/4=1 48*1=48     | not the target",
+                "4+8=12 12+6=18           | a number is not used",
+                "4+8=12                   | a number is not used",
+                "4*6=24                   | a number is not used",
+                "4*6=24 4-4=0 8*0=0       | a step uses a number that is not there",
+                "4*6=24 8*4=32 24+0=24    | a step uses a number that is not there",
+                "4+8=12 6-4=2 12*2=24 24+0=24 | a step uses a number that is not there",
+                "4+4=8 4+4=8 8*8=64       | a step uses a number that is not there",
+                "8+8=16 6-4=2 16+8=24     | a step uses a number that is not there",
+                "44-8=36 36-6=30 30-6=24  | a step uses a number that is not there",
+                "4+8=12 6-4=2 12*2=25     | a step is not true",
+                "4+8=13 6-4=2 13*2=26     | a step is not true",
+                "4+8=24 6-4=24 24-24=24   | a step is not true",
+                "4-4=0 8/0=8 8+6=14       | a step is not true",
+                "4-4=0 8/0=0 0+6=24       | a step is not true",
+                "8/6=(4/3) 4*4=16 16*(4/3)=(64/3) | not the target",
+                "8/6=(8/6) 4*4=16 16*(8/6)=(64/3) | a step is not true",
+                "8/4=(2/1) 2*6=12 12+4=16 | a step is not true"
+            })
     void stepsAreJudgedOneByOne(String completion, String reason) {
         var verdict = steps.verify(problem(steps, 4, 4, 6, 8), completion);
         assertThat(verdict.reason()).isEqualTo(reason == null ? "" : reason);
@@ -54,32 +57,35 @@ class CountdownTests {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "\"\"",
-        "\" \"",
-        "24",
-        "4-8=-4 6-4=2 12*2=24",
-        "-4+8=4 6-4=2 12*2=24",
-        "04+8=12 6-4=2 12*2=24",
-        "4+8=12 6-4=2 12*2=024",
-        "4+8=12  6-4=2 12*2=24",
-        "\" 4+8=12 6-4=2 12*2=24\"",
-        "\"4+8=12 6-4=2 12*2=24 \"",
-        "4+8=12 6-4=2 12*2=24.",
-        "4+8=12 6-4=2 12*2=24 and done",
-        "4+8=12,6-4=2,12*2=24",
-        "4+8=12=12 6-4=2 12*2=24",
-        "４+8=12 6-4=2 12*2=24",
-        "4+8=12 6-4=2 12×2=24",
-        "4+8=12 6-4=2 12*2=2٤",
-        "(4)+8=12 6-4=2 12*2=24",
-        "4+8=12 6-4=2 12*2=(24/0)",
-        "4^8=12 6-4=2 12*2=24",
-        "4+8+6=18 18+6=24",
-        "99999999999999999999999999999999*4=8 6-4=2 12*2=24",
-        "(4+8)*(6-4)",
-        "(4+8)*(6-4)=24"
-    })
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '"',
+            value = {
+                "\"\"",
+                "\" \"",
+                "24",
+                "4-8=-4 6-4=2 12*2=24",
+                "-4+8=4 6-4=2 12*2=24",
+                "04+8=12 6-4=2 12*2=24",
+                "4+8=12 6-4=2 12*2=024",
+                "4+8=12  6-4=2 12*2=24",
+                "\" 4+8=12 6-4=2 12*2=24\"",
+                "\"4+8=12 6-4=2 12*2=24 \"",
+                "4+8=12 6-4=2 12*2=24.",
+                "4+8=12 6-4=2 12*2=24 and done",
+                "4+8=12,6-4=2,12*2=24",
+                "4+8=12=12 6-4=2 12*2=24",
+                "４+8=12 6-4=2 12*2=24",
+                "4+8=12 6-4=2 12×2=24",
+                "4+8=12 6-4=2 12*2=2٤",
+                "(4)+8=12 6-4=2 12*2=24",
+                "4+8=12 6-4=2 12*2=(24/0)",
+                "4^8=12 6-4=2 12*2=24",
+                "4+8+6=18 18+6=24",
+                "99999999999999999999999999999999*4=8 6-4=2 12*2=24",
+                "(4+8)*(6-4)",
+                "(4+8)*(6-4)=24"
+            })
     void whatIsNotStepsIsMalformed(String completion) {
         assertThat(steps.verify(problem(steps, 4, 4, 6, 8), completion))
                 .isEqualTo(Verdict.malformed("not steps such as 1+2=3"));
@@ -91,45 +97,51 @@ class CountdownTests {
         assertThat(eights.demonstration()).isEqualTo("8/3=(8/3) 3-(8/3)=(1/3) 8/(1/3)=24");
         assertThat(steps.verify(eights, eights.demonstration()).correct()).isTrue();
         assertThat(steps.verify(eights, "8/3=2 3-2=1 8*3=24").correct()).isFalse();
-        assertThat(line.verify(problem(line, 3, 3, 8, 8), "8/(3-8/3)").correct()).isTrue();
-        assertThat(line.verify(problem(line, 1, 3, 4, 6), "6/(1-3/4)").correct()).isTrue();
-        assertThat(line.verify(problem(line, 1, 5, 5, 5), "5*(5-1/5)").correct()).isTrue();
+        assertThat(line.verify(problem(line, 3, 3, 8, 8), "8/(3-8/3)").correct())
+                .isTrue();
+        assertThat(line.verify(problem(line, 1, 3, 4, 6), "6/(1-3/4)").correct())
+                .isTrue();
+        assertThat(line.verify(problem(line, 1, 5, 5, 5), "5*(5-1/5)").correct())
+                .isTrue();
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "(4+8)*(6-4)       | true  | true",
-        "((4+8))*((6-4))   | true  | true",
-        "(8+4)*(6-4)       | true  | true",
-        "8*(4-4/4)         | false | true",
-        "4*8-(4+6)         | false | true",
-        "4*6               | false | true",
-        "4*6+4-4           | false | true",
-        "4*6+8-8           | false | true",
-        "4*6*(8-4-4+1)     | false | true",
-        "48-4*6            | false | true",
-        "24                | false | true",
-        "(8+4)*(6-4)/(4-4) | false | true",
-        "(6+8)/(4-4)       | false | true",
-        "\"\"              | false | false",
-        "-(4-8)*6          | false | false",
-        "4*-6              | false | false",
-        "+4+8              | false | false",
-        "(4+8)*(6-4)=24    | false | false",
-        "(4+8)(6-4)        | false | false",
-        "(4+8)*(6-4        | false | false",
-        "(4+8)*6-4)        | false | false",
-        "(4 + 8)*(6-4)     | false | false",
-        "04*6*(8-4)        | false | false",
-        "4**6              | false | false",
-        "()                | false | false",
-        "4+8*              | false | false",
-        "(４+8)*(6-4)      | false | false",
-        "(4+8)×(6-4)       | false | false",
-        "4.0*6             | false | false",
-        "999999999999999999999999999*4 | false | false",
-        "999999999999999999*999999999999999999 | false | true"
-    })
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '"',
+            value = {
+                "(4+8)*(6-4)       | true  | true",
+                "((4+8))*((6-4))   | true  | true",
+                "(8+4)*(6-4)       | true  | true",
+                "8*(4-4/4)         | false | true",
+                "4*8-(4+6)         | false | true",
+                "4*6               | false | true",
+                "4*6+4-4           | false | true",
+                "4*6+8-8           | false | true",
+                "4*6*(8-4-4+1)     | false | true",
+                "48-4*6            | false | true",
+                "24                | false | true",
+                "(8+4)*(6-4)/(4-4) | false | true",
+                "(6+8)/(4-4)       | false | true",
+                "\"\"              | false | false",
+                "-(4-8)*6          | false | false",
+                "4*-6              | false | false",
+                "+4+8              | false | false",
+                "(4+8)*(6-4)=24    | false | false",
+                "(4+8)(6-4)        | false | false",
+                "(4+8)*(6-4        | false | false",
+                "(4+8)*6-4)        | false | false",
+                "(4 + 8)*(6-4)     | false | false",
+                "04*6*(8-4)        | false | false",
+                "4**6              | false | false",
+                "()                | false | false",
+                "4+8*              | false | false",
+                "(４+8)*(6-4)      | false | false",
+                "(4+8)×(6-4)       | false | false",
+                "4.0*6             | false | false",
+                "999999999999999999999999999*4 | false | false",
+                "999999999999999999*999999999999999999 | false | true"
+            })
     void expressionsAreJudgedExactly(String completion, boolean correct, boolean formatted) {
         var verdict = line.verify(problem(line, 4, 4, 6, 8), completion);
         assertThat(verdict.correct()).isEqualTo(correct);
@@ -142,7 +154,8 @@ class CountdownTests {
     void noiseIsWrongAndNeverAnException(Format format) {
         var task = Countdown.game24(format);
         var problem = problem(task, 4, 4, 6, 8);
-        for (String unit : List.of("(", ")", "4", "4+", "4+8=12 ", " ", "-", "((4+8)*", "\u0000", "\ud83d\ude00", "4/0=")) {
+        for (String unit :
+                List.of("(", ")", "4", "4+", "4+8=12 ", " ", "-", "((4+8)*", "\u0000", "\ud83d\ude00", "4/0=")) {
             for (int times : new int[] {1, 7, 60, 100_000}) {
                 assertThat(task.verify(problem, unit.repeat(times)).correct()).isFalse();
             }
@@ -183,8 +196,11 @@ class CountdownTests {
                 var reachable = BruteForce.reachable(numbers);
                 for (int target = 0; target <= 60; target++) {
                     var solution = CountdownSolver.solution(numbers, target);
-                    assertThat(solution.isPresent()).as("%s to %d", numbers, target).isEqualTo(reachable.contains(target));
-                    assertThat(CountdownSolver.solutions(numbers, target).isEmpty()).isEqualTo(solution.isEmpty());
+                    assertThat(solution.isPresent())
+                            .as("%s to %d", numbers, target)
+                            .isEqualTo(reachable.contains(target));
+                    assertThat(CountdownSolver.solutions(numbers, target).isEmpty())
+                            .isEqualTo(solution.isEmpty());
                 }
             }
         }
@@ -198,8 +214,12 @@ class CountdownTests {
             var numbers = rng.ints(4, 1, 14).boxed().toList();
             for (Expression solution : CountdownSolver.solutions(numbers, 24)) {
                 var puzzle = steps.problem(numbers, 24).orElseThrow();
-                assertThat(steps.verify(puzzle, solution.steps()).reason()).as(solution.steps()).isEmpty();
-                assertThat(line.verify(puzzle, solution.infix()).reason()).as(solution.infix()).isEmpty();
+                assertThat(steps.verify(puzzle, solution.steps()).reason())
+                        .as(solution.steps())
+                        .isEmpty();
+                assertThat(line.verify(puzzle, solution.infix()).reason())
+                        .as(solution.infix())
+                        .isEmpty();
                 assertThat(BruteForce.evaluates(solution.infix(), 24)).isTrue();
                 count++;
             }
@@ -208,12 +228,15 @@ class CountdownTests {
         assertThat(CountdownSolver.solutions(List.of(2, 3, 4), 24))
                 .extracting(Expression::infix)
                 .containsExactlyInAnyOrder("4*3*2", "3*2*4", "4*2*3");
-        assertThat(CountdownSolver.solutions(List.of(3, 3), 1)).extracting(Expression::infix).containsExactly("3/3");
+        assertThat(CountdownSolver.solutions(List.of(3, 3), 1))
+                .extracting(Expression::infix)
+                .containsExactly("3/3");
     }
 
     @Test
     void parenthesesAreThoseNeeded() {
-        for (String text : List.of("1+2+3", "1-(2-3)", "1-2-3", "(1+2)*8", "8/(3-8/3)", "2*3/4", "2/(3*4)", "2/(3/4)", "1+2*3")) {
+        for (String text :
+                List.of("1+2+3", "1-(2-3)", "1-2-3", "(1+2)*8", "8/(3-8/3)", "2*3/4", "2/(3*4)", "2/(3/4)", "1+2*3")) {
             assertThat(Expression.parse(text).infix()).isEqualTo(text);
         }
     }

@@ -55,23 +55,28 @@ class Game24FileTests {
     void aTableIsRead() throws IOException {
         var problems = Game24File.read(file(HEADER + "1,1 1 4 6,4.4,99.20%,4.67,1.48\n2,8 3 8 3,4.41,50%"), task);
         assertThat(problems).extracting(Problem::prompt).containsExactly("1 1 4 6=24:", "3 3 8 8=24:");
-        assertThat(problems.get(1).columns()).containsEntry("human_solved_rate", 0.5).containsEntry("rank", 2);
+        assertThat(problems.get(1).columns())
+                .containsEntry("human_solved_rate", 0.5)
+                .containsEntry("rank", 2);
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "1,1 1 4 6,4.4,99.20%;2,1 1 1,4.4,99%     | :3: expected a line like",
-        "1,1 1 4,4.4,99%                          | :2: expected a line like",
-        "1,1 1 4 x,4.4,99%                        | :2: expected a line like",
-        "1,1 1 4 6,4.4,99                         | :2: expected a line like",
-        "1,1 1 4 6,fast,99%                       | :2: expected a line like",
-        "one,1 1 4 6,4.4,99%                      | :2: expected a line like",
-        "1,1 1 4 6                                | :2: expected a line like",
-        "1,1 1 4 6,4.4,99%;;                      | :3: expected a line like",
-        "1,1 1 1 1,4.4,99%                        | :2: 1 1 1 1 cannot make 24",
-        "1,1 1 4 600,4.4,99%                      | :2: expected a line like",
-        "1,1 1 4 6,4.4,99%;2,6 4 1 1,4.4,99%      | :3: the puzzle 1 1 4 6=24 stands there twice"
-    })
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '"',
+            value = {
+                "1,1 1 4 6,4.4,99.20%;2,1 1 1,4.4,99%     | :3: expected a line like",
+                "1,1 1 4,4.4,99%                          | :2: expected a line like",
+                "1,1 1 4 x,4.4,99%                        | :2: expected a line like",
+                "1,1 1 4 6,4.4,99                         | :2: expected a line like",
+                "1,1 1 4 6,fast,99%                       | :2: expected a line like",
+                "one,1 1 4 6,4.4,99%                      | :2: expected a line like",
+                "1,1 1 4 6                                | :2: expected a line like",
+                "1,1 1 4 6,4.4,99%;;                      | :3: expected a line like",
+                "1,1 1 1 1,4.4,99%                        | :2: 1 1 1 1 cannot make 24",
+                "1,1 1 4 600,4.4,99%                      | :2: expected a line like",
+                "1,1 1 4 6,4.4,99%;2,6 4 1 1,4.4,99%      | :3: the puzzle 1 1 4 6=24 stands there twice"
+            })
     void errorsNameFileAndLine(String lines, String message) throws IOException {
         Path file = file(HEADER + lines.replace(';', '\n'));
         assertThatThrownBy(() -> Game24File.read(file, task))

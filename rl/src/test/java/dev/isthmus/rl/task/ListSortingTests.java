@@ -17,22 +17,24 @@ class ListSortingTests {
     }
 
     @ParameterizedTest
-    @CsvSource(quoteCharacter = '"', value = {
-        "3 3 7 12, true, true",
-        "3 7 12, false, true",
-        "3 3 12 7, false, true",
-        "12 3 3 7, false, true",
-        "3 3 7 12 12, false, true",
-        "3 3 7 13, false, true",
-        "3 3  7 12, false, false",
-        "\"3 3 7 12 \", false, false",
-        "3 3 7 12., false, false",
-        "03 3 7 12, false, false",
-        "3 3 7 １２, false, false",
-        "\"3,3,7,12\", false, false",
-        "-3 3 7 12, false, false",
-        "\"\", false, false"
-    })
+    @CsvSource(
+            quoteCharacter = '"',
+            value = {
+                "3 3 7 12, true, true",
+                "3 7 12, false, true",
+                "3 3 12 7, false, true",
+                "12 3 3 7, false, true",
+                "3 3 7 12 12, false, true",
+                "3 3 7 13, false, true",
+                "3 3  7 12, false, false",
+                "\"3 3 7 12 \", false, false",
+                "3 3 7 12., false, false",
+                "03 3 7 12, false, false",
+                "3 3 7 １２, false, false",
+                "\"3,3,7,12\", false, false",
+                "-3 3 7 12, false, false",
+                "\"\", false, false"
+            })
     void onlyTheSortedListIsRight(String completion, boolean correct, boolean formatted) {
         var verdict = task.verify(task.problem(7, 3, 12, 3), completion);
         assertThat(verdict.correct()).isEqualTo(correct);
@@ -41,7 +43,9 @@ class ListSortingTests {
 
     @Test
     void veryLongCompletionsAreWrongAndNothingElse() {
-        assertThat(task.verify(task.problem(1, 2), " ".repeat(300_000)).correct()).isFalse();
-        assertThat(task.verify(task.problem(1, 2), "1 2 ".repeat(100_000) + "3").correct()).isFalse();
+        assertThat(task.verify(task.problem(1, 2), " ".repeat(300_000)).correct())
+                .isFalse();
+        assertThat(task.verify(task.problem(1, 2), "1 2 ".repeat(100_000) + "3").correct())
+                .isFalse();
     }
 }

@@ -68,7 +68,8 @@ class TaskTests {
     @MethodSource("tasks")
     void partsFitTogether(Task task) {
         Tasks.check(task);
-        assertThat(task.alphabet().chars().distinct().count()).isEqualTo(task.alphabet().length());
+        assertThat(task.alphabet().chars().distinct().count())
+                .isEqualTo(task.alphabet().length());
     }
 
     @ParameterizedTest
@@ -83,7 +84,9 @@ class TaskTests {
                 for (int i = 0; i < 150; i++) {
                     Problem problem = task.sample(split, rng.split("draw", split.ordinal(), i));
                     seen.computeIfAbsent(split, s -> new HashSet<>()).add(problem.key());
-                    assertThat(owner.putIfAbsent(problem.key(), split)).as(problem.key()).isIn(null, split);
+                    assertThat(owner.putIfAbsent(problem.key(), split))
+                            .as(problem.key())
+                            .isIn(null, split);
                 }
             }
         }
@@ -232,7 +235,8 @@ class TaskTests {
     @Test
     void settingsThatCannotBeSatisfiedAreRefused() {
         assertThatThrownBy(() -> new Countdown(Range.of(3), 3, Range.of(99), null, Format.STEPS))
-                .hasMessage("countdown: target 99 cannot be reached: the largest value that 3 numbers up to 3 make is 27.");
+                .hasMessage(
+                        "countdown: target 99 cannot be reached: the largest value that 3 numbers up to 3 make is 27.");
         var unreachable = new Countdown(Range.of(2), 4, Range.of(11), null, Format.STEPS);
         assertThatThrownBy(() -> unreachable.draw(Rng.of(1)))
                 .isInstanceOf(IsthmusException.class)
