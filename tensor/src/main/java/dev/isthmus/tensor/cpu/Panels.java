@@ -20,15 +20,19 @@ import jdk.incubator.vector.VectorSpecies;
 
 /** Copies matrices into the order in which the tiles of a product read them. Strides are bytes. */
 final class Panels {
+    /** The columns of a panel of B. */
     static final int WIDTH = PackMatrix.PANEL;
 
-    /** From one row of a panel to the next. */
+    /** From one row of a panel of B to the next. */
     static final long ROW_BYTES = WIDTH * 4L;
+
+    /** From one row to the next in what {@link #turn} writes. */
+    static final long TURNED_ROW_BYTES = 32;
 
     /** A row of negative zeros: the number that changes nothing when added. */
     static final long NOTHING = nothing();
 
-    // A transposition of 4 x 4 blocks is as fast as wider ones, and the same for all widths.
+    // Transposing 4 x 4 at a time needs no more than 128 bits and four registers.
     private static final VectorSpecies<Float> F4 = FloatVector.SPECIES_128;
     private static final VectorShuffle<Float> SWAP_PAIRS = VectorShuffle.fromValues(F4, 2, 3, 0, 1);
     private static final VectorShuffle<Float> SWAP_NEIGHBORS = VectorShuffle.fromValues(F4, 1, 0, 3, 2);
@@ -52,35 +56,57 @@ final class Panels {
 
     /** Packs rows {@code 0} to {@code k - 1} of {@code cols} columns at {@code b}, stored {@code [K, N]} or transposed. */
     static void pack(boolean transposed, int k, int cols, long b, long ldb, long panel) {
-        if (cols < WIDTH) {
-            clear(k, panel);
-        }
-        if (transposed) {
-            transpose(cols, k, b, ldb, panel, ROW_BYTES);
+        if (cols == WIDTH) {
+            if (transposed) {
+                transpose(WIDTH, k, b, ldb, panel, ROW_BYTES);
+            } else {
+                copyWhole(k, b, ldb, panel);
+            }
         } else {
-            copy(k, cols, b, ldb, panel, ROW_BYTES);
+            packEdge(k, cols, b, transposed ? 4 : ldb, transposed ? ldb : 4, panel);
         }
     }
 
-    private static void clear(int k, long panel) {
-        FloatVector zero = FloatVector.zero(Simd.F);
-        for (int i = 0; i < k * (WIDTH / LANES); i++) {
-            store(zero, panel + (long) i * BYTES);
+    private static void packEdge(int k, int cols, long b, long nextRow, long nextCol, long panel) {
+        for (int i = 0; i < k; i++) {
+            for (int j = 0; j < WIDTH; j++) {
+                setFloat(panel + i * ROW_BYTES + j * 4L, j < cols ? getFloat(b + i * nextRow + j * nextCol) : 0);
+            }
+        }
+    }
+
+    private static void copyWhole(int k, long b, long ldb, long panel) {
+        for (int i = 0; i < k; i++) {
+            for (int j = 0; j < WIDTH; j += LANES) {
+                store(load(b + i * ldb + j * 4L), panel + i * ROW_BYTES + j * 4L);
+            }
         }
     }
 
     /** {@code to[rows, cols] = from[rows, cols]}. */
     static void copy(int rows, int cols, long from, long ldFrom, long to, long ldTo) {
-        int whole = Simd.F.loopBound(cols);
         for (int i = 0; i < rows; i++) {
-            long f = from + i * ldFrom;
-            long t = to + i * ldTo;
-            for (int j = 0; j < whole; j += LANES) {
-                store(load(f + j * 4L), t + j * 4L);
-            }
-            for (int j = whole; j < cols; j++) {
-                setFloat(t + j * 4L, getFloat(f + j * 4L));
-            }
+            copyRow(cols, from + i * ldFrom, to + i * ldTo);
+        }
+    }
+
+    private static void copyRow(int cols, long from, long to) {
+        int j = 0;
+        for (; j <= cols - LANES; j += LANES) {
+            store(load(from + j * 4L), to + j * 4L);
+        }
+        for (; j <= cols - 4; j += 4) {
+            store4(load4(from + j * 4L), to + j * 4L);
+        }
+        // Not a loop: the compiler would prepare to vectorize it, which takes longer than three numbers.
+        if (j < cols) {
+            setFloat(to + j * 4L, getFloat(from + j * 4L));
+        }
+        if (j + 1 < cols) {
+            setFloat(to + j * 4L + 4, getFloat(from + j * 4L + 4));
+        }
+        if (j + 2 < cols) {
+            setFloat(to + j * 4L + 8, getFloat(from + j * 4L + 8));
         }
     }
 
@@ -90,9 +116,13 @@ final class Panels {
         int wholeCols = cols & -4;
         for (int i = 0; i < wholeRows; i += 4) {
             transpose4(wholeCols, from + i * ldFrom, ldFrom, to + i * 4L, ldTo);
-            transpose1(4, wholeCols, cols, from + i * ldFrom, ldFrom, to + i * 4L, ldTo);
         }
-        transpose1(rows - wholeRows, 0, cols, from + wholeRows * ldFrom, ldFrom, to + wholeRows * 4L, ldTo);
+        if (wholeCols < cols) {
+            transpose1(wholeRows, wholeCols, cols, from, ldFrom, to, ldTo);
+        }
+        if (wholeRows < rows) {
+            transpose1(rows - wholeRows, 0, cols, from + wholeRows * ldFrom, ldFrom, to + wholeRows * 4L, ldTo);
+        }
     }
 
     private static void transpose1(int rows, int firstCol, int cols, long from, long ldFrom, long to, long ldTo) {
@@ -131,5 +161,71 @@ final class Panels {
 
     private static void store4(FloatVector v, long address) {
         v.intoMemorySegment(MEM, address, ORDER);
+    }
+
+    /** The bytes from one tile to the next of what {@link #turn} writes; the odd line spreads tiles over the cache's sets. */
+    static long turnedStride(int k) {
+        return k * TURNED_ROW_BYTES + 64;
+    }
+
+    /** Takes {@code A[M, K]} stored {@code [K, M]} apart into whole tiles of rows, {@code [K, 8]} each. */
+    static void turn(int k, int tiles, long a, long lda, long to) {
+        long stride = turnedStride(k);
+        for (int i = 0; i < k; i++) {
+            long from = a + i * lda;
+            long at = to + i * TURNED_ROW_BYTES;
+            for (int t = 0; t < tiles; t++) {
+                store4(load4(from), at);
+                if (GemmTiles.HEIGHT == 8) {
+                    store4(load4(from + 16), at + 16);
+                } else {
+                    setFloat(at + 16, getFloat(from + 16));
+                    setFloat(at + 20, getFloat(from + 20));
+                }
+                from += GemmTiles.HEIGHT * 4L;
+                at += stride;
+            }
+        }
+    }
+
+    /** The {@code rows} last rows, fewer than a tile: what stands in the missing ones is not used. */
+    static void turnEdge(int k, int rows, long a, long lda, long to) {
+        for (int i = 0; i < k; i++) {
+            for (int j = 0; j < rows; j++) {
+                setFloat(to + i * TURNED_ROW_BYTES + j * 4L, getFloat(a + i * lda + j * 4L));
+            }
+        }
+    }
+
+    /** {@code d = (sums + p) + q}, row by row, for the part of a tile that is stored. */
+    static void finish(int rows, int cols, long sums, long lds, long p, long ldp, long q, long ldq, long d, long ldd) {
+        for (int i = 0; i < rows; i++) {
+            finishRow(cols, sums + i * lds, p + i * ldp, q + i * ldq, d + i * ldd);
+        }
+    }
+
+    private static void finishRow(int cols, long sums, long p, long q, long d) {
+        int j = 0;
+        for (; j <= cols - LANES; j += LANES) {
+            long o = j * 4L;
+            store(load(sums + o).add(load(p + o)).add(load(q + o)), d + o);
+        }
+        for (; j <= cols - 4; j += 4) {
+            long o = j * 4L;
+            store4(load4(sums + o).add(load4(p + o)).add(load4(q + o)), d + o);
+        }
+        if (j < cols) {
+            finishOne(j * 4L, sums, p, q, d);
+        }
+        if (j + 1 < cols) {
+            finishOne(j * 4L + 4, sums, p, q, d);
+        }
+        if (j + 2 < cols) {
+            finishOne(j * 4L + 8, sums, p, q, d);
+        }
+    }
+
+    private static void finishOne(long o, long sums, long p, long q, long d) {
+        setFloat(d + o, (getFloat(sums + o) + getFloat(p + o)) + getFloat(q + o));
     }
 }
