@@ -2,9 +2,16 @@
 module dev.isthmus.rl {
     requires static org.jspecify;
     requires transitive dev.isthmus.train;
+    requires com.fasterxml.jackson.annotation;
     requires tools.jackson.dataformat.yaml;
 
-    exports dev.isthmus.rl.task;
-    exports dev.isthmus.rl.reward;
     exports dev.isthmus.rl.eval;
+    exports dev.isthmus.rl.improve;
+    exports dev.isthmus.rl.objective;
+    exports dev.isthmus.rl.recipe;
+    exports dev.isthmus.rl.reward;
+    exports dev.isthmus.rl.task;
+
+    opens dev.isthmus.rl.recipe to
+            tools.jackson.databind;
 }

@@ -1,0 +1,131 @@
+package dev.isthmus.rl.improve;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.rl.improve.Policy.Rollout;
+import dev.isthmus.rl.objective.GrpoLoss;
+import dev.isthmus.rl.recipe.Recipe;
+import dev.isthmus.rl.reward.Advantages;
+import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
+import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.Functional.TokenLoss;
+import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.CompletionLoss;
+import dev.isthmus.train.Example;
+import dev.isthmus.train.Trainer;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** Group relative policy optimization (Shao et al. 2024). */
+final class Grpo implements Method {
+    private final Recipe.Grpo settings;
+    private final GrpoLoss objective;
+
+    Grpo(Recipe.Grpo settings) {
+        this.settings = settings;
+        objective = settings.loss();
+    }
+
+    @Override
+    public int stepsPerRound() {
+        return settings.stepsPerRound() * settings.numIterations();
+    }
+
+    @Override
+    public void round(Learner learner, int round) {
+        for (int step = 0; step < settings.stepsPerRound(); step++) {
+            step(learner, learner.rng().split("step", round, step), step == 0);
+        }
+    }
+
+    private void step(Learner learner, Rng rng, boolean keepSamples) {
+        List<Rollout> rollouts = learner.policy()
+                .answer(
+                        learner.problems(settings.problems(), rng.split("problems")),
+                        settings.numGenerations(),
+                        settings.sampling(),
+                        rng.split("answers"),
+                        null);
+        double[] correct =
+                rollouts.stream().mapToDouble(r -> r.verdict().correct() ? 1 : 0).toArray();
+        double[] rewards = learner.control().apply(correct, rng);
+        double[][] rows = Arrays.stream(rewards).mapToObj(r -> new double[] {r}).toArray(double[][]::new);
+        Advantages advantages = Advantages.groupRelative(
+                rows,
+                new double[] {1},
+                settings.numGenerations(),
+                settings.scale(),
+                MultiObjectiveAggregation.SUM_THEN_NORMALIZE);
+        for (int i = 0; keepSamples && i < rollouts.size(); i += Math.max(1, rollouts.size() / 8)) {
+            learner.log().sample(rollouts.get(i), correct[i]);
+        }
+        Map<String, Double> batch = RolloutMetrics.of(rollouts, correct, settings.numGenerations());
+        List<Example> examples = rollouts.stream().map(Rollout::example).toList();
+        for (int i = 0; i < settings.numIterations(); i++) {
+            Map<String, Double> metrics = new LinkedHashMap<>();
+            Trainer.Step done = learner.trainer()
+                    .step(List.of(() -> loss(learner, rollouts, examples, advantages.values(), metrics)));
+            Map<String, Double> line = new LinkedHashMap<>();
+            line.put("loss", done.loss());
+            line.put("grad_norm", done.gradNorm());
+            line.put("learning_rate", done.learningRate());
+            line.putAll(batch);
+            line.putAll(metrics);
+            learner.log().step(examples.stream().mapToInt(e -> e.tokens().length).sum(), line);
+        }
+    }
+
+    private Tensor loss(
+            Learner learner,
+            List<Rollout> rollouts,
+            List<Example> examples,
+            double[] advantages,
+            Map<String, Double> metrics) {
+        Decoder model = learner.trainer().model();
+        Padding padding = new Padding(examples);
+        TokenLoss policy = CompletionLoss.perToken(model, examples, settings.temperature(), true);
+        Tensor logps = padding.pad(policy.loss().neg());
+        Tensor sampled = padding.pad(rollouts.stream().map(r -> r.completion().logProbs()).toList());
+        boolean[] counted = new boolean[rollouts.size()];
+        for (int i = 0; i < counted.length; i++) {
+            counted[i] = !settings.maskTruncatedCompletions()
+                    || rollouts.get(i).completion().finished();
+        }
+        Tensor mask = padding.mask(counted);
+        GrpoLoss.Result result = objective.compute(new GrpoLoss.Inputs(
+                logps,
+                sampled,
+                reference(learner, examples, padding),
+                Tensor.of(advantages, advantages.length).to(logps.dtype()),
+                mask,
+                Math.max(1, mask.sum().item()),
+                learner.policy().maxNewTokens(),
+                1));
+        metrics.putAll(result.metrics());
+        Autograd.noGrad(() -> {
+            double tokens = Math.max(1, mask.sum().item());
+            Tensor entropy = padding.pad(Objects.requireNonNull(policy.entropy()));
+            metrics.put("entropy", entropy.mul(mask).sum().item() / tokens);
+            Tensor difference = logps.detach().sub(sampled).abs().mul(mask);
+            metrics.put("sampling/sampling_logp_difference/mean", difference.sum().item() / tokens);
+            metrics.put(
+                    "sampling/sampling_logp_difference/max",
+                    Arrays.stream(difference.toDoubles()).max().orElse(0));
+        });
+        return result.loss();
+    }
+
+    private @Nullable Tensor reference(Learner learner, List<Example> examples, Padding padding) {
+        if (settings.beta() == 0) {
+            return null;
+        }
+        return Autograd.noGrad(() -> padding.pad(CompletionLoss.perToken(
+                        learner.reference(), examples, settings.temperature(), false)
+                .loss()
+                .neg()));
+    }
+}

@@ -1,0 +1,236 @@
+package dev.isthmus.rl.recipe;
+
+import com.fasterxml.jackson.annotation.JsonSubTypes;
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.rl.objective.GrpoLoss;
+import dev.isthmus.rl.objective.GrpoLoss.ImportanceSamplingLevel;
+import dev.isthmus.rl.objective.GrpoLoss.LossType;
+import dev.isthmus.rl.reward.Advantages.ScaleRewards;
+import dev.isthmus.rl.task.Task;
+import dev.isthmus.rl.task.Tasks;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.train.TrainingArguments;
+import dev.isthmus.train.schedule.LrSchedule;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A self-improvement experiment: a task, a small base model, and how it is improved.
+ *
+ * <p>The components are the keys of the YAML file, in snake_case; those of trainers have TRL's names.
+ *
+ * @param name what {@code ./isthmus improve NAME} calls it
+ * @param description what it shows, in a sentence or two
+ * @param papers numbers of the reference papers it implements, with their short names
+ * @param departures what it does differently from them
+ * @param result what was measured, with how it was measured
+ * @param seed of all that is random
+ * @param controls whether the improvement is repeated with shuffled rewards and with a random filter of the same size
+ */
+public record Recipe(
+        String name,
+        String description,
+        List<String> papers,
+        String departures,
+        String result,
+        long seed,
+        boolean controls,
+        Map<String, Object> task,
+        Model model,
+        Pretrain pretrain,
+        Improve improve,
+        Eval eval) {
+
+    /** The task, built from its settings. */
+    public Task makeTask() {
+        Map<String, Object> settings = new HashMap<>(task);
+        Object taskName = settings.remove("name");
+        return Tasks.of(String.valueOf(taskName), settings);
+    }
+
+    /** The shape of the model: Llama style, with a tied head. */
+    public record Model(int hiddenSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads) {
+        /** The configuration for a vocabulary and a longest sequence. */
+        public DecoderConfig config(int vocabSize, int length, OptionalInt eos) {
+            return DecoderConfig.llama(
+                            vocabSize,
+                            hiddenSize,
+                            intermediateSize,
+                            numHiddenLayers,
+                            numAttentionHeads,
+                            numAttentionHeads,
+                            length,
+                            true)
+                    .withTokens(OptionalInt.empty(), eos.stream().boxed().toList());
+        }
+    }
+
+    /**
+     * The base model: trained on a limited number of labelled problems.
+     *
+     * @param examples the labelled problems; nothing later sees another label
+     * @param maxSteps optimizer steps
+     */
+    public record Pretrain(
+            int examples,
+            int maxSteps,
+            int batchSize,
+            double learningRate,
+            String lrSchedulerType,
+            int warmupSteps,
+            double weightDecay,
+            double maxGradNorm) {
+        /** The optimizer's settings. */
+        public TrainingArguments arguments() {
+            return new TrainingArguments(
+                    learningRate,
+                    LrSchedule.of(lrSchedulerType, warmupSteps, maxSteps),
+                    0.9,
+                    0.95,
+                    1e-8,
+                    weightDecay,
+                    maxGradNorm,
+                    false);
+        }
+    }
+
+    /** How the base model is improved, by its own answers and a verifier. */
+    @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "method")
+    @JsonSubTypes({
+        @JsonSubTypes.Type(value = ExpertIteration.class, name = "expert_iteration"),
+        @JsonSubTypes.Type(value = Grpo.class, name = "grpo")
+    })
+    public sealed interface Improve permits ExpertIteration, Grpo {
+        /** How often the model is evaluated and a checkpoint is written. */
+        int rounds();
+
+        /** The optimizer's settings. */
+        TrainingArguments arguments();
+    }
+
+    /**
+     * Generate, verify, select, fine-tune, again: the loop of STaR, ReST-EM and RFT.
+     *
+     * @param problems unlabelled problems of a round
+     * @param numGenerations completions of each
+     * @param maxSelected how many different correct completions of one problem are kept at most
+     * @param maxSteps fine-tuning steps of a round
+     */
+    public record ExpertIteration(
+            int rounds,
+            int problems,
+            int numGenerations,
+            double temperature,
+            int maxSelected,
+            int maxSteps,
+            int batchSize,
+            double learningRate,
+            double maxGradNorm)
+            implements Improve {
+        @Override
+        public TrainingArguments arguments() {
+            return new TrainingArguments(
+                    learningRate, new LrSchedule.Constant(), 0.9, 0.95, 1e-8, 0, maxGradNorm, false);
+        }
+    }
+
+    /**
+     * Group relative policy optimization (Shao et al. 2024), with TRL's names.
+     *
+     * @param stepsPerRound generation batches between evaluations
+     * @param problems prompts of a generation batch
+     * @param numIterations optimizer steps on each generation batch
+     * @param epsilonHigh the upper clipping bound; null for {@code epsilon}
+     */
+    public record Grpo(
+            int rounds,
+            int stepsPerRound,
+            int problems,
+            int numGenerations,
+            int numIterations,
+            double temperature,
+            double topP,
+            int topK,
+            double minP,
+            double repetitionPenalty,
+            double beta,
+            double epsilon,
+            @Nullable Double epsilonHigh,
+            @Nullable Double delta,
+            String lossType,
+            String importanceSamplingLevel,
+            String scaleRewards,
+            boolean maskTruncatedCompletions,
+            double learningRate,
+            String lrSchedulerType,
+            int warmupSteps,
+            double maxGradNorm)
+            implements Improve {
+        public Grpo {
+            if (numGenerations < 2) {
+                throw new IsthmusException("improve.num_generations must be at least 2 for grpo, found " + numGenerations);
+            }
+        }
+
+        @Override
+        public TrainingArguments arguments() {
+            return new TrainingArguments(
+                    learningRate,
+                    LrSchedule.of(lrSchedulerType, warmupSteps, (long) rounds * stepsPerRound * numIterations),
+                    0.9,
+                    0.999,
+                    1e-8,
+                    0,
+                    maxGradNorm,
+                    false);
+        }
+
+        /** How completions are drawn. */
+        public SamplingParams sampling() {
+            return new SamplingParams(true, temperature, topK, topP, minP, repetitionPenalty);
+        }
+
+        /** The objective. */
+        public GrpoLoss loss() {
+            return new GrpoLoss(
+                    LossType.named(lossType),
+                    beta,
+                    epsilon,
+                    epsilonHigh == null ? epsilon : epsilonHigh,
+                    delta,
+                    named(ImportanceSamplingLevel.class, "importance_sampling_level", importanceSamplingLevel));
+        }
+
+        /** What rewards are divided by. */
+        public ScaleRewards scale() {
+            return named(ScaleRewards.class, "scale_rewards", scaleRewards);
+        }
+    }
+
+    /**
+     * How a model is measured.
+     *
+     * @param problems held-out problems
+     * @param samples completions of each at temperature 1, for pass@k and maj@k
+     */
+    public record Eval(int problems, int samples) {}
+
+    static <E extends Enum<E>> E named(Class<E> type, String key, String name) {
+        for (E value : type.getEnumConstants()) {
+            if (value.name().toLowerCase(Locale.ROOT).equals(name)) {
+                return value;
+            }
+        }
+        throw new IsthmusException(key + " '" + name + "' is unknown; there are "
+                + String.join(", ", Arrays.stream(type.getEnumConstants())
+                        .map(v -> v.name().toLowerCase(Locale.ROOT))
+                        .toList()));
+    }
+}
