@@ -34,9 +34,10 @@ final class DoctorCommand implements Runnable {
     }
 
     private static String memory() {
-        long total = ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean system
-                ? system.getTotalMemorySize()
-                : 0;
+        long total =
+                ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean system
+                        ? system.getTotalMemorySize()
+                        : 0;
         return String.format(
                 Locale.ROOT,
                 "%.1f GiB, of which the Java heap may take %.1f GiB (tensors live outside it)",

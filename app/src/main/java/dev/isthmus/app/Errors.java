@@ -9,6 +9,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
@@ -67,7 +68,7 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
     private static String message(Throwable e) {
         return switch (e) {
             case IsthmusException known -> known.getMessage();
-            case UncheckedIOException unchecked -> message(unchecked.getCause());
+            case UncheckedIOException unchecked -> message(Objects.requireNonNull(unchecked.getCause()));
             case NoSuchFileException missing -> missing.getFile() + ": no such file or directory";
             case AccessDeniedException denied -> denied.getFile() + ": permission denied";
             case FileSystemException file when file.getReason() != null -> file.getFile() + ": " + file.getReason();
@@ -75,8 +76,8 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
             case OutOfMemoryError memory ->
                 "out of memory (" + memory.getMessage() + "); JDK_JAVA_OPTIONS=-Xmx4g gives the Java heap 4 GB";
             default ->
-                "unexpected " + e.getClass().getSimpleName() + ": " + firstLine(e.getMessage())
-                        + " (a bug; " + DEBUG + " shows the stack trace)";
+                "unexpected " + e.getClass().getSimpleName() + ": " + firstLine(e.getMessage()) + " (a bug; " + DEBUG
+                        + " shows the stack trace)";
         };
     }
 

@@ -54,6 +54,8 @@ public final class Main implements Runnable {
         System.setProperty("isthmus.threads", threads.toString());
     }
 
+    // Errors looks for it among the arguments, for command lines that do not parse.
+    @SuppressWarnings("UnusedVariable")
     @Option(names = Errors.DEBUG, scope = ScopeType.INHERIT, description = "Show the stack trace of an error.")
     private boolean debug;
 
@@ -79,8 +81,8 @@ public final class Main implements Runnable {
     }
 
     public static void main(String[] args) {
-        PrintWriter out = new PrintWriter(System.out, true);
-        PrintWriter err = new PrintWriter(System.err, true);
+        PrintWriter out = new PrintWriter(System.out, true, System.out.charset());
+        PrintWriter err = new PrintWriter(System.err, true, System.err.charset());
         int code = run(out, err, args);
         out.flush();
         System.exit(code);

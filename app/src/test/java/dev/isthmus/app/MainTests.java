@@ -37,9 +37,10 @@ class MainTests {
         for (CommandLine command : new CommandLine(new Main()).getSubcommands().values()) {
             var spec = command.getCommandSpec();
             assertThat(spec.usageMessage().description()).as(spec.name()).isNotEmpty();
-            assertThat(spec.args()).allSatisfy(arg -> assertThat(arg.description())
-                    .as(spec.name() + " " + arg.paramLabel())
-                    .isNotEmpty());
+            assertThat(spec.args())
+                    .allSatisfy(arg -> assertThat(arg.description())
+                            .as(spec.name() + " " + arg.paramLabel())
+                            .isNotEmpty());
         }
     }
 
