@@ -67,8 +67,9 @@ public final class Metrics {
             }
         }
         int most = votes.values().stream().mapToInt(v -> v).max().orElse(0);
-        var tied = votes.keySet().stream()
-                .filter(answer -> votes.get(answer) == most)
+        var tied = votes.entrySet().stream()
+                .filter(vote -> vote.getValue() == most)
+                .map(Map.Entry::getKey)
                 .toList();
         return tied.stream().filter(right::get).count() / (double) Math.max(1, tied.size());
     }
