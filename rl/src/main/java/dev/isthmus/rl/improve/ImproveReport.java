@@ -33,7 +33,7 @@ final class ImproveReport {
         this.state = state;
         this.metrics = metrics;
         before = Objects.requireNonNull(state.before);
-        main = state.rounds.get(Control.NONE.key());
+        main = state.main();
     }
 
     static String html(

@@ -88,7 +88,7 @@ final class ImproveTable {
 
     void end(RunState state, Path directory) {
         Measurement before = Objects.requireNonNull(state.before);
-        Measurement after = state.rounds.get(Control.NONE.key()).getLast();
+        Measurement after = state.main().getLast();
         Interval gain = Summary.gain(before, after);
         progress.line("");
         progress.line(String.format(

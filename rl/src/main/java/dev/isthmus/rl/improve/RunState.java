@@ -34,6 +34,11 @@ final class RunState {
     /** Where to load the weights of the stage under way from, after a resume. */
     @Nullable Checkpoint restoreFrom;
 
+    /** The rounds of the improvement itself. */
+    List<Measurement> main() {
+        return rounds.getOrDefault(Control.NONE.key(), List.of());
+    }
+
     static RunState fromCheckpoint(Checkpoint checkpoint) {
         JsonNode json = checkpoint.state();
         RunState state = new RunState();

@@ -20,7 +20,7 @@ final class Summary {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("recipe", recipe.name()).put("seed", recipe.seed()).put("seconds", seconds);
         json.set("before", before.figures());
-        List<Measurement> main = state.rounds.get(Control.NONE.key());
+        List<Measurement> main = state.main();
         json.set("after", main.getLast().figures());
         put(json, gain(before, main.getLast()));
         ArrayNode rounds = json.putArray("rounds");
