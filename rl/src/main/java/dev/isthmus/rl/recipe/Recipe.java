@@ -132,12 +132,21 @@ public record Recipe(
             int maxSteps,
             int batchSize,
             double learningRate,
+            String lrSchedulerType,
+            int warmupSteps,
             double maxGradNorm)
             implements Improve {
         @Override
         public TrainingArguments arguments() {
             return new TrainingArguments(
-                    learningRate, new LrSchedule.Constant(), 0.9, 0.95, 1e-8, 0, maxGradNorm, false);
+                    learningRate,
+                    LrSchedule.of(lrSchedulerType, warmupSteps, (long) rounds * maxSteps),
+                    0.9,
+                    0.95,
+                    1e-8,
+                    0,
+                    maxGradNorm,
+                    false);
         }
     }
 
