@@ -1,6 +1,8 @@
 package dev.isthmus.tensor.cpu;
 
 import dev.isthmus.tensor.Device;
+import dev.isthmus.tensor.Machine;
+import dev.isthmus.tensor.TensorException;
 
 /** Chooses the CPU device of this process, once. */
 public final class CpuDevices {
@@ -18,6 +20,33 @@ public final class CpuDevices {
         return Best.DEVICE;
     }
 
+    /** {@link Machine#threads()}. */
+    public static int threads() {
+        return WorkerPool.threads();
+    }
+
+    /** {@link Machine#setThreads(int)}. */
+    public static void setThreads(int count) {
+        WorkerPool.setThreads(count);
+    }
+
+    /** {@link Machine#vectorBits()}. */
+    public static int vectorBits() {
+        return hasVectorApi() ? Simd.F.vectorBitSize() : 0;
+    }
+
+    /** {@link Machine#measure()}. */
+    public static Machine.Ceilings measure() {
+        if (!hasVectorApi()) {
+            throw new TensorException("measuring needs the Vector API: pass --add-modules jdk.incubator.vector to java");
+        }
+        return MachineProbe.measure();
+    }
+
+    private static boolean hasVectorApi() {
+        return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+    }
+
     private static final class Best {
         static final Device DEVICE = choose();
 
@@ -25,7 +54,7 @@ public final class CpuDevices {
             if (Boolean.getBoolean("isthmus.scalar")) {
                 return SCALAR;
             }
-            if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
+            if (!hasVectorApi()) {
                 System.getLogger("isthmus")
                         .log(
                                 System.Logger.Level.WARNING,

@@ -1,6 +1,11 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.Panels.NOTHING;
 import static dev.isthmus.tensor.cpu.Panels.ROW_BYTES;
+import static dev.isthmus.tensor.cpu.Simd.BYTES;
+import static dev.isthmus.tensor.cpu.Simd.LANES;
+import static dev.isthmus.tensor.cpu.Simd.load;
+import static dev.isthmus.tensor.cpu.Simd.store;
 
 import dev.isthmus.tensor.KernelCall.MatMul;
 import dev.isthmus.tensor.KernelCall.PackMatrix;
@@ -20,6 +25,7 @@ final class GemmKernels {
     /** Below this much work a second thread costs more than it does. */
     private static final long MIN_FLOPS_PER_TASK = 400_000;
 
+    private static final int SUM_BLOCK = 256;
     private static final int MAX_ROWS = 256;
     private static final int MAX_PANELS = 16;
 
@@ -140,20 +146,14 @@ final class GemmKernels {
         }
     }
 
+    /** Sums {@value #SUM_BLOCK} rows at a time, to lose fewer digits, each column in order of the rows. */
     static void sumRows(SumRows c) {
-        // Each task sums whole columns, in order of the rows.
-        int columns = 64;
-        int tasks = (c.n() + columns - 1) / columns;
+        int width = 4 * LANES;
         IntConsumer task = i -> {
-            int col = i * columns;
-            sumColumns(
-                    c.m(),
-                    Math.min(columns, c.n() - col),
-                    c.x().plus(col).address(),
-                    c.ldx() * 4,
-                    c.out().plus(col).address(),
-                    c.accumulate());
+            int col = i * width;
+            sumColumns(c, col, Math.min(width, c.n() - col));
         };
+        int tasks = (c.n() + width - 1) / width;
         if ((long) c.m() * c.n() < 50_000) {
             for (int i = 0; i < tasks; i++) {
                 task.accept(i);
@@ -163,25 +163,47 @@ final class GemmKernels {
         }
     }
 
-    private static void sumColumns(int m, int n, long x, long ldx, long out, boolean accumulate) {
-        int whole = Simd.F.loopBound(n);
-        for (int j = 0; j < whole; j += Simd.LANES) {
-            sumVector(m, x + j * 4L, ldx, out + j * 4L, accumulate);
-        }
-        for (int j = whole; j < n; j++) {
-            float sum = 0;
-            for (int i = 0; i < m; i++) {
-                sum += Simd.getFloat(x + i * ldx + j * 4L);
+    private static void sumColumns(SumRows c, int col, int cols) {
+        long ldx = c.ldx() * 4;
+        long out = c.out().plus(col).address();
+        long total = Scratch.address(Scratch.Use.SUMS, 8L * BYTES);
+        long sums = total + 4L * BYTES;
+        for (int row = 0; row < c.m() || row == 0; row += SUM_BLOCK) {
+            long x = c.x().plus(row * c.ldx() + col).address();
+            int rows = Math.min(SUM_BLOCK, c.m() - row);
+            if (cols == 4 * LANES) {
+                sumBlock(rows, x, ldx, sums);
+            } else {
+                sumEdge(rows, cols, x, ldx, sums);
             }
-            Simd.setFloat(out + j * 4L, accumulate ? Simd.getFloat(out + j * 4L) + sum : sum);
+            Panels.finish(1, cols, sums, 0, row == 0 ? NOTHING : total, 0, NOTHING, 0, total, 0);
         }
+        Panels.finish(1, cols, total, 0, c.accumulate() ? out : NOTHING, 0, NOTHING, 0, out, 0);
     }
 
-    private static void sumVector(int m, long x, long ldx, long out, boolean accumulate) {
-        FloatVector sum = FloatVector.zero(Simd.F);
-        for (int i = 0; i < m; i++) {
-            sum = sum.add(Simd.load(x + i * ldx));
+    private static void sumBlock(int rows, long x, long ldx, long sums) {
+        FloatVector zero = FloatVector.zero(Simd.F);
+        FloatVector s0 = zero, s1 = zero, s2 = zero, s3 = zero;
+        for (int i = 0; i < rows; i++) {
+            long at = x + i * ldx;
+            s0 = s0.add(load(at));
+            s1 = s1.add(load(at + BYTES));
+            s2 = s2.add(load(at + 2L * BYTES));
+            s3 = s3.add(load(at + 3L * BYTES));
         }
-        Simd.store(accumulate ? Simd.load(out).add(sum) : sum, out);
+        store(s0, sums);
+        store(s1, sums + BYTES);
+        store(s2, sums + 2L * BYTES);
+        store(s3, sums + 3L * BYTES);
+    }
+
+    private static void sumEdge(int rows, int cols, long x, long ldx, long sums) {
+        for (int j = 0; j < cols; j++) {
+            float sum = 0;
+            for (int i = 0; i < rows; i++) {
+                sum += Simd.getFloat(x + i * ldx + j * 4L);
+            }
+            Simd.setFloat(sums + j * 4L, sum);
+        }
     }
 }

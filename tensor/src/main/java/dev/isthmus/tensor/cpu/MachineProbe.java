@@ -5,12 +5,13 @@ import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.load;
 import static dev.isthmus.tensor.cpu.Simd.store;
 
+import dev.isthmus.tensor.Machine;
 import java.lang.foreign.Arena;
 import java.util.function.IntConsumer;
 import jdk.incubator.vector.FloatVector;
 
 /** Measures what this machine can do at most: the ceilings that the kernels' speeds are held against. */
-public final class MachineProbe {
+final class MachineProbe {
     private static final int FMA_ROUNDS = 400_000;
     private static final int FMA_CHAINS = 16;
     private static final long BYTES_PER_TASK = 64 << 20;
@@ -18,19 +19,19 @@ public final class MachineProbe {
 
     private MachineProbe() {}
 
+    static Machine.Ceilings measure() {
+        return new Machine.Ceilings(flops(), readBandwidth(), updateBandwidth());
+    }
+
     /** The best of some repeats, in floating-point operations a second; a fused multiply-add counts as two. */
-    public static double flops() {
+    static double flops() {
         float[] sink = new float[WorkerPool.threads()];
         double operations = 2.0 * sink.length * FMA_ROUNDS * FMA_CHAINS * Simd.LANES;
-        double best = bestOf(sink.length, operations, i -> sink[i] = fma(FMA_ROUNDS));
-        if (sink[0] == Float.MAX_VALUE) {
-            throw new AssertionError();
-        }
-        return best;
+        return bestOf(sink.length, operations, i -> sink[i] = fma(FMA_ROUNDS));
     }
 
     /** Bytes a second read from memory far larger than the caches. */
-    public static double readBandwidth() {
+    static double readBandwidth() {
         try (Arena arena = Arena.ofShared()) {
             int tasks = 4 * WorkerPool.threads();
             long memory = arena.allocate(tasks * BYTES_PER_TASK, 64).address();
@@ -40,7 +41,7 @@ public final class MachineProbe {
     }
 
     /** Bytes a second read and written, each counted, where numbers change in place. */
-    public static double updateBandwidth() {
+    static double updateBandwidth() {
         try (Arena arena = Arena.ofShared()) {
             int tasks = 4 * WorkerPool.threads();
             long memory = arena.allocate(tasks * BYTES_PER_TASK, 64).address();
@@ -58,7 +59,7 @@ public final class MachineProbe {
         return best;
     }
 
-    private static float fma(int rounds) {
+    static float fma(int rounds) {
         FloatVector a = FloatVector.broadcast(F, 0.5f);
         FloatVector b = FloatVector.broadcast(F, 0.25f);
         FloatVector c0 = b, c1 = b, c2 = b, c3 = b, c4 = b, c5 = b, c6 = b, c7 = b;

@@ -29,7 +29,7 @@ final class Panels {
     /** From one row to the next in what {@link #turn} writes. */
     static final long TURNED_ROW_BYTES = 32;
 
-    /** A row of negative zeros: the number that changes nothing when added. */
+    /** Four vectors of negative zeros: the number that changes nothing when added. */
     static final long NOTHING = nothing();
 
     // Transposing 4 x 4 at a time needs no more than 128 bits and four registers.
@@ -42,8 +42,8 @@ final class Panels {
     private Panels() {}
 
     private static long nothing() {
-        MemorySegment row = Arena.global().allocate(ROW_BYTES, 64);
-        for (int i = 0; i < WIDTH; i++) {
+        MemorySegment row = Arena.global().allocate(4L * BYTES, 64);
+        for (int i = 0; i < 4 * LANES; i++) {
             row.setAtIndex(ValueLayout.JAVA_FLOAT, i, -0.0f);
         }
         return row.address();

@@ -13,6 +13,10 @@ final class Scratch {
         SUMS,
         TILE,
         ROWS,
+        ROW_A,
+        ROW_B,
+        ROW_C,
+        TAILS,
         ATTENTION,
         LANES,
         PARTIAL_SUMS

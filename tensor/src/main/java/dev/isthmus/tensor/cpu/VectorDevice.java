@@ -33,6 +33,18 @@ final class VectorDevice implements Device {
             case KernelCall.SoftmaxBackward c when c.y().dtype() == DType.FLOAT32 -> SoftmaxKernels.softmaxBackward(c);
             case KernelCall.CrossEntropy c when c.logits().dtype() == DType.FLOAT32 -> SoftmaxKernels.crossEntropy(c);
             case KernelCall.CrossEntropyBackward c when c.logits().dtype() == DType.FLOAT32 -> SoftmaxKernels.crossEntropyBackward(c);
+            case KernelCall.AdamW c when c.param().dtype() == DType.FLOAT32 -> OptimizerKernels.adamW(c);
+            case KernelCall.SumSquares c when c.x().dtype() == DType.FLOAT32 -> OptimizerKernels.sumSquares(c);
+            case KernelCall.Unary c when c.y().dtype() == DType.FLOAT32 && UnaryKernels.has(c.op()) -> UnaryKernels.unary(c);
+            case KernelCall.UnaryBackward c when c.dx().dtype() == DType.FLOAT32 && UnaryKernels.hasBackward(c.op()) ->
+                UnaryKernels.unaryBackward(c);
+            case KernelCall.Binary c when c.out().dtype() == DType.FLOAT32 && ElementwiseKernels.has(c) ->
+                ElementwiseKernels.binary(c);
+            case KernelCall.Where c when c.out().dtype() == DType.FLOAT32 && c.cond().dtype() == DType.FLOAT32 ->
+                ElementwiseKernels.where(c);
+            case KernelCall.Copy c when c.from().dtype() == DType.FLOAT32 && c.to().dtype() == DType.FLOAT32 ->
+                ElementwiseKernels.copy(c);
+            case KernelCall.Fill c when c.x().dtype() == DType.FLOAT32 -> ElementwiseKernels.fill(c);
             default -> scalar.run(call);
         }
     }

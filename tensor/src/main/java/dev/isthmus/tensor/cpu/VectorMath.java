@@ -75,4 +75,22 @@ final class VectorMath {
                 .blend(Float.NaN, x.compare(VectorOperators.LT, 0f))
                 .blend(x, x.test(VectorOperators.IS_FINITE).not().and(x.compare(VectorOperators.LT, 0f).not()));
     }
+
+    /** {@code 1 / (1 + e^-x)}. */
+    static FloatVector sigmoid(FloatVector x) {
+        return FloatVector.broadcast(F, 1).div(exp(x.neg()).add(1));
+    }
+
+    /** {@code tanh x = 1 - 2 / (e^(2|x|) + 1)} with the sign of x, and near 0 an odd polynomial, which cancels nothing. */
+    static FloatVector tanh(FloatVector x) {
+        FloatVector square = x.mul(x);
+        FloatVector p = FloatVector.broadcast(F, 0x1.0da91ap-6f)
+                .fma(square, FloatVector.broadcast(F, -0x1.af96acp-5f))
+                .fma(square, FloatVector.broadcast(F, 0x1.10d01ap-3f))
+                .fma(square, FloatVector.broadcast(F, -0x1.55545ap-2f));
+        FloatVector near = p.mul(square).fma(x, x);
+        FloatVector one = FloatVector.broadcast(F, 1);
+        FloatVector far = one.sub(FloatVector.broadcast(F, 2).div(exp(x.add(x)).add(1)));
+        return far.blend(near, square.compare(VectorOperators.LT, 0.55f * 0.55f));
+    }
 }

@@ -10,7 +10,7 @@ import dev.isthmus.tensor.KernelCall.PackMatrix;
 import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.TestMemory;
-import java.util.random.RandomGenerator;
+import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -25,7 +25,7 @@ class MatMulTests {
     private static final int[] ROWS = {1, 2, 3, 4, 5, 7, 8, 9, 13, 40, 207, 702};
 
     private final int threads = WorkerPool.threads();
-    private final RandomGenerator random = RandomGenerator.of("L64X128MixRandom");
+    private final SplittableRandom random = new SplittableRandom(1);
     private final Device vector = new VectorDevice(new ScalarDevice());
 
     @AfterEach

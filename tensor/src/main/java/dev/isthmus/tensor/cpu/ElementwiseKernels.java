@@ -1,0 +1,213 @@
+package dev.isthmus.tensor.cpu;
+
+import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.LANES;
+import static dev.isthmus.tensor.cpu.Simd.load;
+import static dev.isthmus.tensor.cpu.Simd.setFloat;
+import static dev.isthmus.tensor.cpu.Simd.store;
+
+import dev.isthmus.tensor.KernelCall.Binary;
+import dev.isthmus.tensor.KernelCall.BinaryOp;
+import dev.isthmus.tensor.KernelCall.Copy;
+import dev.isthmus.tensor.KernelCall.Fill;
+import dev.isthmus.tensor.KernelCall.Where;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+
+/** Functions of two numbers with broadcasting, and movement. */
+final class ElementwiseKernels {
+    private ElementwiseKernels() {}
+
+    static void fill(Fill c) {
+        float value = (float) c.value();
+        Elements.parallel(c.n(), (from, count) -> Elements.vectors(
+                count, 0, c.x().plus(from).address(), 0, 0, 0, (n, x, _, _, _) -> fill(n, x, value)));
+    }
+
+    private static void fill(int n, long x, float value) {
+        FloatVector v = FloatVector.broadcast(F, value);
+        for (int i = 0; i < n; i += LANES) {
+            store(v, x + i * 4L);
+        }
+    }
+
+    static void copy(Copy c) {
+        RowLoop loop = new RowLoop(c.shape(), c.strideFrom(), c.strideTo());
+        int dims = loop.dims();
+        if (dims > 1 && !c.accumulate() && loop.stride(0, dims - 2) == 1 && loop.step(1) == 1) {
+            transpose(c, loop);
+            return;
+        }
+        loop.run((n, at) -> {
+            long from = RowLoop.row(Scratch.Use.ROW_A, n, c.from().plus(at[0]).address(), loop.step(0));
+            long to = c.to().plus(at[1]).address();
+            if (loop.step(1) != 1) {
+                scatter(n, from, to, loop.step(1) * 4, c.accumulate());
+            } else if (c.accumulate()) {
+                Elements.vectors(n, 1, from, to, 0, 0, (m, a, b, _, _) -> add(m, b, a, b));
+            } else {
+                Panels.copy(1, n, from, 0, to, 0);
+            }
+        });
+    }
+
+    /** The last two dimensions change places. */
+    private static void transpose(Copy c, RowLoop loop) {
+        int last = loop.dims() - 1;
+        int rows = Math.toIntExact(loop.size(last));
+        int cols = Math.toIntExact(loop.size(last - 1));
+        loop.runMatrices((_, at) -> Panels.transpose(
+                rows,
+                cols,
+                c.from().plus(at[0]).address(),
+                loop.stride(0, last) * 4,
+                c.to().plus(at[1]).address(),
+                loop.stride(1, last - 1) * 4));
+    }
+
+    private static void scatter(int n, long from, long to, long step, boolean add) {
+        for (int i = 0; i < n; i++) {
+            float x = Simd.getFloat(from + i * 4L);
+            setFloat(to + i * step, add ? Simd.getFloat(to + i * step) + x : x);
+        }
+    }
+
+    static void where(Where c) {
+        RowLoop loop = new RowLoop(c.shape(), c.strideCond(), c.strideA(), c.strideB(), contiguous(c.shape()));
+        loop.run((n, at) -> Elements.vectors(
+                n,
+                3,
+                RowLoop.row(Scratch.Use.ROW_A, n, c.cond().plus(at[0]).address(), loop.step(0)),
+                RowLoop.row(Scratch.Use.ROW_B, n, c.a().plus(at[1]).address(), loop.step(1)),
+                RowLoop.row(Scratch.Use.ROW_C, n, c.b().plus(at[2]).address(), loop.step(2)),
+                c.out().plus(at[3]).address(),
+                ElementwiseKernels::where));
+    }
+
+    private static void where(int n, long cond, long a, long b, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            long o = i * 4L;
+            store(load(a + o).blend(load(b + o), load(cond + o).compare(VectorOperators.EQ, 0)), out + o);
+        }
+    }
+
+    private static long[] contiguous(long[] shape) {
+        long[] strides = new long[shape.length];
+        long stride = 1;
+        for (int i = shape.length - 1; i >= 0; i--) {
+            strides[i] = stride;
+            stride *= shape[i];
+        }
+        return strides;
+    }
+
+    /** Whether there is a vector form. */
+    static boolean has(Binary c) {
+        return c.op() != BinaryOp.POW
+                && new RowLoop(c.shape(), c.strideA(), c.strideB(), c.strideOut()).step(2) == 1;
+    }
+
+    static void binary(Binary c) {
+        RowLoop loop = new RowLoop(c.shape(), c.strideA(), c.strideB(), c.strideOut());
+        loop.run((n, at) -> Elements.vectors(
+                n,
+                2,
+                RowLoop.row(Scratch.Use.ROW_A, n, c.a().plus(at[0]).address(), loop.step(0)),
+                RowLoop.row(Scratch.Use.ROW_B, n, c.b().plus(at[1]).address(), loop.step(1)),
+                c.out().plus(at[2]).address(),
+                0,
+                (m, a, b, out, _) -> binary(c.op(), m, a, b, out)));
+    }
+
+    private static void binary(BinaryOp op, int n, long a, long b, long out) {
+        switch (op) {
+            case ADD -> add(n, a, b, out);
+            case SUB -> sub(n, a, b, out);
+            case MUL -> mul(n, a, b, out);
+            case DIV -> div(n, a, b, out);
+            case MAXIMUM -> maximum(n, a, b, out);
+            case MINIMUM -> minimum(n, a, b, out);
+            case GT -> gt(n, a, b, out);
+            case GE -> ge(n, a, b, out);
+            case EQ -> eq(n, a, b, out);
+            case POW -> throw new IllegalArgumentException(op.name());
+        }
+    }
+
+    private static FloatVector flag(VectorMask<Float> mask) {
+        return FloatVector.zero(F).blend(1, mask);
+    }
+
+    static void add(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(a.add(b), out + i * 4L);
+        }
+    }
+
+    private static void sub(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(a.sub(b), out + i * 4L);
+        }
+    }
+
+    private static void mul(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(a.mul(b), out + i * 4L);
+        }
+    }
+
+    private static void div(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(a.div(b), out + i * 4L);
+        }
+    }
+
+    private static void maximum(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(a.max(b), out + i * 4L);
+        }
+    }
+
+    private static void minimum(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(a.min(b), out + i * 4L);
+        }
+    }
+
+    private static void gt(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(flag(a.compare(VectorOperators.GT, b)), out + i * 4L);
+        }
+    }
+
+    private static void ge(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(flag(a.compare(VectorOperators.GE, b)), out + i * 4L);
+        }
+    }
+
+    private static void eq(int n, long aAt, long bAt, long out) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector a = load(aAt + i * 4L);
+            FloatVector b = load(bAt + i * 4L);
+            store(flag(a.compare(VectorOperators.EQ, b)), out + i * 4L);
+        }
+    }
+}
