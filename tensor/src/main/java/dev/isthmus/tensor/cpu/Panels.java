@@ -29,7 +29,7 @@ final class Panels {
     /** From one row to the next in what {@link #turn} writes. */
     static final long TURNED_ROW_BYTES = 32;
 
-    /** Four vectors of negative zeros: the number that changes nothing when added. */
+    /** 64 negative zeros, the number that changes nothing when added: a row of a panel, or four vectors. */
     static final long NOTHING = nothing();
 
     // Transposing 4 x 4 at a time needs no more than 128 bits and four registers.
@@ -42,8 +42,8 @@ final class Panels {
     private Panels() {}
 
     private static long nothing() {
-        MemorySegment row = Arena.global().allocate(4L * BYTES, 64);
-        for (int i = 0; i < 4 * LANES; i++) {
+        MemorySegment row = Arena.global().allocate(256, 64);
+        for (int i = 0; i < 64; i++) {
             row.setAtIndex(ValueLayout.JAVA_FLOAT, i, -0.0f);
         }
         return row.address();

@@ -18,7 +18,7 @@ import jdk.incubator.vector.VectorSpecies;
  * of the Vector API itself it always inlines. C1 gives up on methods with more than some 16 vectors alive.
  */
 final class Simd {
-    /** The vector width in use: the preferred one, or 128, 256 or 512 bits forced by {@code -Disthmus.vector.bits}. */
+    /** The vector width in use: the preferred one, or a narrower one forced by {@code -Disthmus.vector.bits}. */
     static final VectorSpecies<Float> F = species();
 
     static final int LANES = F.length();
@@ -29,7 +29,8 @@ final class Simd {
     private Simd() {}
 
     private static VectorSpecies<Float> species() {
-        return switch (Integer.getInteger("isthmus.vector.bits", 0)) {
+        int preferred = FloatVector.SPECIES_PREFERRED.vectorBitSize();
+        return switch (Math.min(Integer.getInteger("isthmus.vector.bits", preferred), preferred)) {
             case 128 -> FloatVector.SPECIES_128;
             case 256 -> FloatVector.SPECIES_256;
             case 512 -> FloatVector.SPECIES_512;
