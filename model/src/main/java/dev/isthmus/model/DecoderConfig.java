@@ -213,7 +213,7 @@ public record DecoderConfig(
                 ModelType.GPT2,
                 vocabSize,
                 hiddenSize,
-                Math.multiplyExact(4, hiddenSize),
+                (int) Math.min(4L * hiddenSize, Integer.MAX_VALUE),
                 numHiddenLayers,
                 numAttentionHeads,
                 numAttentionHeads,

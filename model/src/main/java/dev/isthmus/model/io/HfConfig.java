@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -81,7 +82,7 @@ public final class HfConfig {
                 ModelType.GPT2,
                 vocabulary,
                 hidden,
-                integer(json, "n_inner", Math.multiplyFull(4, hidden)),
+                integer(json, "n_inner", (int) Math.min(4L * hidden, Integer.MAX_VALUE)),
                 integer(json, "n_layer"),
                 heads,
                 heads,
@@ -114,7 +115,7 @@ public final class HfConfig {
                 integer(json, "intermediate_size"),
                 integer(json, "num_hidden_layers"),
                 heads,
-                integer(json, "num_key_value_heads", type == ModelType.MISTRAL && !json.has("num_key_value_heads") ? 8 : heads),
+                integer(json, "num_key_value_heads", defaultKeyValueHeads(type, heads)),
                 integer(json, "head_dim", type == ModelType.QWEN3 ? 128 : hidden / heads),
                 integer(json, "max_position_embeddings", defaultPositions(type)),
                 number(json, "rms_norm_eps", 1e-6),
@@ -129,6 +130,11 @@ public final class HfConfig {
                 flag("tie_word_embeddings", false),
                 qwen ? bos(-1, vocabulary) : bos(1, vocabulary),
                 qwen ? eos(-1, vocabulary) : eos(2, vocabulary));
+    }
+
+    private int defaultKeyValueHeads(ModelType type, int heads) {
+        // A null means as many as query heads everywhere; only Mistral has another default for a missing key.
+        return type == ModelType.MISTRAL && !json.has("num_key_value_heads") ? 8 : heads;
     }
 
     private static int defaultPositions(ModelType type) {
@@ -231,8 +237,8 @@ public final class HfConfig {
         return toInt(key, node.get(key));
     }
 
-    private int integer(JsonNode node, String key, long missing) {
-        return present(node, key) ? toInt(key, node.get(key)) : Math.toIntExact(missing);
+    private int integer(JsonNode node, String key, int missing) {
+        return present(node, key) ? toInt(key, node.get(key)) : missing;
     }
 
     private double number(JsonNode node, String key, double missing) {
@@ -253,7 +259,7 @@ public final class HfConfig {
         return value.intValue();
     }
 
-    private <T> T choice(String key, @Nullable JsonNode value, T[] values, java.util.function.Function<T, String> name) {
+    private <T> T choice(String key, @Nullable JsonNode value, T[] values, Function<T, String> name) {
         return Arrays.stream(values)
                 .filter(v -> value != null && value.asString("").equals(name.apply(v)))
                 .findFirst()

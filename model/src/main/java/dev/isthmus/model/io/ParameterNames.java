@@ -98,10 +98,12 @@ public final class ParameterNames {
                 resolved.put(parameter.name, tensor);
             }
         }
-        found.keySet().stream()
-                .filter(name -> !BUFFERS.matcher(name).matches())
-                .filter(name -> !(config.tieWordEmbeddings() && name.equals("lm_head.weight")))
-                .forEach(unexpected::add);
+        found.forEach((name, tensor) -> {
+            boolean tiedCopy = config.tieWordEmbeddings() && name.equals("lm_head.weight");
+            if (!tiedCopy && !BUFFERS.matcher(name).matches()) {
+                unexpected.add(tensor.name());
+            }
+        });
         String problems = List.of(few("missing", missing), few("unexpected", List.copyOf(unexpected)), few("wrong", wrong))
                 .stream()
                 .filter(text -> !text.isEmpty())
