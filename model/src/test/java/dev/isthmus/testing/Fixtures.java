@@ -38,6 +38,7 @@ public final class Fixtures {
         return places.stream()
                 .filter(Files::exists)
                 .findFirst()
-                .orElseGet(() -> abort("skipped: " + kind + "/" + name + " is not at hand; -Disthmus." + kind + "=DIR says where"));
+                .orElseGet(() -> abort(
+                        "skipped: " + kind + "/" + name + " is not at hand; -Disthmus." + kind + "=DIR says where"));
     }
 }

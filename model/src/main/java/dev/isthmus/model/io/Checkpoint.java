@@ -48,7 +48,8 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     public static void save(Path directory, DecoderConfig config, Collection<TensorEntry> tensors) {
         Map<String, TensorEntry> byName = new LinkedHashMap<>();
         tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
-        Collection<TensorEntry> ordered = ParameterNames.resolve(config, byName, directory).values();
+        Collection<TensorEntry> ordered =
+                ParameterNames.resolve(config, byName, directory).values();
         try {
             Files.createDirectories(directory);
         } catch (IOException e) {

@@ -154,7 +154,9 @@ public final class HfConfig {
         if (type == ModelType.MISTRAL && (present(json, "sliding_window") || !json.has("sliding_window"))) {
             int window = integer(json, "sliding_window", 4096);
             if (window < integer(json, "max_position_embeddings", defaultPositions(type))) {
-                throw bad("sliding_window", "is " + window + ", shorter than the context; only full attention is supported");
+                throw bad(
+                        "sliding_window",
+                        "is " + window + ", shorter than the context; only full attention is supported");
             }
         }
         boolean qwen = type == ModelType.QWEN2 || type == ModelType.QWEN3;
@@ -171,7 +173,8 @@ public final class HfConfig {
         double theta = number(rope, "rope_theta", number(json, "rope_theta", 10000));
         reject(key + ".partial_rotary_factor", number(rope, "partial_rotary_factor", 1) != 1);
         JsonNode type = present(rope, "rope_type") ? rope.get("rope_type") : rope.get("type");
-        if (type == null && !present(rope, "factor") || type != null && type.asString("").equals("default")) {
+        if (type == null && !present(rope, "factor")
+                || type != null && type.asString("").equals("default")) {
             return new Rope(theta, null);
         }
         if (type == null || !type.asString("").equals("llama3")) {
@@ -264,7 +267,9 @@ public final class HfConfig {
                 .filter(v -> value != null && value.asString("").equals(name.apply(v)))
                 .findFirst()
                 .orElseThrow(() -> unsupported(
-                        key, value, String.join(", ", Arrays.stream(values).map(name).toList())));
+                        key,
+                        value,
+                        String.join(", ", Arrays.stream(values).map(name).toList())));
     }
 
     private void reject(String key, boolean condition) {
@@ -282,7 +287,9 @@ public final class HfConfig {
     }
 
     private static String shown(@Nullable JsonNode value) {
-        return value == null ? "null" : ModelFormatException.quote(value.isString() ? value.stringValue() : value.toString());
+        return value == null
+                ? "null"
+                : ModelFormatException.quote(value.isString() ? value.stringValue() : value.toString());
     }
 
     private static boolean present(JsonNode node, String key) {

@@ -58,7 +58,10 @@ public final class Json {
     /** The JSON object in {@code bytes}, a part of {@code file}. */
     static JsonNode parse(Path file, byte[] bytes) {
         try {
-            String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+            String text = StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(bytes))
+                    .toString();
             JsonNode tree = MAPPER.readTree(text);
             if (!tree.isObject()) {
                 throw new ModelFormatException(file, "expected a JSON object");
@@ -67,14 +70,20 @@ public final class Json {
         } catch (CharacterCodingException e) {
             throw new ModelFormatException(file, "the JSON is not valid UTF-8", e);
         } catch (JacksonException e) {
-            throw new ModelFormatException(file, "the JSON is damaged: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
+            throw new ModelFormatException(
+                    file,
+                    "the JSON is damaged: "
+                            + e.getOriginalMessage().lines().findFirst().orElse(""),
+                    e);
         }
     }
 
     static IsthmusException unreadable(Path file, IOException e) {
         String reason = !Files.exists(file)
                 ? "there is no such file"
-                : Files.isDirectory(file) ? "it is a directory" : e.getMessage() == null ? e.toString() : e.getMessage();
+                : Files.isDirectory(file)
+                        ? "it is a directory"
+                        : e.getMessage() == null ? e.toString() : e.getMessage();
         return new IsthmusException("Cannot read " + file + ": " + reason, e);
     }
 }

@@ -104,10 +104,11 @@ public final class ParameterNames {
                 unexpected.add(tensor.name());
             }
         });
-        String problems = List.of(few("missing", missing), few("unexpected", List.copyOf(unexpected)), few("wrong", wrong))
-                .stream()
-                .filter(text -> !text.isEmpty())
-                .collect(Collectors.joining("; "));
+        String problems =
+                List.of(few("missing", missing), few("unexpected", List.copyOf(unexpected)), few("wrong", wrong))
+                        .stream()
+                        .filter(text -> !text.isEmpty())
+                        .collect(Collectors.joining("; "));
         if (!problems.isEmpty()) {
             throw new ModelFormatException(source, "the tensors do not fit the configuration: " + problems);
         }

@@ -88,12 +88,16 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
             String name = field.getKey();
             String shardName = text(index, name, weightMap, name);
             if (!shardName.matches("[\\w.-]+\\.safetensors")) {
-                throw bad(index, name, "its shard " + ModelFormatException.quote(shardName)
-                        + " is not the name of a .safetensors file in this directory");
+                throw bad(
+                        index,
+                        name,
+                        "its shard " + ModelFormatException.quote(shardName)
+                                + " is not the name of a .safetensors file in this directory");
             }
             Path file = index.resolveSibling(shardName);
-            TensorEntry tensor =
-                    shards.computeIfAbsent(shardName, s -> open(file, arena)).tensors.get(name);
+            TensorEntry tensor = shards.computeIfAbsent(shardName, s -> open(file, arena))
+                    .tensors
+                    .get(name);
             if (tensor == null) {
                 throw bad(index, name, "its shard " + shardName + " does not hold it");
             }
@@ -157,7 +161,8 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
         if (headerLength < 2 || headerLength > MAX_HEADER) {
             throw new ModelFormatException(
                     file,
-                    "not a safetensors file: it says its header is " + Long.toUnsignedString(headerLength) + " bytes long");
+                    "not a safetensors file: it says its header is " + Long.toUnsignedString(headerLength)
+                            + " bytes long");
         }
         if (headerLength > size - 8) {
             throw new ModelFormatException(
@@ -309,7 +314,8 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
                 throw new IsthmusException("Two tensors are named " + ModelFormatException.quote(tensor.name()));
             }
             if (byteSize(tensor.type(), tensor.shape()) != tensor.data().byteSize()) {
-                throw new IsthmusException("The tensor " + tensor + " comes with " + tensor.data().byteSize() + " bytes");
+                throw new IsthmusException(
+                        "The tensor " + tensor + " comes with " + tensor.data().byteSize() + " bytes");
             }
             ObjectNode entry = header.putObject(tensor.name());
             entry.put("dtype", tensor.typeName());
@@ -317,7 +323,9 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
             for (long n : tensor.shape()) {
                 shape.add(n);
             }
-            entry.putArray("data_offsets").add(offset).add(offset + tensor.data().byteSize());
+            entry.putArray("data_offsets")
+                    .add(offset)
+                    .add(offset + tensor.data().byteSize());
             offset += tensor.data().byteSize();
         }
         byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
@@ -335,7 +343,8 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
         MemorySegment copy = MemorySegment.ofArray(new byte[data.isNative() ? 0 : CHUNK]);
         for (long done = 0; done < data.byteSize(); done += CHUNK) {
             MemorySegment chunk = data.asSlice(done, Math.min(CHUNK, data.byteSize() - done));
-            MemorySegment bytes = data.isNative() ? chunk : copy.asSlice(0, chunk.byteSize()).copyFrom(chunk);
+            MemorySegment bytes =
+                    data.isNative() ? chunk : copy.asSlice(0, chunk.byteSize()).copyFrom(chunk);
             AtomicFile.writeFully(channel, bytes.asByteBuffer());
         }
     }

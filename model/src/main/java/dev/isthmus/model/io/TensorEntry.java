@@ -17,10 +17,12 @@ import java.util.Arrays;
  * @param data the bytes, mostly a view of the mapped file, which need not be aligned
  */
 public record TensorEntry(String name, String typeName, long[] shape, MemorySegment data) {
-    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfDouble DOUBLE =
             ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -35,9 +37,10 @@ public record TensorEntry(String name, String typeName, long[] shape, MemorySegm
      */
     public StoredType type() {
         return StoredType.named(typeName)
-                .orElseThrow(() -> new IsthmusException("The tensor " + ModelFormatException.quote(name) + " has the type "
-                        + ModelFormatException.quote(typeName) + ", which cannot be read; readable are "
-                        + Arrays.toString(StoredType.values())));
+                .orElseThrow(
+                        () -> new IsthmusException("The tensor " + ModelFormatException.quote(name) + " has the type "
+                                + ModelFormatException.quote(typeName) + ", which cannot be read; readable are "
+                                + Arrays.toString(StoredType.values())));
     }
 
     /** The number of elements. */

@@ -94,7 +94,10 @@ public final class CharTokenizer implements Tokenizer {
         if (withEos) {
             ObjectNode eos = added.addObject();
             eos.put("id", 0).put("content", EOS).put("single_word", false);
-            eos.put("lstrip", false).put("rstrip", false).put("normalized", false).put("special", true);
+            eos.put("lstrip", false)
+                    .put("rstrip", false)
+                    .put("normalized", false)
+                    .put("special", true);
         }
         root.putNull("normalizer");
         ObjectNode split = root.putObject("pre_tokenizer");

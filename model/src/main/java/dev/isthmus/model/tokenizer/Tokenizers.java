@@ -21,8 +21,8 @@ public final class Tokenizers {
         }
         CharTokenizer characters = CharTokenizer.of(Json.read(file));
         if (characters == null) {
-            throw new IsthmusException("the tokenizer " + file + " is not one of single characters, the only kind that can "
-                    + "be read so far");
+            throw new IsthmusException("the tokenizer " + file
+                    + " is not one of single characters, the only kind that can " + "be read so far");
         }
         return characters;
     }

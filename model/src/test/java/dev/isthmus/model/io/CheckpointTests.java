@@ -24,8 +24,7 @@ class CheckpointTests {
     Path dir;
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {"gpt2_tied", "llama_untied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "stories260K"})
+    @ValueSource(strings = {"gpt2_tied", "llama_untied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "stories260K"})
     @Tag("fixture")
     void savesWhatItOpens(String model) {
         try (Arena arena = Arena.ofConfined()) {
@@ -39,16 +38,18 @@ class CheckpointTests {
             Checkpoint.save(copy, original.config(), original.tensors().values());
             Checkpoint read = Checkpoint.open(copy, arena);
             assertThat(read.config()).isEqualTo(original.config());
-            read.tensors().forEach((name, tensor) -> assertThat(
-                            tensor.data().mismatch(original.tensors().get(name).data()))
-                    .isEqualTo(-1));
+            read.tensors()
+                    .forEach((name, tensor) -> assertThat(tensor.data()
+                                    .mismatch(original.tensors().get(name).data()))
+                            .isEqualTo(-1));
         }
     }
 
     @Test
     void countsParameters() {
         // The published size of GPT-2 small.
-        assertThat(ParameterNames.count(DecoderConfig.gpt2(50257, 768, 12, 12, 1024))).isEqualTo(124_439_808);
+        assertThat(ParameterNames.count(DecoderConfig.gpt2(50257, 768, 12, 12, 1024)))
+                .isEqualTo(124_439_808);
         // Llama 2 7B: 6,738,415,616 (Touvron et al. 2023).
         assertThat(ParameterNames.count(DecoderConfig.llama(32000, 4096, 11008, 32, 32, 32, 4096, false)))
                 .isEqualTo(6_738_415_616L);
@@ -69,7 +70,8 @@ class CheckpointTests {
 
         DecoderConfig llama = DecoderConfig.llama(9, 8, 16, 1, 2, 1, 32, true);
         String frequencies = "model.layers.0.self_attn.rotary_emb.inv_freq";
-        assertThat(resolve(llama, tensors -> tensors.put(frequencies, tensor(frequencies, 2)))).hasSize(11);
+        assertThat(resolve(llama, tensors -> tensors.put(frequencies, tensor(frequencies, 2))))
+                .hasSize(11);
     }
 
     @Test
@@ -86,8 +88,10 @@ class CheckpointTests {
                         + "missing: model.layers.1.input_layernorm.weight, model.layers.1.self_attn.q_proj.weight, "
                         + "model.layers.1.self_attn.k_proj.weight and 7 more; unexpected: score.weight; "
                         + "wrong: model.norm.weight has the shape [9] instead of [8]");
-        assertThatThrownBy(() -> resolve(llama, tensors -> tensors.replaceAll((name, tensor) ->
-                        new TensorEntry(name, StoredType.I8, tensor.shape(), MemorySegment.NULL))))
+        assertThatThrownBy(() -> resolve(
+                        llama,
+                        tensors -> tensors.replaceAll((name, tensor) ->
+                                new TensorEntry(name, StoredType.I8, tensor.shape(), MemorySegment.NULL))))
                 .hasMessageContaining("wrong: model.embed_tokens.weight has the type 'I8'");
         assertThatThrownBy(() -> resolve(DecoderConfig.llama(9, 8, 16, 2_000_000_000, 2, 1, 32, true), tensors -> {}))
                 .hasMessageContaining("asks for 2000000000 layers, the checkpoint holds only");
@@ -100,11 +104,12 @@ class CheckpointTests {
         assertThatThrownBy(() -> Checkpoint.open(dir, Arena.ofAuto())).hasMessageContaining("config.json");
     }
 
-    private static Map<String, TensorEntry> resolve(
-            DecoderConfig config, Consumer<Map<String, TensorEntry>> change) {
-        DecoderConfig shape = config.numHiddenLayers() > 100 ? DecoderConfig.llama(9, 8, 16, 1, 2, 1, 32, true) : config;
+    private static Map<String, TensorEntry> resolve(DecoderConfig config, Consumer<Map<String, TensorEntry>> change) {
+        DecoderConfig shape =
+                config.numHiddenLayers() > 100 ? DecoderConfig.llama(9, 8, 16, 1, 2, 1, 32, true) : config;
         Map<String, TensorEntry> tensors = ParameterNames.of(shape).stream()
-                .collect(Collectors.toMap(p -> p.name(), p -> tensor(p.name(), p.shape()), (a, b) -> a, LinkedHashMap::new));
+                .collect(Collectors.toMap(
+                        p -> p.name(), p -> tensor(p.name(), p.shape()), (a, b) -> a, LinkedHashMap::new));
         change.accept(tensors);
         return ParameterNames.resolve(config, tensors, Path.of("here"));
     }

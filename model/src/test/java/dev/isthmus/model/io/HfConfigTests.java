@@ -64,8 +64,7 @@ class HfConfigTests {
     @Tag("fixture")
     void readsGpt2() {
         DecoderConfig config = HfConfig.read(fixture("models/gpt2_tied"));
-        assertThat(config)
-                .isEqualTo(DecoderConfig.gpt2(97, 32, 2, 4, 32).withTokens(OptionalInt.of(0), List.of(0)));
+        assertThat(config).isEqualTo(DecoderConfig.gpt2(97, 32, 2, 4, 32).withTokens(OptionalInt.of(0), List.of(0)));
         assertThat(config.intermediateSize()).isEqualTo(128);
         assertThat(config.norm()).isEqualTo(Norm.LAYER_NORM);
         assertThat(config.gatedMlp()).isFalse();
@@ -88,8 +87,7 @@ class HfConfigTests {
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {"gpt2_tied", "llama_untied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "stories260K"})
+    @ValueSource(strings = {"gpt2_tied", "llama_untied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "stories260K"})
     @Tag("fixture")
     void writesWhatItReads(String model) {
         Path original = fixture("models/" + model + "/config.json");
@@ -136,7 +134,8 @@ class HfConfigTests {
 
     @Test
     void readsTheRopeOfTransformers5() {
-        assertThat(parse("{" + LLAMA + ", \"rope_parameters\": {\"rope_theta\": 7, \"rope_type\": \"default\"}}").rope())
+        assertThat(parse("{" + LLAMA + ", \"rope_parameters\": {\"rope_theta\": 7, \"rope_type\": \"default\"}}")
+                        .rope())
                 .isEqualTo(new Rope(7, null));
     }
 
@@ -181,7 +180,8 @@ class HfConfigTests {
         String mistral = "{" + LLAMA.replace("llama", "mistral") + ", \"num_key_value_heads\": 2";
         assertThatThrownBy(() -> parse(mistral + ", \"sliding_window\": 4096, \"max_position_embeddings\": 8192}"))
                 .hasMessageContaining("sliding_window is 4096, shorter than the context");
-        assertThat(parse(mistral + ", \"sliding_window\": 4096, \"max_position_embeddings\": 4096}").modelType())
+        assertThat(parse(mistral + ", \"sliding_window\": 4096, \"max_position_embeddings\": 4096}")
+                        .modelType())
                 .isEqualTo(ModelType.MISTRAL);
         assertThatThrownBy(() -> parse("{" + LLAMA.replace("llama", "qwen2") + ", \"use_sliding_window\": true}"))
                 .hasMessageContaining("use_sliding_window asks for 'true'");

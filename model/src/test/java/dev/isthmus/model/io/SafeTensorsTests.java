@@ -44,18 +44,21 @@ class SafeTensorsTests {
                             "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8", "bool", "scalar", "empty");
             for (TensorEntry tensor : file.tensors().values()) {
                 JsonNode want = expected.get(tensor.name());
-                assertThat(tensor.shape()).isEqualTo(numbers(want.get("shape"), JsonNode::asLong).stream()
-                        .mapToLong(n -> n)
-                        .toArray());
+                assertThat(tensor.shape())
+                        .isEqualTo(numbers(want.get("shape"), JsonNode::asLong).stream()
+                                .mapToLong(n -> n)
+                                .toArray());
                 if (want.get("dtype").stringValue().equals("f64")) {
-                    List<Double> values = Arrays.stream(tensor.toDoubles()).boxed().toList();
+                    List<Double> values =
+                            Arrays.stream(tensor.toDoubles()).boxed().toList();
                     assertThat(values).as(tensor.name()).isEqualTo(numbers(want.get("data"), JsonNode::doubleValue));
                 } else {
                     List<Long> values = Arrays.stream(tensor.toLongs()).boxed().toList();
                     assertThat(values)
                             .as(tensor.name())
                             .isEqualTo(numbers(
-                                    want.get("data"), v -> v.isBoolean() ? (v.booleanValue() ? 1L : 0L) : v.longValue()));
+                                    want.get("data"),
+                                    v -> v.isBoolean() ? (v.booleanValue() ? 1L : 0L) : v.longValue()));
                 }
             }
             assertThat(file.get("f64").toFloats()[0]).isEqualTo(-0.665573239326477f);
@@ -117,7 +120,9 @@ class SafeTensorsTests {
             long[] shape = {values.length};
             SafeTensors.write(
                     file,
-                    List.of(new TensorEntry("a", StoredType.F32, shape, heap), new TensorEntry("b", StoredType.F32, shape, off)));
+                    List.of(
+                            new TensorEntry("a", StoredType.F32, shape, heap),
+                            new TensorEntry("b", StoredType.F32, shape, off)));
 
             SafeTensors read = SafeTensors.open(file, arena);
             assertThat(read.get("a").toFloats()).isEqualTo(values);
@@ -140,7 +145,10 @@ class SafeTensorsTests {
         try (Arena arena = Arena.ofConfined()) {
             SafeTensors model = SafeTensors.openDirectory(fixture("models/qwen2_tied"), arena);
             assertThat(model.tensors()).hasSize(26);
-            assertThat(model.tensors().values().stream().mapToLong(t -> t.data().byteSize()).sum()).isEqualTo(100352);
+            assertThat(model.tensors().values().stream()
+                            .mapToLong(t -> t.data().byteSize())
+                            .sum())
+                    .isEqualTo(100352);
             assertThat(model.get("model.norm.weight").shape()).containsExactly(32);
         }
     }
@@ -202,10 +210,21 @@ class SafeTensorsTests {
     @Test
     void saysWhatIsWrongWithTheStart() throws IOException {
         write("a", new byte[3]);
-        write("b", ByteBuffer.allocate(20).order(ByteOrder.LITTLE_ENDIAN).putLong(1000).array());
+        write(
+                "b",
+                ByteBuffer.allocate(20)
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .putLong(1000)
+                        .array());
         write("c", bytes("#!/bin/sh and so on"));
         write("d", file("[".repeat(100_000), 0));
-        write("e", ByteBuffer.allocate(10).order(ByteOrder.LITTLE_ENDIAN).putLong(2).putShort((short) 0xffff).array());
+        write(
+                "e",
+                ByteBuffer.allocate(10)
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .putLong(2)
+                        .putShort((short) 0xffff)
+                        .array());
         write("f", file("{\"x\": {\"shape\": [" + "0,".repeat(11_000_000) + "0]}}", 0));
         assertThat(failure("a")).endsWith("truncated: expected at least 8 bytes, found 3");
         assertThat(failure("b")).endsWith("truncated: expected at least 1008 bytes, found 20");
@@ -222,7 +241,8 @@ class SafeTensorsTests {
     @Test
     void anUnknownTypeIsAnErrorOnlyWhereItIsUsed() throws IOException {
         write("q.safetensors", file("{\"x\": {\"dtype\": \"F8_E4M3\", \"shape\": [3], \"data_offsets\": [0, 3]}}", 3));
-        TensorEntry tensor = SafeTensors.open(dir.resolve("q.safetensors"), Arena.ofAuto()).get("x");
+        TensorEntry tensor =
+                SafeTensors.open(dir.resolve("q.safetensors"), Arena.ofAuto()).get("x");
         assertThatThrownBy(tensor::toFloats)
                 .isInstanceOf(IsthmusException.class)
                 .hasMessageContaining("'x' has the type 'F8_E4M3', which cannot be read; readable are [F64, F32");
@@ -278,7 +298,9 @@ class SafeTensorsTests {
         try (Arena arena = Arena.ofConfined()) {
             SafeTensors file = SafeTensors.open(data("safetensors/jfk-codes.safetensors"), arena);
             assertThat(file.tensors()).isNotEmpty();
-            file.tensors().values().forEach(tensor -> assertThat(tensor.toLongs()).isNotEmpty());
+            file.tensors()
+                    .values()
+                    .forEach(tensor -> assertThat(tensor.toLongs()).isNotEmpty());
         }
     }
 

@@ -17,7 +17,10 @@ import tools.jackson.databind.json.JsonMapper;
 
 class TokenSamplerTests {
     static Stream<JsonNode> cases() {
-        return JsonMapper.shared().readTree(Fixtures.fixture("ops/sampling.json")).get("cases").valueStream();
+        return JsonMapper.shared()
+                .readTree(Fixtures.fixture("ops/sampling.json"))
+                .get("cases")
+                .valueStream();
     }
 
     @Tag("fixture")
@@ -64,7 +67,8 @@ class TokenSamplerTests {
     @Test
     void greedyTakesTheFirstOfEqualTokens() {
         TokenSampler sampler = new TokenSampler(SamplingParams.greedy(), 3);
-        assertThat(sampler.sample(new float[] {9, 1, 5, 5}, 1, new int[0], 0, Rng.of(1))).isEqualTo(1);
+        assertThat(sampler.sample(new float[] {9, 1, 5, 5}, 1, new int[0], 0, Rng.of(1)))
+                .isEqualTo(1);
     }
 
     @Test
