@@ -24,7 +24,7 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     }
 
     /**
-     * Opens a Hugging Face directory.
+     * Opens a Hugging Face directory, or a llama2.c file if {@code path} is a file.
      *
      * @param arena how long the tensors live
      * @throws ModelFormatException if the files are damaged or do not fit each other
@@ -33,6 +33,9 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     public static Checkpoint open(Path path, Arena arena) {
         if (!Files.exists(path)) {
             throw new IsthmusException("Cannot read a model from " + path + ": there is no such file or directory");
+        }
+        if (Files.isRegularFile(path)) {
+            return Llama2c.open(path, arena);
         }
         DecoderConfig config = HfConfig.read(path);
         SafeTensors weights = SafeTensors.openDirectory(path, arena);

@@ -338,7 +338,7 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
         return bytes.array();
     }
 
-    private static void write(FileChannel channel, MemorySegment data) throws IOException {
+    static void write(FileChannel channel, MemorySegment data) throws IOException {
         // A heap segment is not always a byte buffer, and a native one may be larger than a byte buffer can be.
         MemorySegment copy = MemorySegment.ofArray(new byte[data.isNative() ? 0 : CHUNK]);
         for (long done = 0; done < data.byteSize(); done += CHUNK) {
