@@ -55,8 +55,12 @@ public final class Json {
         AtomicFile.write(file, MAPPER.writeValueAsString(tree) + "\n");
     }
 
-    /** The JSON object in {@code bytes}, a part of {@code file}. */
-    static JsonNode parse(Path file, byte[] bytes) {
+    /**
+     * The JSON object in {@code bytes}, which come from {@code file}.
+     *
+     * @throws ModelFormatException if it is not one
+     */
+    public static JsonNode parse(Path file, byte[] bytes) {
         try {
             String text = StandardCharsets.UTF_8
                     .newDecoder()

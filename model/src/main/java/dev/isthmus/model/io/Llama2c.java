@@ -31,7 +31,8 @@ public final class Llama2c {
     private static final int MAGIC_OF_LATER_VERSIONS = 0x616b3432;
     private static final String ROTARY_TABLES = "cosines and sines, which every reader computes anew";
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /**
      * Tensors of one kind, which follow each other in the file.
@@ -95,8 +96,9 @@ public final class Llama2c {
     public static void write(Path file, Checkpoint checkpoint) {
         DecoderConfig config = checkpoint.config();
         if (!config.equals(expressible(config))) {
-            throw new IsthmusException("Cannot write " + file + ": a llama2.c file holds only Llama models with rope_theta "
-                    + "10000, rms_norm_eps 1e-5, no rope_scaling and no biases. Export to a directory instead");
+            throw new IsthmusException(
+                    "Cannot write " + file + ": a llama2.c file holds only Llama models with rope_theta "
+                            + "10000, rms_norm_eps 1e-5, no rope_scaling and no biases. Export to a directory instead");
         }
         ByteBuffer header = ByteBuffer.allocate(HEADER)
                 .order(ByteOrder.LITTLE_ENDIAN)
@@ -143,7 +145,8 @@ public final class Llama2c {
         if (header[0] == MAGIC_OF_LATER_VERSIONS) {
             throw new ModelFormatException(
                     file,
-                    "version " + header[1] + " of llama2.c's format; only version 0 can be read (export.py --version 0)");
+                    "version " + header[1]
+                            + " of llama2.c's format; only version 0 can be read (export.py --version 0)");
         }
         try {
             return DecoderConfig.llama(
@@ -183,7 +186,8 @@ public final class Llama2c {
         List<Stretch> layout = new ArrayList<>(List.of(
                 new Stretch("model.embed_tokens.weight", 1, 0, config.vocabSize(), hidden),
                 new Stretch("model.layers.#.input_layernorm.weight", layers, 0, hidden),
-                new Stretch("model.layers.#.self_attn.q_proj.weight", layers, config.numAttentionHeads(), queries, hidden),
+                new Stretch(
+                        "model.layers.#.self_attn.q_proj.weight", layers, config.numAttentionHeads(), queries, hidden),
                 new Stretch("model.layers.#.self_attn.k_proj.weight", layers, config.numKeyValueHeads(), keys, hidden),
                 new Stretch("model.layers.#.self_attn.v_proj.weight", layers, 0, keys, hidden),
                 new Stretch("model.layers.#.self_attn.o_proj.weight", layers, 0, hidden, queries),
@@ -227,7 +231,8 @@ public final class Llama2c {
             long inHead = row % headDim;
             long half = (inHead & 1) * headDim / 2 + inHead / 2;
             long other = row - inHead + half;
-            MemorySegment.copy(from, (toHalves ? row : other) * rowBytes, to, (toHalves ? other : row) * rowBytes, rowBytes);
+            MemorySegment.copy(
+                    from, (toHalves ? row : other) * rowBytes, to, (toHalves ? other : row) * rowBytes, rowBytes);
         }
         return to;
     }

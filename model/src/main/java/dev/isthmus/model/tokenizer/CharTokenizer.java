@@ -1,12 +1,12 @@
 package dev.isthmus.model.tokenizer;
 
 import dev.isthmus.model.io.Json;
+import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.tensor.IsthmusException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalInt;
-import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -21,6 +21,8 @@ public final class CharTokenizer implements Tokenizer {
     /** The name of the token that ends a text. */
     public static final String EOS = "<eos>";
 
+    private static final String ONE_CHARACTER = "[\\s\\S]";
+
     private final int[] characters;
     private final Map<Integer, Integer> ids = new HashMap<>();
     private final boolean withEos;
@@ -31,7 +33,11 @@ public final class CharTokenizer implements Tokenizer {
      * @param withEos whether id 0 is the token that ends a text and the characters follow it
      */
     public CharTokenizer(String text, boolean withEos) {
-        characters = text.codePoints().distinct().sorted().toArray();
+        this(text.codePoints().distinct().sorted().toArray(), withEos);
+    }
+
+    private CharTokenizer(int[] characters, boolean withEos) {
+        this.characters = characters;
         this.withEos = withEos;
         for (int i = 0; i < characters.length; i++) {
             ids.put(characters[i], i + first());
@@ -85,7 +91,7 @@ public final class CharTokenizer implements Tokenizer {
         return withEos ? OptionalInt.of(0) : OptionalInt.empty();
     }
 
-    /** Writes {@code tokenizer.json}. */
+    /** Writes {@code tokenizer.json} and {@code tokenizer_config.json}. */
     public void save(Path directory) {
         JsonNodeFactory json = JsonNodeFactory.instance;
         ObjectNode root = json.objectNode();
@@ -101,7 +107,7 @@ public final class CharTokenizer implements Tokenizer {
         }
         root.putNull("normalizer");
         ObjectNode split = root.putObject("pre_tokenizer");
-        split.put("type", "Split").putObject("pattern").put("Regex", "(?s:.)");
+        split.put("type", "Split").putObject("pattern").put("Regex", ONE_CHARACTER);
         split.put("behavior", "Isolated").put("invert", false);
         root.putNull("post_processor");
         root.putObject("decoder").put("type", "Fuse");
@@ -114,27 +120,52 @@ public final class CharTokenizer implements Tokenizer {
         for (int i = 0; i < characters.length; i++) {
             vocab.put(Character.toString(characters[i]), i + first());
         }
+        // Not in the vocabulary, so that an unknown character is an error there too.
         model.put("unk_token", "<unk>");
         Json.write(directory.resolve("tokenizer.json"), root);
+
+        ObjectNode config = json.objectNode();
+        config.put("tokenizer_class", "PreTrainedTokenizerFast").put("clean_up_tokenization_spaces", false);
+        if (withEos) {
+            config.put("eos_token", EOS);
+        }
+        Json.write(directory.resolve("tokenizer_config.json"), config);
     }
 
-    /** The tokenizer of a {@code tokenizer.json} that {@link #save} wrote, or null if it is of another kind. */
-    static @Nullable CharTokenizer of(JsonNode root) {
+    /**
+     * The tokenizer of a {@code tokenizer.json} like those that {@link #save} writes.
+     *
+     * @throws ModelFormatException if it is of another kind
+     */
+    static CharTokenizer of(Path file, JsonNode root) {
         JsonNode model = root.path("model");
         if (!model.path("type").asString("").equals("WordLevel")
-                || !root.at("/pre_tokenizer/pattern/Regex").asString("").equals("(?s:.)")) {
-            return null;
+                || !root.at("/pre_tokenizer/pattern/Regex").asString("").equals(ONE_CHARACTER)) {
+            throw new ModelFormatException(
+                    file,
+                    "a tokenizer of the type "
+                            + ModelFormatException.quote(model.path("type").asString("unknown"))
+                            + "; only those of single characters can be read so far");
         }
-        StringBuilder characters = new StringBuilder();
-        boolean eos = false;
-        for (String token : model.path("vocab").propertyNames()) {
-            if (token.equals(EOS)) {
-                eos = true;
-            } else {
-                characters.append(token);
+        JsonNode vocab = model.path("vocab");
+        boolean withEos = vocab.has(EOS);
+        int first = withEos ? 1 : 0;
+        int[] characters = new int[vocab.size() - first];
+        for (Map.Entry<String, JsonNode> entry : vocab.properties()) {
+            String token = entry.getKey();
+            int id = entry.getValue().isInt() ? entry.getValue().intValue() - first : -1;
+            boolean character = token.codePointCount(0, token.length()) == 1;
+            boolean fits = token.equals(EOS) ? id == -1 : character && id >= 0 && id < characters.length;
+            if (!fits || character && characters[id] != 0) {
+                throw new ModelFormatException(
+                        file,
+                        "the token " + ModelFormatException.quote(token)
+                                + " is not a single character with a number of its " + "own below " + vocab.size());
+            }
+            if (character) {
+                characters[id] = token.codePointAt(0);
             }
         }
-        CharTokenizer tokenizer = new CharTokenizer(characters.toString(), eos);
-        return tokenizer.vocabSize() == model.path("vocab").size() ? tokenizer : null;
+        return new CharTokenizer(characters, withEos);
     }
 }

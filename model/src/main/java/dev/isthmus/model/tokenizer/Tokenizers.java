@@ -2,28 +2,49 @@ package dev.isthmus.model.tokenizer;
 
 import dev.isthmus.model.io.Json;
 import dev.isthmus.tensor.IsthmusException;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 
 /** Finds the tokenizer that lies beside a model. */
 public final class Tokenizers {
+    private static final List<String> NOT_YET = List.of("tokenizer.model", "vocab.json", "merges.txt", "vocab.txt");
+
     private Tokenizers() {}
 
     /**
-     * The tokenizer of a model directory.
+     * The tokenizer of a model: {@code tokenizer.json}, or llama2.c's {@code tokenizer.bin} or {@code tok512.bin}.
      *
+     * @param model a model's directory, or a model file with its tokenizer beside it
      * @throws IsthmusException if there is none, or one of a kind that cannot be read
      */
-    public static Tokenizer load(Path directory) {
-        Path file = directory.resolve("tokenizer.json");
-        if (!Files.exists(file)) {
-            throw new IsthmusException("there is no tokenizer in " + directory + ": expected a tokenizer.json");
+    public static Tokenizer load(Path model) {
+        Path directory = Files.isRegularFile(model) ? model.resolveSibling("") : model;
+        Path json = directory.resolve("tokenizer.json");
+        if (Files.exists(json)) {
+            return CharTokenizer.of(json, Json.read(json));
         }
-        CharTokenizer characters = CharTokenizer.of(Json.read(file));
-        if (characters == null) {
-            throw new IsthmusException("the tokenizer " + file
-                    + " is not one of single characters, the only kind that can " + "be read so far");
+        List<String> names = names(directory);
+        List<String> vocabularies = names.stream()
+                .filter(name -> name.matches("tok\\d+\\.bin|tokenizer\\.bin"))
+                .toList();
+        if (vocabularies.size() == 1) {
+            return Llama2cVocabulary.read(directory.resolve(vocabularies.getFirst()));
         }
-        return characters;
+        String found = Stream.concat(vocabularies.stream(), names.stream().filter(NOT_YET::contains))
+                .toList()
+                .toString();
+        throw new IsthmusException("Cannot find a tokenizer in " + directory + ": expected a tokenizer.json or one "
+                + "tokenizer.bin of llama2.c, found " + (found.equals("[]") ? "neither" : found));
+    }
+
+    private static List<String> names(Path directory) {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        } catch (IOException e) {
+            throw new IsthmusException("Cannot read the directory " + directory + ": " + e, e);
+        }
     }
 }

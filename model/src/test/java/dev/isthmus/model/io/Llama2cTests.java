@@ -44,10 +44,11 @@ class Llama2cTests {
 
             assertThat(ours.config()).isEqualTo(converted.config());
             assertThat(ours.tensors().keySet()).isEqualTo(converted.tensors().keySet());
-            ours.tensors().forEach((name, tensor) -> assertThat(
-                            tensor.data().mismatch(converted.tensors().get(name).data()))
-                    .as(name)
-                    .isEqualTo(-1));
+            ours.tensors()
+                    .forEach((name, tensor) -> assertThat(tensor.data()
+                                    .mismatch(converted.tensors().get(name).data()))
+                            .as(name)
+                            .isEqualTo(-1));
         }
     }
 
@@ -74,18 +75,19 @@ class Llama2cTests {
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void readsWhatItWrites(boolean tied) {
-        DecoderConfig config = DecoderConfig.llama(11, 12, 20, 3, 2, 1, 16, tied)
-                .withTokens(OptionalInt.of(1), List.of(2));
+        DecoderConfig config =
+                DecoderConfig.llama(11, 12, 20, 3, 2, 1, 16, tied).withTokens(OptionalInt.of(1), List.of(2));
         Path file = dir.resolve("model.bin");
         try (Arena arena = Arena.ofConfined()) {
             Checkpoint original = random(config, arena);
             Llama2c.write(file, original);
             Checkpoint read = Llama2c.open(file, arena);
             assertThat(read.config()).isEqualTo(config);
-            original.tensors().forEach((name, tensor) -> assertThat(
-                            read.tensors().get(name).toFloats())
-                    .as(name)
-                    .isEqualTo(tensor.toFloats()));
+            original.tensors()
+                    .forEach((name, tensor) -> assertThat(
+                                    read.tensors().get(name).toFloats())
+                            .as(name)
+                            .isEqualTo(tensor.toFloats()));
         }
     }
 

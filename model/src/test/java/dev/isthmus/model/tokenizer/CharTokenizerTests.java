@@ -3,12 +3,19 @@ package dev.isthmus.model.tokenizer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.isthmus.model.Mutations;
+import dev.isthmus.model.io.Json;
+import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.tensor.IsthmusException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class CharTokenizerTests {
     @Test
@@ -41,8 +48,56 @@ class CharTokenizerTests {
 
     @Test
     void otherFilesAreRefused(@TempDir Path directory) throws IOException {
-        assertThatThrownBy(() -> Tokenizers.load(directory)).hasMessageContaining("tokenizer.json");
+        assertThatThrownBy(() -> Tokenizers.load(directory))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("tokenizer.json");
+        Files.createFile(directory.resolve("merges.txt"));
+        assertThatThrownBy(() -> Tokenizers.load(directory)).hasMessageContaining("found [merges.txt]");
         Files.writeString(directory.resolve("tokenizer.json"), "{\"model\": {\"type\": \"BPE\"}}");
-        assertThatThrownBy(() -> Tokenizers.load(directory)).hasMessageContaining("single characters");
+        assertThatThrownBy(() -> Tokenizers.load(directory))
+                .hasMessageContaining("'BPE'; only those of single characters can be read");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{'a': 0, 'b': 0}",
+                "{'a': 0, 'b': 2}",
+                "{'ab': 0}",
+                "{'<eos>': 1, 'a': 0}",
+                "{'a': -1}",
+                "{'a': 'b'}"
+            })
+    void aVocabularyMustNumberCharacters(String vocab) {
+        assertThatThrownBy(() -> CharTokenizer.of(Path.of("tokenizer.json"), tokenizer(vocab)))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageStartingWith("tokenizer.json: the token '");
+    }
+
+    @Test
+    void aVocabularyMayHaveItsOwnOrder() {
+        CharTokenizer tokenizer =
+                CharTokenizer.of(Path.of("tokenizer.json"), tokenizer("{'b': 1, 'a': 2, '<eos>': 0}"));
+        assertThat(tokenizer.encode("ab")).containsExactly(2, 1);
+        assertThat(tokenizer.decode(new int[] {0, 1, 2})).isEqualTo("ba");
+    }
+
+    private static JsonNode tokenizer(String vocab) {
+        return JsonMapper.shared()
+                .readTree("{\"pre_tokenizer\": {\"pattern\": {\"Regex\": \"[\\\\s\\\\S]\"}},"
+                        + " \"model\": {\"type\": \"WordLevel\", \"vocab\": " + vocab.replace('\'', '"') + "}}");
+    }
+
+    @Test
+    void survivesDamage(@TempDir Path directory) throws IOException {
+        new CharTokenizer("0123456789+= abc", true).save(directory);
+        Path file = directory.resolve("tokenizer.json");
+        byte[] good = Files.readAllBytes(file);
+        Mutations.assertSurvives(good, good.length, bytes -> {
+            Tokenizer tokenizer = CharTokenizer.of(file, Json.parse(file, bytes));
+            for (int id = 0; id < tokenizer.vocabSize(); id++) {
+                tokenizer.decode(new int[] {id});
+            }
+        });
     }
 }
