@@ -64,6 +64,77 @@ class TokenSamplerTests {
         }
     }
 
+    @ParameterizedTest
+    @MethodSource("shapes")
+    void frequenciesFollowTheFilteredProbabilities(SamplingParams params) {
+        float[] logits = new float[40];
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = (float) Math.sin(i * 1.7) * 2;
+        }
+        int[] seen = {1, 5, 5, 9};
+        TokenSampler sampler = new TokenSampler(params, logits.length);
+        double[] p = sampler.probabilities(logits, 0, seen, seen.length);
+        int[] counts = new int[logits.length];
+        Rng rng = Rng.of(5);
+        for (int i = 0; i < 100_000; i++) {
+            counts[sampler.sample(logits, 0, seen, seen.length, rng)]++;
+        }
+        for (int i = 0; i < logits.length; i++) {
+            assertThat(counts[i] / 1e5).isCloseTo(p[i], within(0.006));
+            assertThat(counts[i] > 0).isEqualTo(p[i] > 0);
+        }
+    }
+
+    static Stream<SamplingParams> shapes() {
+        return Stream.of(
+                new SamplingParams(true, 1, 0, 1, 0, 1),
+                new SamplingParams(true, 0.5, 0, 1, 0, 1.4),
+                new SamplingParams(true, 1.5, 6, 1, 0, 1),
+                new SamplingParams(true, 1, 0, 0.7, 0, 1),
+                new SamplingParams(true, 1, 0, 1, 0.3, 1),
+                new SamplingParams(true, 0.8, 12, 0.8, 0.2, 1.2));
+    }
+
+    @Test
+    void equalTokens() {
+        float[] equal = {2, 2, 2, 2, 1};
+        assertThat(probabilities(new SamplingParams(true, 1, 2, 1, 0, 1), equal))
+                .containsExactly(0.25, 0.25, 0.25, 0.25, 0);
+        assertThat(probabilities(new SamplingParams(true, 1, 0, 0.4, 0, 1), equal))
+                .containsExactly(0.5, 0.5, 0, 0, 0);
+        assertThat(probabilities(new SamplingParams(true, 1, 2, 0.5, 0, 1), equal))
+                .containsExactly(0.5, 0.5, 0, 0, 0);
+        assertThat(probabilities(new SamplingParams(true, 1, 0, 1e-9, 1, 1), equal))
+                .containsExactly(1, 0, 0, 0, 0);
+    }
+
+    private static double[] probabilities(SamplingParams params, float[] logits) {
+        return new TokenSampler(params, logits.length).probabilities(logits, 0, new int[0], 0);
+    }
+
+    @Test
+    void aTokenWithoutProbabilityIsNeverDrawn() {
+        float[] logits = {Float.NEGATIVE_INFINITY, 0, Float.NEGATIVE_INFINITY};
+        for (SamplingParams params : shapes().toList()) {
+            TokenSampler sampler = new TokenSampler(params, 3);
+            for (int i = 0; i < 100; i++) {
+                assertThat(sampler.sample(logits, 0, new int[0], 0, Rng.of(i))).isEqualTo(1);
+            }
+        }
+    }
+
+    @Test
+    void logitsThatAreNotNumbersAreAnError() {
+        for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+            float[] logits = {bad, bad, bad};
+            Stream.concat(shapes(), Stream.of(SamplingParams.greedy()))
+                    .forEach(params -> assertThatThrownBy(
+                                    () -> new TokenSampler(params, 3).sample(logits, 0, new int[0], 0, Rng.of(1)))
+                            .isInstanceOf(IsthmusException.class)
+                            .hasMessageContaining("the model has diverged"));
+        }
+    }
+
     @Test
     void greedyTakesTheFirstOfEqualTokens() {
         TokenSampler sampler = new TokenSampler(SamplingParams.greedy(), 3);
