@@ -41,7 +41,7 @@ class DecoderTests {
     }
 
     private static void check(String name, Device device, DType dtype) {
-        Path directory = Fixtures.fixture("models/" + name);
+        Path directory = Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();
         boolean exact = dtype == DType.FLOAT64;
         try (Arena arena = Arena.ofConfined();
                 Scope scope = Scope.open(device)) {
@@ -83,7 +83,7 @@ class DecoderTests {
     @ParameterizedTest
     @ValueSource(strings = {"llama_untied", "gpt2_tied", "qwen3_tied"})
     void leftPaddingChangesNothing(String name) {
-        Path directory = Fixtures.fixture("models/" + name);
+        Path directory = Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();
         try (Arena arena = Arena.ofConfined();
                 Scope scope = Scope.open()) {
             SafeTensors reference = SafeTensors.open(directory.resolve("reference.safetensors"), arena);

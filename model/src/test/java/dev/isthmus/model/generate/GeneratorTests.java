@@ -35,7 +35,7 @@ class GeneratorTests {
     @ParameterizedTest
     @ValueSource(strings = {"llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied"})
     void greedyTokensAreTheRecordedOnes(String name) {
-        Path directory = Fixtures.fixture("models/" + name);
+        Path directory = Fixtures.fixture("models/" + name + "/reference.json").getParent();
         JsonNode cases = JsonMapper.shared().readTree(directory.resolve("reference.json")).get("generation");
         try (Scope scope = Scope.open()) {
             Decoder decoder = Pretrained.load(directory);
@@ -50,7 +50,7 @@ class GeneratorTests {
     @Tag("fixture")
     @Test
     void theTrainedStoriesModelTellsTheRecordedStories() {
-        Path directory = Fixtures.fixture("models/stories260K");
+        Path directory = Fixtures.fixture("models/stories260K/reference.json").getParent();
         JsonNode runs = JsonMapper.shared().readTree(directory.resolve("reference.json")).get("runs");
         try (Scope scope = Scope.open()) {
             Decoder decoder = Pretrained.load(directory);
