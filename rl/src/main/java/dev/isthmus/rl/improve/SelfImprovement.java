@@ -5,6 +5,7 @@ import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.io.ParameterNames;
+import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.rl.recipe.Recipes;
@@ -109,7 +110,9 @@ public final class SelfImprovement {
                     .toList();
             progress.stage("Pre-training", settings.maxSteps(), trainer.globalStep());
             Epochs epochs = new Epochs(examples.size(), settings.batchSize(), rng.split("order"));
-            while (trainer.globalStep() < settings.maxSteps()) {
+            List<Problem> dev = Split.DEV.first(task, Recipe.Pretrain.DEV_PROBLEMS);
+            boolean learned = false;
+            while (!learned && trainer.globalStep() < settings.maxSteps()) {
                 List<Example> batch = epochs.batch(trainer.globalStep()).mapToObj(examples::get).toList();
                 int tokens = CompletionLoss.tokens(batch);
                 Trainer.Step done = trainer.step(List.of(() -> CompletionLoss.mean(model, batch, tokens)));
@@ -118,8 +121,13 @@ public final class SelfImprovement {
                 metrics.put("loss", done.loss());
                 metrics.put("grad_norm", done.gradNorm());
                 metrics.put("learning_rate", done.learningRate());
+                if (settings.targetAccuracy() <= 1 && done.globalStep() % settings.evalSteps() == 0) {
+                    double solved = solved(policy, dev);
+                    metrics.put("eval_accuracy", solved);
+                    learned = solved >= settings.targetAccuracy();
+                }
                 log(read, metrics, done.globalStep());
-                if (done.globalStep() % PRETRAIN_CHECKPOINT == 0 && done.globalStep() < settings.maxSteps()) {
+                if (!learned && done.globalStep() % PRETRAIN_CHECKPOINT == 0 && done.globalStep() < settings.maxSteps()) {
                     save("pretrain", trainer);
                 }
             }
@@ -130,6 +138,13 @@ public final class SelfImprovement {
             save(BASE, trainer);
         }
         table.before(state.before);
+    }
+
+    private static double solved(Policy policy, List<Problem> problems) {
+        return policy.answer(problems, 1, SamplingParams.greedy(), Rng.of(0), null).stream()
+                .mapToDouble(r -> r.verdict().correct() ? 1 : 0)
+                .average()
+                .orElse(0);
     }
 
     private Measurement measure(Decoder model) {
@@ -182,6 +197,7 @@ public final class SelfImprovement {
         }
     }
 
+    private double lastSolved;
     private final Map<String, Double> lastMetrics = new LinkedHashMap<>();
 
     private Learner.Log log(Control control, Method method, Trainer trainer) {
@@ -216,8 +232,10 @@ public final class SelfImprovement {
         Map<String, Double> line = new LinkedHashMap<>(metrics);
         line.put("num_tokens", (double) state.numTokens);
         directory.log(state.globalStep, line);
-        Double loss = metrics.get("loss");
-        progress.update(stageStep, tokens, loss == null ? "" : String.format(Locale.ROOT, "loss %.4f", loss));
+        metrics.computeIfPresent("eval_accuracy", (_, solved) -> lastSolved = solved);
+        String text = String.format(Locale.ROOT, "loss %.3f", metrics.getOrDefault("loss", Double.NaN));
+        progress.update(
+                stageStep, tokens, state.before == null ? text + "  solved " + ImproveTable.percent(lastSolved) : text);
     }
 
     // ---- checkpoints ----------------------------------------------------------------------------------------------

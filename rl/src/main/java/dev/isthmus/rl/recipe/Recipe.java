@@ -73,13 +73,18 @@ public record Recipe(
     }
 
     /**
-     * The base model: trained on a limited number of labelled problems.
+     * The base model: trained on a limited number of labelled problems, until it solves a share of others.
      *
      * @param examples the labelled problems; nothing later sees another label
-     * @param maxSteps optimizer steps
+     * @param targetAccuracy training ends when this share of {@value #DEV_PROBLEMS} problems of the dev split is solved greedily;
+     *     above 1 it never does
+     * @param evalSteps how often that is looked at
+     * @param maxSteps optimizer steps at most
      */
     public record Pretrain(
             int examples,
+            double targetAccuracy,
+            int evalSteps,
             int maxSteps,
             int batchSize,
             double learningRate,
@@ -87,6 +92,9 @@ public record Recipe(
             int warmupSteps,
             double weightDecay,
             double maxGradNorm) {
+        /** The problems that tell when to stop. */
+        public static final int DEV_PROBLEMS = 200;
+
         /** The optimizer's settings. */
         public TrainingArguments arguments() {
             return new TrainingArguments(
