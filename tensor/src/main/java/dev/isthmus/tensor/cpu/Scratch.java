@@ -19,7 +19,8 @@ final class Scratch {
         TAILS,
         ATTENTION,
         LANES,
-        PARTIAL_SUMS
+        PARTIAL_SUMS,
+        CONSTANTS
     }
 
     private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);

@@ -36,7 +36,7 @@ final class SoftmaxKernels {
                 float max = max(c.cols(), x + i * row, 1, sums);
                 if (c.log()) {
                     float sum = sumOfExponentials(c.cols(), x + i * row, 1, max, sums);
-                    logProbabilities(c.cols(), x + i * row, max, (float) Math.log(sum), y + i * row);
+                    logProbabilities(c.cols(), x + i * row, max, VectorMath.log(sum), y + i * row);
                 } else {
                     float sum = exponentials(c.cols(), x + i * row, max, y + i * row, sums);
                     scale(c.cols(), 1 / sum, y + i * row);
@@ -82,9 +82,9 @@ final class SoftmaxKernels {
                     sum = sumOfExponentials(c.words(), x, factor, max, sums);
                 } else {
                     sum = sumForEntropy(c.words(), x, factor, max, sums);
-                    setFloat(entropies + i * 4L, (float) (Math.log(sum) - getFloat(sums + 4L * Rows.LANES) / sum));
+                    setFloat(entropies + i * 4L, VectorMath.log(sum) - getFloat(sums + 4L * Rows.LANES) / sum);
                 }
-                float logSum = (float) Math.log(sum);
+                float logSum = VectorMath.log(sum);
                 int word = id(target, i);
                 setFloat(lses + i * 4L, Float.isInfinite(max) ? max : max + logSum);
                 setFloat(losses + i * 4L, word < 0 ? 0 : logSum - (getFloat(x + word * 4L) * factor - max));

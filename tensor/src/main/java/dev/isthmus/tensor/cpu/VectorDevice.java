@@ -3,6 +3,7 @@ package dev.isthmus.tensor.cpu;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.KernelCall;
+import java.lang.ref.Reference;
 
 /** The vector twin: the Vector API over native memory. What it has no kernel for, the scalar twin runs. */
 final class VectorDevice implements Device {
@@ -14,6 +15,14 @@ final class VectorDevice implements Device {
 
     @Override
     public void run(KernelCall call) {
+        try {
+            dispatch(call);
+        } finally {
+            Reference.reachabilityFence(call); // kernels hold addresses only, and tensors outside of scopes are collected
+        }
+    }
+
+    private void dispatch(KernelCall call) {
         switch (call) {
             case KernelCall.MatMul c when c.c().dtype() == DType.FLOAT32 -> GemmKernels.matMul(c);
             case KernelCall.PackMatrix c when c.b().dtype() == DType.FLOAT32 -> GemmKernels.packMatrix(c);
@@ -25,6 +34,8 @@ final class VectorDevice implements Device {
             case KernelCall.Rope c when c.x().dtype() == DType.FLOAT32 -> RopeKernels.rope(c);
             case KernelCall.RmsNorm c when c.x().dtype() == DType.FLOAT32 -> NormKernels.rmsNorm(c);
             case KernelCall.RmsNormBackward c when c.x().dtype() == DType.FLOAT32 -> NormKernels.rmsNormBackward(c);
+            case KernelCall.LayerNorm c when c.x().dtype() == DType.FLOAT32 -> LayerNormKernels.layerNorm(c);
+            case KernelCall.LayerNormBackward c when c.x().dtype() == DType.FLOAT32 -> LayerNormKernels.layerNormBackward(c);
             case KernelCall.SwiGlu c when c.out().dtype() == DType.FLOAT32 -> ActivationKernels.swiGlu(c);
             case KernelCall.SwiGluBackward c when c.dOut().dtype() == DType.FLOAT32 -> ActivationKernels.swiGluBackward(c);
             case KernelCall.Embedding c when c.out().dtype() == DType.FLOAT32 -> EmbeddingKernels.embedding(c);

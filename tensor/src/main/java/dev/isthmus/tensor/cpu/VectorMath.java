@@ -76,6 +76,11 @@ final class VectorMath {
                 .blend(x, x.test(VectorOperators.IS_FINITE).not().and(x.compare(VectorOperators.LT, 0f).not()));
     }
 
+    /** The same for one number. */
+    static float log(float x) {
+        return log(FloatVector.broadcast(F, x)).lane(0);
+    }
+
     /** {@code 1 / (1 + e^-x)}. */
     static FloatVector sigmoid(FloatVector x) {
         return FloatVector.broadcast(F, 1).div(exp(x.neg()).add(1));

@@ -13,6 +13,8 @@ import dev.isthmus.tensor.KernelCall.CrossEntropy;
 import dev.isthmus.tensor.KernelCall.CrossEntropyBackward;
 import dev.isthmus.tensor.KernelCall.Embedding;
 import dev.isthmus.tensor.KernelCall.EmbeddingBackward;
+import dev.isthmus.tensor.KernelCall.LayerNorm;
+import dev.isthmus.tensor.KernelCall.LayerNormBackward;
 import dev.isthmus.tensor.KernelCall.RmsNorm;
 import dev.isthmus.tensor.KernelCall.RmsNormBackward;
 import dev.isthmus.tensor.KernelCall.Rope;
@@ -88,6 +90,53 @@ class RowKernelsTests {
                                 withWeight ? dweight : null,
                                 accumulateWeight));
                         return concat(read(dx, rows * ldx), read(dweight, cols));
+                    });
+                }
+            }
+        }
+    }
+
+    @Test
+    void layerNorm() {
+        for (int rows : ROWS) {
+            for (int cols : COLS) {
+                Buffer x = gaussian(1, rows * cols + 3).plus(3);
+                Buffer dy = gaussian(2, rows * cols);
+                for (int flags = 0; flags < 32; flags++) {
+                    Buffer weight = (flags & 1) != 0 ? gaussian(3, cols) : null;
+                    Buffer bias = (flags & 2) != 0 ? gaussian(4, cols) : null;
+                    boolean accumulate = (flags & 4) != 0;
+                    boolean withX = (flags & 8) != 0;
+                    boolean withBias = (flags & 16) != 0;
+                    check(2e-6, device -> {
+                        Buffer y = filled(rows * cols);
+                        Buffer mean = filled(rows);
+                        Buffer rstd = filled(rows);
+                        device.run(new LayerNorm(rows, cols, 0.1, x, weight, bias, y, mean, rstd));
+                        return concat(read(y, rows * cols), read(mean, rows), read(rstd, rows));
+                    });
+                    Buffer mean = filled(rows);
+                    Buffer rstd = filled(rows);
+                    Twins.SCALAR.run(new LayerNorm(rows, cols, 0.1, x, weight, bias, filled(rows * cols), mean, rstd));
+                    check(2e-5, device -> {
+                        Buffer dx = gaussian(5, rows * cols);
+                        Buffer dweight = gaussian(6, cols);
+                        Buffer dbias = gaussian(7, cols);
+                        device.run(new LayerNormBackward(
+                                rows,
+                                cols,
+                                x,
+                                weight,
+                                mean,
+                                rstd,
+                                dy,
+                                withX ? dx : null,
+                                accumulate,
+                                weight == null ? null : dweight,
+                                accumulate,
+                                withBias ? dbias : null,
+                                !accumulate));
+                        return concat(read(dx, rows * cols), read(dweight, cols), read(dbias, cols));
                     });
                 }
             }
