@@ -4,10 +4,11 @@ import static dev.isthmus.tensor.cpu.AttentionTiles.HEIGHT;
 import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
+import static dev.isthmus.tensor.cpu.Simd.MEM;
+import static dev.isthmus.tensor.cpu.Simd.ORDER;
 import static dev.isthmus.tensor.cpu.Simd.getFloat;
-import static dev.isthmus.tensor.cpu.Simd.load;
 import static dev.isthmus.tensor.cpu.Simd.setFloat;
-import static dev.isthmus.tensor.cpu.Simd.store;
+import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
 import dev.isthmus.tensor.KernelCall.Attention;
 import dev.isthmus.tensor.KernelCall.AttentionBackward;
@@ -104,7 +105,7 @@ final class AttentionKernels {
         long scoreBytes = roundUp(n, HEIGHT) * BLOCK_BYTES;
         long keyBytes = roundUp(n, HEIGHT) * ld;
         long k = Scratch.address(
-                Scratch.Use.ATTENTION, 4 * keyBytes + 2 * scoreBytes + 3 * BLOCK * ld + (2 * d + 1) * BLOCK_BYTES);
+                Scratch.Use.ATTENTION, 4 * keyBytes + 2 * scoreBytes + 3 * BLOCK * ld + (2 * d + 2) * BLOCK_BYTES);
         long v = k + keyBytes;
         long dk = v + keyBytes;
         long dv = dk + keyBytes;
@@ -116,6 +117,7 @@ final class AttentionKernels {
         long qLanes = dq + BLOCK * ld;
         long dOutLanes = qLanes + d * BLOCK_BYTES;
         long lse = dOutLanes + d * BLOCK_BYTES;
+        long delta = lse + BLOCK_BYTES;
 
         long fromK = (begin * c.ldk() + kvHead * d) * 4;
         long fromV = (begin * c.ldv() + kvHead * d) * 4;
@@ -139,9 +141,7 @@ final class AttentionKernels {
                 keysByRows(heads, n, i, rows, k, ld, qLanes, p, scale);
                 keysByRows(heads, n, i, rows, v, ld, dOutLanes, ds, 1);
                 for (int x = 0; x < rows; x += LANES) {
-                    int end = end(heads, n, i, x);
-                    int plain = plain(heads, end, i, x);
-                    scoreGradients(plain, end, plain - 1 - x - i, p + x * 4L, ds + x * 4L, lse + x * 4L, scale);
+                    scoreGradients(heads, n, i, x, p, ds, lse, delta, scale);
                 }
                 addKeysByColumns(heads, n, i, rows, p, dOut, ld, dv);
                 addKeysByColumns(heads, n, i, rows, ds, q, ld, dk);
@@ -230,95 +230,122 @@ final class AttentionKernels {
         int plain = plain(heads, end, i, x);
         long s = scores + x * 4L;
         max(plain, s, max);
-        maskAndMax(plain, end, plain - 1 - x - i, s, max);
-        exponentials(end, s, max, sums);
+        maskAndMax(plain, end, plain - x - i, s, max);
+        VectorMath.exp(end, BLOCK_BYTES, s, 1, max, 1, s);
+        sum(end, s, sums);
+        fold(sums);
         finish(max, sums, inverse + x * 4L, lse + x * 4L);
     }
 
     /** {@code max = } the largest of {@code n} vectors. */
     private static void max(int n, long s, long max) {
-        FloatVector m0 = load(s);
+        FloatVector m0 = fromMemorySegment(F, MEM, s, ORDER);
         FloatVector m1 = m0;
         FloatVector m2 = m0;
         FloatVector m3 = m0;
         int j = 0;
         for (; j < n - 3; j += 4) {
             long at = s + j * BLOCK_BYTES;
-            m0 = larger(m0, load(at));
-            m1 = larger(m1, load(at + BLOCK_BYTES));
-            m2 = larger(m2, load(at + 2 * BLOCK_BYTES));
-            m3 = larger(m3, load(at + 3 * BLOCK_BYTES));
+            FloatVector v = fromMemorySegment(F, MEM, at, ORDER);
+            m0 = m0.blend(v, v.compare(VectorOperators.GT, m0));
+            v = fromMemorySegment(F, MEM, at + BLOCK_BYTES, ORDER);
+            m1 = m1.blend(v, v.compare(VectorOperators.GT, m1));
+            v = fromMemorySegment(F, MEM, at + 2 * BLOCK_BYTES, ORDER);
+            m2 = m2.blend(v, v.compare(VectorOperators.GT, m2));
+            v = fromMemorySegment(F, MEM, at + 3 * BLOCK_BYTES, ORDER);
+            m3 = m3.blend(v, v.compare(VectorOperators.GT, m3));
         }
         for (; j < n; j++) {
-            m0 = larger(m0, load(s + j * BLOCK_BYTES));
+            FloatVector v = fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER);
+            m0 = m0.blend(v, v.compare(VectorOperators.GT, m0));
         }
-        store(larger(larger(m0, m1), larger(m2, m3)), max);
+        m0 = m0.blend(m1, m1.compare(VectorOperators.GT, m0));
+        m2 = m2.blend(m3, m3.compare(VectorOperators.GT, m2));
+        m0.blend(m2, m2.compare(VectorOperators.GT, m0)).intoMemorySegment(MEM, max, ORDER);
     }
 
-    /** Goes on with the keys that only later lanes see; for the others the score becomes minus infinity. */
+    /**
+     * Goes on with the keys that only later lanes see; for the others the score becomes minus infinity.
+     *
+     * @param lane the first lane that sees key {@code plain}
+     */
     private static void maskAndMax(int plain, int end, int lane, long s, long max) {
         FloatVector lanes = FloatVector.zero(F).addIndex(1);
-        FloatVector m = load(max);
+        FloatVector m = fromMemorySegment(F, MEM, max, ORDER);
         for (int j = plain; j < end; j++) {
-            lane++;
-            long at = s + j * BLOCK_BYTES;
-            FloatVector seen = load(at)
-                    .blend(Float.NEGATIVE_INFINITY, lanes.compare(VectorOperators.LT, (float) lane));
-            store(seen, at);
-            m = larger(m, seen);
+            FloatVector v = fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER)
+                    .blend(Float.NEGATIVE_INFINITY, lanes.compare(VectorOperators.LT, (float) (lane + j - plain)));
+            v.intoMemorySegment(MEM, s + j * BLOCK_BYTES, ORDER);
+            m = m.blend(v, v.compare(VectorOperators.GT, m));
         }
-        store(m, max);
+        m.intoMemorySegment(MEM, max, ORDER);
     }
 
-    private static FloatVector larger(FloatVector a, FloatVector b) {
-        return a.blend(b, b.compare(VectorOperators.GT, a));
-    }
-
-    private static void exponentials(int n, long s, long max, long sums) {
-        clear(sums, (long) VIRTUAL * BYTES);
-        FloatVector m = load(max);
+    /** Adds {@code n} vectors to {@value #VIRTUAL} sums. */
+    private static void sum(int n, long p, long sums) {
+        clear(sums, VIRTUAL * BYTES);
         for (int j = 0; j < n; j++) {
-            FloatVector p = VectorMath.exp(load(s + j * BLOCK_BYTES).sub(m));
-            store(p, s + j * BLOCK_BYTES);
             long sum = sums + (j % VIRTUAL) * (long) BYTES;
-            store(load(sum).add(p), sum);
+            fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER)
+                    .add(fromMemorySegment(F, MEM, sum, ORDER))
+                    .intoMemorySegment(MEM, sum, ORDER);
         }
     }
 
-    private static void finish(long max, long sums, long inverse, long lse) {
+    private static void fold(long sums) {
         for (int w = VIRTUAL / 2; w > 0; w /= 2) {
             for (int j = 0; j < w; j++) {
-                long a = sums + (long) j * BYTES;
-                store(load(a).add(load(a + (long) w * BYTES)), a);
+                long at = sums + (long) j * BYTES;
+                fromMemorySegment(F, MEM, at, ORDER)
+                        .add(fromMemorySegment(F, MEM, at + (long) w * BYTES, ORDER))
+                        .intoMemorySegment(MEM, at, ORDER);
             }
         }
-        FloatVector sum = load(sums);
-        store(FloatVector.broadcast(F, 1).div(sum), inverse);
-        store(VectorMath.log(sum).add(load(max)), lse);
+    }
+
+    private static void finish(long max, long sum, long inverse, long lse) {
+        FloatVector total = fromMemorySegment(F, MEM, sum, ORDER);
+        FloatVector.broadcast(F, 1).div(total).intoMemorySegment(MEM, inverse, ORDER);
+        VectorMath.log(total).add(fromMemorySegment(F, MEM, max, ORDER)).intoMemorySegment(MEM, lse, ORDER);
     }
 
     /** Turns scores into probabilities {@code p}, and {@code ds}, which holds {@code dp}, into {@code scale p (dp - sum(p dp))}. */
-    private static void scoreGradients(int plain, int end, int lane, long p, long ds, long lse, float scale) {
+    private static void scoreGradients(
+            Heads heads, int n, int i, int x, long p, long ds, long lse, long delta, float scale) {
+        int end = end(heads, n, i, x);
+        int plain = plain(heads, end, i, x);
+        VectorMath.exp(end, BLOCK_BYTES, p + x * 4L, 1, lse + x * 4L, 1, p + x * 4L);
+        mask(plain, end, plain - x - i, p + x * 4L);
+        dot(end, p + x * 4L, ds + x * 4L, delta);
+        scoreGradients(end, p + x * 4L, delta, scale, ds + x * 4L);
+    }
+
+    /** Sets to 0 what lanes do not see. */
+    private static void mask(int plain, int end, int lane, long p) {
         FloatVector lanes = FloatVector.zero(F).addIndex(1);
-        FloatVector l = load(lse);
-        FloatVector delta = FloatVector.zero(F);
-        for (int j = 0; j < plain; j++) {
-            long at = j * BLOCK_BYTES;
-            FloatVector e = VectorMath.exp(load(p + at).sub(l));
-            store(e, p + at);
-            delta = e.fma(load(ds + at), delta);
-        }
         for (int j = plain; j < end; j++) {
-            lane++;
-            long at = j * BLOCK_BYTES;
-            FloatVector e = VectorMath.exp(load(p + at).sub(l))
-                    .blend(0, lanes.compare(VectorOperators.LT, (float) lane));
-            store(e, p + at);
-            delta = e.fma(load(ds + at), delta);
+            fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER)
+                    .blend(0, lanes.compare(VectorOperators.LT, (float) (lane + j - plain)))
+                    .intoMemorySegment(MEM, p + j * BLOCK_BYTES, ORDER);
         }
-        for (int j = 0; j < end; j++) {
-            long at = j * BLOCK_BYTES;
-            store(load(p + at).mul(scale).mul(load(ds + at).sub(delta)), ds + at);
+    }
+
+    private static void dot(int n, long a, long b, long to) {
+        FloatVector sum = FloatVector.zero(F);
+        for (int j = 0; j < n; j++) {
+            sum = fromMemorySegment(F, MEM, a + j * BLOCK_BYTES, ORDER)
+                    .fma(fromMemorySegment(F, MEM, b + j * BLOCK_BYTES, ORDER), sum);
+        }
+        sum.intoMemorySegment(MEM, to, ORDER);
+    }
+
+    private static void scoreGradients(int n, long p, long delta, float scale, long ds) {
+        FloatVector d = fromMemorySegment(F, MEM, delta, ORDER);
+        for (int j = 0; j < n; j++) {
+            fromMemorySegment(F, MEM, ds + j * BLOCK_BYTES, ORDER)
+                    .sub(d)
+                    .mul(fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER).mul(scale))
+                    .intoMemorySegment(MEM, ds + j * BLOCK_BYTES, ORDER);
         }
     }
 
@@ -331,10 +358,11 @@ final class AttentionKernels {
             long f = from + r * ldFrom;
             long t = to + r * ld;
             for (int x = 0; x < whole; x += LANES) {
-                store(load(f + x * 4L), t + x * 4L);
+                fromMemorySegment(F, MEM, f + x * 4L, ORDER).intoMemorySegment(MEM, t + x * 4L, ORDER);
             }
             if (whole < d) {
-                store(Simd.load(f + whole * 4L, Simd.first(d - whole)), t + whole * 4L);
+                fromMemorySegment(F, MEM, f + whole * 4L, ORDER, F.indexInRange(whole, d))
+                        .intoMemorySegment(MEM, t + whole * 4L, ORDER);
             }
             clear(t + roundUp(d, LANES) * 4L, ld - roundUp(d, LANES) * 4L);
         }
@@ -353,17 +381,19 @@ final class AttentionKernels {
     private static void unpack(int d, long from, float scale, long to) {
         int whole = F.loopBound(d);
         for (int x = 0; x < whole; x += LANES) {
-            store(load(from + x * 4L).mul(scale), to + x * 4L);
+            fromMemorySegment(F, MEM, from + x * 4L, ORDER).mul(scale).intoMemorySegment(MEM, to + x * 4L, ORDER);
         }
         if (whole < d) {
-            Simd.store(load(from + whole * 4L).mul(scale), to + whole * 4L, Simd.first(d - whole));
+            fromMemorySegment(F, MEM, from + whole * 4L, ORDER)
+                    .mul(scale)
+                    .intoMemorySegment(MEM, to + whole * 4L, ORDER, F.indexInRange(whole, d));
         }
     }
 
     private static void clear(long address, long bytes) {
         FloatVector zero = FloatVector.zero(F);
         for (long x = 0; x < bytes; x += BYTES) {
-            store(zero, address + x);
+            zero.intoMemorySegment(MEM, address + x, ORDER);
         }
     }
 

@@ -1,6 +1,10 @@
 package dev.isthmus.tensor.cpu;
 
 import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.MEM;
+import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static jdk.incubator.vector.FloatVector.broadcast;
+import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -20,6 +24,14 @@ final class VectorMath {
     /** Adding this rounds to an integer and leaves it, plus 126, in the lowest bits of the sum. */
     private static final float ROUND = 0x1.8p23f + 126;
 
+    private static final float E2 = 0x1.fffffcp-1f;
+    private static final float E3 = 0x1.555492p-2f;
+    private static final float E4 = 0x1.5558f2p-4f;
+    private static final float E5 = 0x1.123a2p-6f;
+    private static final float E6 = 0x1.6a23cep-9f;
+    private static final float EXP_IS_ZERO = -87;
+    private static final float EXP_IS_INFINITE = 88.72284f;
+
     private static final int SQRT_HALF_BITS = Float.floatToRawIntBits((float) Math.sqrt(0.5));
 
     private VectorMath() {}
@@ -31,21 +43,47 @@ final class VectorMath {
      * 2^(n-1)}, which reaches both ends of the range without a second step.
      */
     static FloatVector exp(FloatVector x) {
-        FloatVector t = FloatVector.broadcast(F, LOG2_E).fma(x, FloatVector.broadcast(F, ROUND));
-        FloatVector n = t.sub(ROUND);
-        FloatVector r = n.fma(FloatVector.broadcast(F, -LN2_HIGH), x);
-        r = n.fma(FloatVector.broadcast(F, -LN2_LOW), r);
-        FloatVector p = FloatVector.broadcast(F, 0x1.6a23cep-9f)
-                .fma(r, FloatVector.broadcast(F, 0x1.123a2p-6f))
-                .fma(r, FloatVector.broadcast(F, 0x1.5558f2p-4f))
-                .fma(r, FloatVector.broadcast(F, 0x1.555492p-2f))
-                .fma(r, FloatVector.broadcast(F, 0x1.fffffcp-1f))
-                .fma(r, FloatVector.broadcast(F, 2))
-                .fma(r, FloatVector.broadcast(F, 2));
-        FloatVector scale = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
-        return p.mul(scale)
-                .blend(0, x.compare(VectorOperators.LT, -87f))
-                .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, 88.72284f));
+        FloatVector t = broadcast(F, LOG2_E).fma(x, broadcast(F, ROUND));
+        FloatVector r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), x);
+        r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
+        FloatVector p = broadcast(F, E6)
+                .fma(r, broadcast(F, E5))
+                .fma(r, broadcast(F, E4))
+                .fma(r, broadcast(F, E3))
+                .fma(r, broadcast(F, E2))
+                .fma(r, broadcast(F, 2))
+                .fma(r, broadcast(F, 2));
+        return p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+                .blend(0, x.compare(VectorOperators.LT, EXP_IS_ZERO))
+                .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, EXP_IS_INFINITE));
+    }
+
+    /**
+     * {@code y = g e^(f x - c)} for {@code n} vectors that lie {@code step} bytes apart; {@code c} is the address of one vector.
+     *
+     * <p>It repeats {@link #exp(FloatVector)} because C2 stops inlining helpers in methods as large as its callers become, and
+     * would then box every vector; the Vector API's own methods are exempt.
+     */
+    static void exp(int n, long step, long x, float f, long c, float g, long y) {
+        FloatVector shift = fromMemorySegment(F, MEM, c, ORDER);
+        for (int i = 0; i < n; i++) {
+            FloatVector v = fromMemorySegment(F, MEM, x + i * step, ORDER).mul(f).sub(shift);
+            FloatVector t = broadcast(F, LOG2_E).fma(v, broadcast(F, ROUND));
+            FloatVector r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), v);
+            r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
+            FloatVector p = broadcast(F, E6)
+                    .fma(r, broadcast(F, E5))
+                    .fma(r, broadcast(F, E4))
+                    .fma(r, broadcast(F, E3))
+                    .fma(r, broadcast(F, E2))
+                    .fma(r, broadcast(F, 2))
+                    .fma(r, broadcast(F, 2));
+            p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+                    .blend(0, v.compare(VectorOperators.LT, EXP_IS_ZERO))
+                    .blend(Float.POSITIVE_INFINITY, v.compare(VectorOperators.GT, EXP_IS_INFINITE))
+                    .mul(g)
+                    .intoMemorySegment(MEM, y + i * step, ORDER);
+        }
     }
 
     /**
@@ -60,17 +98,17 @@ final class VectorMath {
         FloatVector f = bits.sub(exponent.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats().sub(1f);
         FloatVector e = (FloatVector) exponent.convertShape(VectorOperators.I2F, F, 0);
         e = e.blend(e.sub(23f), small);
-        FloatVector p = FloatVector.broadcast(F, -0x1.38b5a2p-4f)
-                .fma(f, FloatVector.broadcast(F, 0x1.055b82p-3f))
-                .fma(f, FloatVector.broadcast(F, -0x1.0d8546p-3f))
-                .fma(f, FloatVector.broadcast(F, 0x1.22da1ap-3f))
-                .fma(f, FloatVector.broadcast(F, -0x1.547244p-3f))
-                .fma(f, FloatVector.broadcast(F, 0x1.99a008p-3f))
-                .fma(f, FloatVector.broadcast(F, -0x1.000226p-2f))
-                .fma(f, FloatVector.broadcast(F, 0x1.555554p-2f));
+        FloatVector p = broadcast(F, -0x1.38b5a2p-4f)
+                .fma(f, broadcast(F, 0x1.055b82p-3f))
+                .fma(f, broadcast(F, -0x1.0d8546p-3f))
+                .fma(f, broadcast(F, 0x1.22da1ap-3f))
+                .fma(f, broadcast(F, -0x1.547244p-3f))
+                .fma(f, broadcast(F, 0x1.99a008p-3f))
+                .fma(f, broadcast(F, -0x1.000226p-2f))
+                .fma(f, broadcast(F, 0x1.555554p-2f));
         FloatVector square = f.mul(f);
         FloatVector low = p.mul(f).fma(square, e.mul(LN2_LOW));
-        FloatVector y = e.fma(FloatVector.broadcast(F, LN2_HIGH), square.fma(FloatVector.broadcast(F, -0.5f), low).add(f));
+        FloatVector y = e.fma(broadcast(F, LN2_HIGH), square.fma(broadcast(F, -0.5f), low).add(f));
         return y.blend(Float.NEGATIVE_INFINITY, x.compare(VectorOperators.EQ, 0f))
                 .blend(Float.NaN, x.compare(VectorOperators.LT, 0f))
                 .blend(x, x.test(VectorOperators.IS_FINITE).not().and(x.compare(VectorOperators.LT, 0f).not()));
@@ -78,7 +116,7 @@ final class VectorMath {
 
     /** The same for one number. */
     static float log(float x) {
-        return log(FloatVector.broadcast(F, x)).lane(0);
+        return log(broadcast(F, x)).lane(0);
     }
 
     /** {@code 1 / (1 + e^-x)}. */
