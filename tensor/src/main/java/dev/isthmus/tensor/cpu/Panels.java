@@ -8,6 +8,7 @@ import static dev.isthmus.tensor.cpu.Simd.getFloat;
 import static dev.isthmus.tensor.cpu.Simd.load;
 import static dev.isthmus.tensor.cpu.Simd.setFloat;
 import static dev.isthmus.tensor.cpu.Simd.store;
+import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
 import dev.isthmus.tensor.KernelCall.PackMatrix;
 import java.lang.foreign.Arena;
@@ -133,24 +134,25 @@ final class Panels {
         }
     }
 
+    // Spelled out: where this is inlined into a large method, helpers would be calls that box their vectors.
     private static void transpose4(int cols, long from, long ldFrom, long to, long ldTo) {
         long from1 = from + ldFrom;
         long from2 = from1 + ldFrom;
         long from3 = from2 + ldFrom;
         long t = to;
         for (int j = 0; j < cols; j += 4) {
-            FloatVector r0 = load4(from + j * 4L);
-            FloatVector r1 = load4(from1 + j * 4L);
-            FloatVector r2 = load4(from2 + j * 4L);
-            FloatVector r3 = load4(from3 + j * 4L);
+            FloatVector r0 = fromMemorySegment(F4, MEM, from + j * 4L, ORDER);
+            FloatVector r1 = fromMemorySegment(F4, MEM, from1 + j * 4L, ORDER);
+            FloatVector r2 = fromMemorySegment(F4, MEM, from2 + j * 4L, ORDER);
+            FloatVector r3 = fromMemorySegment(F4, MEM, from3 + j * 4L, ORDER);
             FloatVector s0 = r0.blend(r2.rearrange(SWAP_PAIRS), SECOND_PAIR);
             FloatVector s2 = r0.rearrange(SWAP_PAIRS).blend(r2, SECOND_PAIR);
             FloatVector s1 = r1.blend(r3.rearrange(SWAP_PAIRS), SECOND_PAIR);
             FloatVector s3 = r1.rearrange(SWAP_PAIRS).blend(r3, SECOND_PAIR);
-            store4(s0.blend(s1.rearrange(SWAP_NEIGHBORS), ODD), t);
-            store4(s0.rearrange(SWAP_NEIGHBORS).blend(s1, ODD), t + ldTo);
-            store4(s2.blend(s3.rearrange(SWAP_NEIGHBORS), ODD), t + 2 * ldTo);
-            store4(s2.rearrange(SWAP_NEIGHBORS).blend(s3, ODD), t + 3 * ldTo);
+            s0.blend(s1.rearrange(SWAP_NEIGHBORS), ODD).intoMemorySegment(MEM, t, ORDER);
+            s0.rearrange(SWAP_NEIGHBORS).blend(s1, ODD).intoMemorySegment(MEM, t + ldTo, ORDER);
+            s2.blend(s3.rearrange(SWAP_NEIGHBORS), ODD).intoMemorySegment(MEM, t + 2 * ldTo, ORDER);
+            s2.rearrange(SWAP_NEIGHBORS).blend(s3, ODD).intoMemorySegment(MEM, t + 3 * ldTo, ORDER);
             t += 4 * ldTo;
         }
     }
