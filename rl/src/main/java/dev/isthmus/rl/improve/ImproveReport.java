@@ -62,6 +62,11 @@ final class ImproveReport {
                 series("Entropy", "entropy", "nats a token, of sampled answers"),
                 series("Length of answers", "completions/mean_length", "tokens"));
         page.table(header(), rows());
+        List<HeldOut.Part> parts = HeldOut.byDifficulty(heldOut, before, after);
+        if (!parts.isEmpty()) {
+            List<List<String>> rows = HeldOut.rows(parts, recipe.eval().samples());
+            page.heading("Beside people").table(rows.getFirst(), rows.subList(1, rows.size()));
+        }
         page.heading("Training").charts(loss());
         page.heading("Answers before and after").samples("Base model", "Improved model", samples(heldOut, after));
         page.heading("Recipe").facts(facts()).details("config.yaml", r -> r.code(yaml));

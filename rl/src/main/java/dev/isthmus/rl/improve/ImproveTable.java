@@ -2,6 +2,7 @@ package dev.isthmus.rl.improve;
 
 import dev.isthmus.rl.eval.Interval;
 import dev.isthmus.rl.recipe.Recipe;
+import dev.isthmus.rl.task.Problem;
 import dev.isthmus.rl.task.Task;
 import dev.isthmus.train.run.Progress;
 import dev.isthmus.train.run.TextTable;
@@ -86,7 +87,7 @@ final class ImproveTable {
                 time(seconds())));
     }
 
-    void end(RunState state, Path directory) {
+    void end(RunState state, List<Problem> heldOut, Path directory) {
         Measurement before = Objects.requireNonNull(state.before);
         Measurement after = state.main().getLast();
         Interval gain = Summary.gain(before, after);
@@ -112,6 +113,7 @@ final class ImproveTable {
                         100 * change.high()));
             }
         }
+        byDifficulty(HeldOut.byDifficulty(heldOut, before, after));
         progress.line("");
         progress.line("Pictures, sample answers before and after, the recipe:  " + directory.resolve("report.html"));
         progress.line("Try next:");
@@ -121,6 +123,19 @@ final class ImproveTable {
             progress.line("  ./isthmus improve " + recipe.name() + " --controls    does it gain without true rewards, too?");
         }
         progress.line("  ./isthmus recipes                       other tasks and methods");
+    }
+
+    private void byDifficulty(List<HeldOut.Part> parts) {
+        if (parts.isEmpty()) {
+            return;
+        }
+        List<List<String>> rows = HeldOut.rows(parts, recipe.eval().samples());
+        TextTable people = new TextTable(
+                rows.getFirst().stream().map(title -> Column.right(title, 7)).toList());
+        progress.line("");
+        progress.line(people.header());
+        progress.line(people.rule());
+        rows.stream().skip(1).forEach(row -> progress.line(people.row(row.toArray(String[]::new))));
     }
 
     static String percent(double share) {

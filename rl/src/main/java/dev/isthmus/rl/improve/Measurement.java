@@ -22,9 +22,10 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param figures what {@code summary.json} says of it
  * @param solved for each problem {@code 1} or {@code 0}, whether the greedy answer was right
+ * @param sampled likewise whether one of the samples was right
  * @param shown the greedy answers to the first problems
  */
-record Measurement(ObjectNode figures, String solved, List<String> shown) {
+record Measurement(ObjectNode figures, String solved, String sampled, List<String> shown) {
     private static final int SHOWN = 24;
 
     /** Measures a policy; the same problems and the same random streams each time. */
@@ -36,12 +37,14 @@ record Measurement(ObjectNode figures, String solved, List<String> shown) {
                 : policy.answer(problems, samples, SamplingParams.temperature(1), rng.split("samples"), progress);
         List<Attempts> attempts = new ArrayList<>();
         StringBuilder solved = new StringBuilder();
+        StringBuilder any = new StringBuilder();
         for (int i = 0; i < problems.size(); i++) {
             List<Verdict> verdicts = sampled.subList(i * samples, (i + 1) * samples).stream()
                     .map(Rollout::verdict)
                     .toList();
             attempts.add(new Attempts(problems.get(i), greedy.get(i).verdict(), verdicts));
             solved.append(greedy.get(i).verdict().correct() ? '1' : '0');
+            any.append(verdicts.stream().anyMatch(Verdict::correct) ? '1' : '0');
         }
         List<Integer> ks = Stream.of(1, 8, samples).distinct().toList();
         Evaluation evaluation = Evaluation.of(attempts, ks, rng.split("bootstrap"));
@@ -53,7 +56,7 @@ record Measurement(ObjectNode figures, String solved, List<String> shown) {
         figures.put("mean_length", meanLength(greedy)).put("n", evaluation.n());
         List<String> shown =
                 greedy.stream().limit(SHOWN).map(Rollout::text).toList();
-        return new Measurement(figures, solved.toString(), shown);
+        return new Measurement(figures, solved.toString(), any.toString(), shown);
     }
 
     static double meanLength(List<Rollout> rollouts) {
@@ -86,10 +89,14 @@ record Measurement(ObjectNode figures, String solved, List<String> shown) {
         return solved.charAt(problem) == '1';
     }
 
+    boolean sampled(int problem) {
+        return sampled.charAt(problem) == '1';
+    }
+
     ObjectNode toJson() {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.set("figures", figures);
-        json.put("solved", solved);
+        json.put("solved", solved).put("sampled", sampled);
         shown.forEach(json.putArray("shown")::add);
         return json;
     }
@@ -98,6 +105,7 @@ record Measurement(ObjectNode figures, String solved, List<String> shown) {
         return new Measurement(
                 (ObjectNode) json.get("figures"),
                 json.get("solved").asString(),
+                json.get("sampled").asString(),
                 json.get("shown").valueStream().map(JsonNode::asString).toList());
     }
 }

@@ -40,6 +40,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public final class SelfImprovement {
     private static final int PRETRAIN_CHECKPOINT = 100;
+    private static final int SAMPLES_BETWEEN = 8;
     private static final String BASE = "base";
 
     private final RunDirectory directory;
@@ -65,7 +66,7 @@ public final class SelfImprovement {
         int length = task.maxPromptLength() + task.maxCompletionLength() + 1;
         config = recipe.model().config(tokenizer.vocabSize(), length, tokenizer.eosTokenId());
         rng = Rng.of(recipe.seed());
-        heldOut = task.heldOut(recipe.eval().problems());
+        heldOut = HeldOut.of(recipe.eval(), task, progress::line);
         state = directory.resumedFrom().map(c -> RunState.fromCheckpoint(c)).orElseGet(RunState::new);
         table = new ImproveTable(progress, recipe, task, state);
     }
@@ -85,9 +86,9 @@ public final class SelfImprovement {
                 improve(base, control);
             }
         }
-        ObjectNode summary = Summary.of(recipe, state, table.seconds());
+        ObjectNode summary = Summary.of(recipe, state, heldOut, table.seconds());
         directory.finish(summary, ImproveReport.html(recipe, yaml, state, heldOut, directory.metrics()));
-        table.end(state, directory.path());
+        table.end(state, heldOut, directory.path());
         return summary;
     }
 
@@ -131,7 +132,7 @@ public final class SelfImprovement {
                     save("pretrain", trainer);
                 }
             }
-            state.before = measure(model);
+            state.before = measure(model, recipe.eval().samples());
             Pretrained.save(model, directory.path().resolve(BASE));
             tokenizer.save(directory.path().resolve(BASE));
             state.trainerStep = 0;
@@ -147,8 +148,7 @@ public final class SelfImprovement {
                 .orElse(0);
     }
 
-    private Measurement measure(Decoder model) {
-        int samples = recipe.eval().samples();
+    private Measurement measure(Decoder model, int samples) {
         progress.stage("Measuring", (long) heldOut.size() * (1 + samples));
         int[] base = new int[2];
         Generator.Progress report = (done, tokens) -> {
@@ -179,7 +179,9 @@ public final class SelfImprovement {
                 String name = control == Control.NONE ? "Round " + round : control.title() + ", round " + round;
                 progress.stage(name, method.stepsPerRound());
                 method.round(learner, round);
-                Measurement after = measure(model);
+                int samples = recipe.eval().samples();
+                Measurement after =
+                        measure(model, round == settings.rounds() ? samples : Math.min(samples, SAMPLES_BETWEEN));
                 rounds.add(after);
                 table.round(control, round, after, lastMetrics);
                 if (rounds.size() == settings.rounds()) {

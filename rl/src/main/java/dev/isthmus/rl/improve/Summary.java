@@ -3,6 +3,7 @@ package dev.isthmus.rl.improve;
 import dev.isthmus.rl.eval.Bootstrap;
 import dev.isthmus.rl.eval.Interval;
 import dev.isthmus.rl.recipe.Recipe;
+import dev.isthmus.rl.task.Problem;
 import dev.isthmus.tensor.Rng;
 import java.util.List;
 import java.util.Map;
@@ -15,7 +16,7 @@ import tools.jackson.databind.node.ObjectNode;
 final class Summary {
     private Summary() {}
 
-    static ObjectNode of(Recipe recipe, RunState state, double seconds) {
+    static ObjectNode of(Recipe recipe, RunState state, List<Problem> heldOut, double seconds) {
         Measurement before = Objects.requireNonNull(state.before);
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("recipe", recipe.name()).put("seed", recipe.seed()).put("seconds", seconds);
@@ -34,6 +35,10 @@ final class Summary {
                 ArrayNode list = control.putArray("rounds");
                 stage.getValue().forEach(m -> list.add(m.figures()));
             }
+        }
+        List<HeldOut.Part> parts = HeldOut.byDifficulty(heldOut, before, main.getLast());
+        if (!parts.isEmpty()) {
+            HeldOut.put(json, parts);
         }
         return json;
     }

@@ -235,9 +235,11 @@ public record Recipe(
      * How a model is measured.
      *
      * @param problems held-out problems
-     * @param samples completions of each at temperature 1, for pass@k and maj@k
+     * @param samples completions of each at temperature 1, for pass@k and maj@k; between the first and the last measurement at
+     *     most 8
+     * @param data a file of real problems to measure on, looked for here and under {@code -Disthmus.data}; or null
      */
-    public record Eval(int problems, int samples) {}
+    public record Eval(int problems, int samples, @Nullable String data) {}
 
     static <E extends Enum<E>> E named(Class<E> type, String key, String name) {
         for (E value : type.getEnumConstants()) {
