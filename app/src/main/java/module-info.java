@@ -2,6 +2,7 @@
 module dev.isthmus.app {
     requires static org.jspecify;
     requires static jdk.incubator.vector;
+    requires dev.isthmus.bench;
     requires dev.isthmus.rl;
     requires info.picocli;
     requires jdk.management;

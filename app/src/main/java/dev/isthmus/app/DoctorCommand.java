@@ -1,5 +1,8 @@
 package dev.isthmus.app;
 
+import dev.isthmus.bench.GemmBench;
+import dev.isthmus.tensor.Device;
+import dev.isthmus.tensor.Machine;
 import java.io.PrintWriter;
 import java.lang.management.ManagementFactory;
 import java.util.Locale;
@@ -9,8 +12,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /** What this machine offers, what is missing, and how to get it. */
-@Command(name = "doctor", description = "Shows the JDK, the vector width, cores and memory, and says what is missing.")
+@Command(name = "doctor", description = "Shows the JDK, the device and its measured speed, and says what is missing.")
 final class DoctorCommand implements Runnable {
+    private static final double SLOW = 0.6;
+
     @Spec
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
@@ -24,6 +29,23 @@ final class DoctorCommand implements Runnable {
         row(out, "Vectors", vectors());
         row(out, "Cores", Integer.toString(Runtime.getRuntime().availableProcessors()));
         row(out, "Memory", memory());
+        row(out, "Device", Device.cpu().name());
+        if (Machine.vectorBits() > 0) {
+            Machine.Ceilings most = Machine.measure();
+            GemmBench.Result product = GemmBench.measure(new GemmBench.Shape("NN", 1024, 1024, 1024));
+            row(out, "Peak", String.format(
+                    Locale.ROOT,
+                    "%.0f GFLOP/s, reading %.0f GB/s, updating %.0f GB/s",
+                    most.flops() / 1e9,
+                    most.readBytes() / 1e9,
+                    most.updateBytes() / 1e9));
+            double fraction = product.median() / most.flops();
+            row(out, "Products", String.format(
+                    Locale.ROOT, "%.0f GFLOP/s at 1024^3, %.0f%% of the peak", product.median() / 1e9, 100 * fraction));
+            row(out, "Verdict", fraction > SLOW
+                    ? "all is well"
+                    : "slower than it should be: are other programs using the cores? Try again when they are idle.");
+        }
     }
 
     private static String vectors() {

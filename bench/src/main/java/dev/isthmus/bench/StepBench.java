@@ -35,6 +35,18 @@ public final class StepBench {
                 new Config("gpt2-124m", DecoderConfig.gpt2(50257, 768, 12, 12, 1024), 1, 256),
                 new Config("gpt2-124m", DecoderConfig.gpt2(50257, 768, 12, 12, 1024), 4, 256));
 
+        /** The floating-point operations of the matrix products of a step: 6 a weight and token, 12 a score and head size. */
+        public double flops() {
+            double tokens = (double) batch * length;
+            long weights = model.numHiddenLayers()
+                            * ((long) model.hiddenSize() * (model.querySize() + 2 * model.keyValueSize())
+                                    + (long) model.querySize() * model.hiddenSize()
+                                    + (long) (model.gatedMlp() ? 3 : 2) * model.hiddenSize() * model.intermediateSize())
+                    + (long) model.vocabSize() * model.hiddenSize();
+            double attention = 12.0 * model.numHiddenLayers() * model.querySize() * length / 2;
+            return tokens * (6.0 * weights + attention);
+        }
+
         /** The configurations of a name. */
         public static List<Config> named(String name) {
             List<Config> found =
@@ -47,7 +59,7 @@ public final class StepBench {
         }
     }
 
-    /** Milliseconds a step: the best, and the median of all measured steps. */
+    /** Milliseconds a step: the best, and the median of those measured. */
     public record Result(Config config, double best, double median) {}
 
     /** Runs {@code warmup} steps and then measures {@code steps}. */
