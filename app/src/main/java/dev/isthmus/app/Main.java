@@ -22,7 +22,13 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "isthmus",
         description = "Trains small language models and improves them by their own verified answers.",
-        subcommands = {ImproveCommand.class, BenchCommand.class, DoctorCommand.class},
+        subcommands = {
+            ImproveCommand.class,
+            RecipesCommand.class,
+            GenerateCommand.class,
+            BenchCommand.class,
+            DoctorCommand.class
+        },
         scope = ScopeType.INHERIT,
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,

@@ -2,6 +2,7 @@ package dev.isthmus.bench;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.ModelSize;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
@@ -27,9 +28,9 @@ public final class StepBench {
     public record Config(String name, DecoderConfig model, int batch, int length) {
         /** The configurations that are always measured with the same sizes. */
         public static final List<Config> ALL = List.of(
-                new Config("S", DecoderConfig.llama(64, 128, 352, 2, 4, 4, 64, true), 128, 64),
-                new Config("M", DecoderConfig.llama(64, 192, 512, 4, 6, 6, 64, true), 128, 64),
-                new Config("L", DecoderConfig.llama(64, 256, 704, 6, 8, 8, 64, true), 128, 64),
+                new Config("S", ModelSize.S.config(64, 64), 128, 64),
+                new Config("M", ModelSize.M.config(64, 64), 128, 64),
+                new Config("L", ModelSize.L.config(64, 64), 128, 64),
                 new Config("baby", DecoderConfig.gpt2(65, 384, 6, 6, 256), 12, 256),
                 new Config("gpt2-124m", DecoderConfig.gpt2(50257, 768, 12, 12, 1024), 4, 64),
                 new Config("gpt2-124m", DecoderConfig.gpt2(50257, 768, 12, 12, 1024), 1, 256),

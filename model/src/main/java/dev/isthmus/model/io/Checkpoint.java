@@ -9,7 +9,9 @@ import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * A model as it lies on disk: its configuration and its parameters, complete, of the right shapes, and under Hugging Face's
@@ -24,7 +26,7 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     }
 
     /**
-     * Opens a Hugging Face directory, or a llama2.c file if {@code path} is a file.
+     * Opens a Hugging Face directory, or a llama2.c file: {@code path} itself, or the one in it.
      *
      * @param arena how long the tensors live
      * @throws ModelFormatException if the files are damaged or do not fit each other
@@ -37,9 +39,24 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         if (Files.isRegularFile(path)) {
             return Llama2c.open(path, arena);
         }
+        if (!Files.exists(path.resolve("config.json"))) {
+            List<Path> files = llama2c(path);
+            if (files.size() == 1) {
+                return Llama2c.open(files.getFirst(), arena);
+            }
+        }
         DecoderConfig config = HfConfig.read(path);
         SafeTensors weights = SafeTensors.openDirectory(path, arena);
         return new Checkpoint(config, ParameterNames.resolve(config, weights.tensors(), path));
+    }
+
+    private static List<Path> llama2c(Path directory) {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(file -> file.getFileName().toString().matches("(?!tok|pytorch_model).*\\.bin"))
+                    .toList();
+        } catch (IOException e) {
+            throw Json.unreadable(directory, e);
+        }
     }
 
     /**

@@ -5,12 +5,17 @@ import dev.isthmus.tensor.IsthmusException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 
 /** Finds the tokenizer that lies beside a model. */
 public final class Tokenizers {
     private static final List<String> NOT_YET = List.of("tokenizer.model", "vocab.json", "merges.txt", "vocab.txt");
+    private static final String LLAMA2C = "tok\\d+\\.bin|tokenizer\\.bin";
+    private static final Set<String> FILES =
+            Set.of("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json");
 
     private Tokenizers() {}
 
@@ -27,9 +32,8 @@ public final class Tokenizers {
             return CharTokenizer.of(json, Json.read(json));
         }
         List<String> names = names(directory);
-        List<String> vocabularies = names.stream()
-                .filter(name -> name.matches("tok\\d+\\.bin|tokenizer\\.bin"))
-                .toList();
+        List<String> vocabularies =
+                names.stream().filter(name -> name.matches(LLAMA2C)).toList();
         if (vocabularies.size() == 1) {
             return Llama2cVocabulary.read(directory.resolve(vocabularies.getFirst()));
         }
@@ -38,6 +42,25 @@ public final class Tokenizers {
                 .toString();
         throw new IsthmusException("Cannot find a tokenizer in " + directory + ": expected a tokenizer.json or one "
                 + "tokenizer.bin of llama2.c, found " + (found.equals("[]") ? "neither" : found));
+    }
+
+    /**
+     * Copies the files of a model's tokenizer.
+     *
+     * @param model a model's directory, or a model file with its tokenizer beside it
+     * @throws IsthmusException if they cannot be read or written
+     */
+    public static void copy(Path model, Path directory) {
+        Path from = Files.isRegularFile(model) ? model.resolveSibling("") : model;
+        for (String name : names(from)) {
+            if (FILES.contains(name) || name.matches(LLAMA2C)) {
+                try {
+                    Files.copy(from.resolve(name), directory.resolve(name), StandardCopyOption.REPLACE_EXISTING);
+                } catch (IOException e) {
+                    throw new IsthmusException("Cannot copy " + from.resolve(name) + " to " + directory + ": " + e, e);
+                }
+            }
+        }
     }
 
     private static List<String> names(Path directory) {

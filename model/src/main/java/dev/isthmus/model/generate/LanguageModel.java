@@ -1,0 +1,74 @@
+package dev.isthmus.model.generate;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.model.tokenizer.Tokenizer;
+import dev.isthmus.model.tokenizer.Tokenizers;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Rng;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
+
+/** A decoder and the tokenizer that lies beside it: text in, text out. */
+public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
+    /** A text in its two parts. */
+    public record Text(String prompt, String completion) {}
+
+    /**
+     * @throws IsthmusException if the tokenizer is that of another model
+     */
+    public LanguageModel {
+        int words = decoder.config().vocabSize();
+        if (tokenizer.vocabSize() > words) {
+            throw new IsthmusException("the tokenizer has " + tokenizer.vocabSize() + " tokens and the model only "
+                    + words + "; they do not belong together");
+        }
+    }
+
+    /** Loads a model and its tokenizer into the current scope. */
+    public static LanguageModel load(Path model) {
+        return new LanguageModel(Pretrained.load(model), Tokenizers.load(model));
+    }
+
+    /**
+     * Completions of a text.
+     *
+     * @throws IsthmusException if the prompt is empty and the model has no token that begins a text
+     */
+    public List<Text> complete(String prompt, SamplingParams sampling, int maxNewTokens, int count, Rng rng) {
+        int[] tokens = tokenizer.encodeStart(prompt);
+        if (tokens.length == 0) {
+            throw new IsthmusException("the prompt is empty and this model has no token that begins a text; "
+                    + "give it something to go on from");
+        }
+        return complete(List.of(tokens), sampling, maxNewTokens, count, rng);
+    }
+
+    /** Completions of prompts given as tokens: those of the first prompt, then those of the second, and so on. */
+    public List<Text> complete(List<int[]> prompts, SamplingParams sampling, int maxNewTokens, int count, Rng rng) {
+        TreeSet<Integer> ends = new TreeSet<>(decoder.config().eosTokenIds());
+        tokenizer.eosTokenId().ifPresent(ends::add);
+        // Where another text begins this one has ended; llama2.c's models know no other end.
+        tokenizer.bosTokenId().ifPresent(ends::add);
+        GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, List.copyOf(ends), count);
+        List<Text> texts = new ArrayList<>();
+        for (Completion completion : Generator.generate(decoder, prompts, config, rng)) {
+            texts.add(text(prompts.get(completion.prompt()), completion.tokens()));
+        }
+        return texts;
+    }
+
+    /** Decodes both parts at once: what a token looks like may depend on whether it is the first. */
+    private Text text(int[] prompt, int[] completion) {
+        String before = tokenizer.decode(prompt);
+        String all = tokenizer.decode(
+                IntStream.concat(IntStream.of(prompt), IntStream.of(completion)).toArray());
+        return all.startsWith(before)
+                ? new Text(before, all.substring(before.length()))
+                : new Text(before, tokenizer.decode(completion));
+    }
+}
