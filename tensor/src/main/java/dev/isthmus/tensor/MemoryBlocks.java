@@ -8,21 +8,24 @@ import java.util.List;
 /**
  * The process's store of large native blocks.
  *
- * <p>Fresh memory costs page faults, so a block that a scope gives back is kept for the next one.
+ * <p>Fresh memory costs page faults, so a block that a scope gives back is kept for the next one; but not more of them than a
+ * process can be asked to hold for nothing.
  */
 final class MemoryBlocks {
     private static final long BLOCK = 32L << 20;
+    private static final long IDLE_LIMIT = 1L << 30;
     private static final List<Block> FREE = new ArrayList<>();
 
     private MemoryBlocks() {}
 
     /** A block with a bump pointer. */
     static final class Block {
+        private final Arena arena = Arena.ofShared();
         private final MemorySegment memory;
         long used;
 
-        Block(MemorySegment memory) {
-            this.memory = memory;
+        Block(long size) {
+            memory = arena.allocate(size, 4096);
         }
 
         long free() {
@@ -57,9 +60,15 @@ final class MemoryBlocks {
             FREE.remove(best);
             return best;
         }
+        // None fits. What lies idle was made for smaller requests: beyond the limit it goes, or sizes that differ from call to
+        // call would pile up.
+        if (FREE.stream().mapToLong(Block::free).sum() > IDLE_LIMIT) {
+            FREE.forEach(block -> block.arena.close());
+            FREE.clear();
+        }
         long size = (bytes + BLOCK - 1) / BLOCK * BLOCK;
         try {
-            return new Block(Arena.global().allocate(size, 4096));
+            return new Block(size);
         } catch (OutOfMemoryError e) {
             throw outOfMemory(size, e);
         }
