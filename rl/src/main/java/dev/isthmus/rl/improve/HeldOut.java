@@ -62,7 +62,7 @@ final class HeldOut {
             parts.add(new Part(
                     from + 1,
                     to,
-                    mean(from, to, p -> ((Number) problems.get(p).columns().get(HUMAN)).doubleValue()),
+                    mean(from, to, p -> (Double) problems.get(p).columns().getOrDefault(HUMAN, 0.0)),
                     mean(from, to, p -> before.solved(p) ? 1 : 0),
                     mean(from, to, p -> after.solved(p) ? 1 : 0),
                     mean(from, to, p -> before.sampled(p) ? 1 : 0),
