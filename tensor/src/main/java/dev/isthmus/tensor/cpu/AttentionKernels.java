@@ -1,13 +1,19 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.AttentionCopies.clear;
+import static dev.isthmus.tensor.cpu.AttentionCopies.gather;
+import static dev.isthmus.tensor.cpu.AttentionCopies.pack;
+import static dev.isthmus.tensor.cpu.AttentionCopies.roundUp;
+import static dev.isthmus.tensor.cpu.AttentionCopies.scaleRows;
+import static dev.isthmus.tensor.cpu.AttentionCopies.scatter;
+import static dev.isthmus.tensor.cpu.AttentionCopies.transpose;
+import static dev.isthmus.tensor.cpu.AttentionCopies.unpack;
 import static dev.isthmus.tensor.cpu.AttentionTiles.HEIGHT;
 import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
-import static dev.isthmus.tensor.cpu.Simd.getFloat;
-import static dev.isthmus.tensor.cpu.Simd.setFloat;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
 import dev.isthmus.tensor.KernelCall.Attention;
@@ -86,11 +92,10 @@ final class AttentionKernels {
                     softmax(heads, n, i, x, scores, max, sums, inverse, lse);
                 }
                 rowsByColumns(heads, n, i, rows, scores, v, ld, out);
-                long to = c.out().address() + ((begin + i) * c.ldo() + h * d) * 4;
-                for (int r = 0; r < rows; r++) {
-                    unpack(d, out + r * ld, getFloat(inverse + r * 4L), to + r * c.ldo() * 4);
-                    setFloat(c.lse().address() + ((begin + i + r) * (long) heads.heads() + h) * 4, getFloat(lse + r * 4L));
-                }
+                scaleRows(rows, d, inverse, out, ld);
+                unpack(rows, d, out, ld, c.out().address() + ((begin + i) * c.ldo() + h * d) * 4, c.ldo() * 4);
+                long toLse = c.lse().address() + ((begin + i) * (long) heads.heads() + h) * 4;
+                scatter(rows, lse, toLse, heads.heads() * 4L);
             }
         }
     }
@@ -134,10 +139,8 @@ final class AttentionKernels {
                 transpose(rows, d, fromOut, c.ldo() * 4, dOutLanes);
                 pack(rows, d, c.q().address() + fromQ, c.ldq() * 4, q, ld);
                 pack(rows, d, fromOut, c.ldo() * 4, dOut, ld);
-                for (int r = 0; r < BLOCK; r++) {
-                    long at = c.lse().address() + ((begin + i + r) * (long) heads.heads() + h) * 4;
-                    setFloat(lse + r * 4L, r < rows ? getFloat(at) : 0);
-                }
+                long fromLse = c.lse().address() + ((begin + i) * (long) heads.heads() + h) * 4;
+                gather(rows, fromLse, heads.heads() * 4L, lse);
                 keysByRows(heads, n, i, rows, k, ld, qLanes, p, scale);
                 keysByRows(heads, n, i, rows, v, ld, dOutLanes, ds, 1);
                 for (int x = 0; x < rows; x += LANES) {
@@ -146,15 +149,11 @@ final class AttentionKernels {
                 addKeysByColumns(heads, n, i, rows, p, dOut, ld, dv);
                 addKeysByColumns(heads, n, i, rows, ds, q, ld, dk);
                 rowsByColumns(heads, n, i, rows, ds, k, ld, dq);
-                for (int r = 0; r < rows; r++) {
-                    unpack(d, dq + r * ld, 1, c.dq().address() + fromQ + r * c.ldq() * 4);
-                }
+                unpack(rows, d, dq, ld, c.dq().address() + fromQ, c.ldq() * 4);
             }
         }
-        for (int j = 0; j < n; j++) {
-            unpack(d, dk + j * ld, 1, c.dk().address() + fromK + j * c.ldk() * 4);
-            unpack(d, dv + j * ld, 1, c.dv().address() + fromV + j * c.ldv() * 4);
-        }
+        unpack(n, d, dk, ld, c.dk().address() + fromK, c.ldk() * 4);
+        unpack(n, d, dv, ld, c.dv().address() + fromV, c.ldv() * 4);
     }
 
     // ---- products: of the rows [i, i + rows) with all keys that one of them sees, in tiles that some row sees ---------------
@@ -347,57 +346,5 @@ final class AttentionKernels {
                     .mul(fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER).mul(scale))
                     .intoMemorySegment(MEM, ds + j * BLOCK_BYTES, ORDER);
         }
-    }
-
-    // ---- packing ------------------------------------------------------------------------------------------------------
-
-    /** Copies {@code [rows, d]} to rows of whole blocks of columns and whole tiles of rows, zeros behind. */
-    private static void pack(int rows, int d, long from, long ldFrom, long to, long ld) {
-        int whole = F.loopBound(d);
-        for (int r = 0; r < rows; r++) {
-            long f = from + r * ldFrom;
-            long t = to + r * ld;
-            for (int x = 0; x < whole; x += LANES) {
-                fromMemorySegment(F, MEM, f + x * 4L, ORDER).intoMemorySegment(MEM, t + x * 4L, ORDER);
-            }
-            if (whole < d) {
-                fromMemorySegment(F, MEM, f + whole * 4L, ORDER, F.indexInRange(whole, d))
-                        .intoMemorySegment(MEM, t + whole * 4L, ORDER);
-            }
-            clear(t + roundUp(d, LANES) * 4L, ld - roundUp(d, LANES) * 4L);
-        }
-        clear(to + rows * ld, (roundUp(rows, HEIGHT) - rows) * ld);
-    }
-
-    /** Copies {@code [rows, d]} to {@code [d, BLOCK]}, zeros behind. */
-    private static void transpose(int rows, int d, long from, long ldFrom, long to) {
-        if (rows < BLOCK) {
-            clear(to, d * BLOCK_BYTES);
-        }
-        Panels.transpose(rows, d, from, ldFrom, to, BLOCK_BYTES);
-    }
-
-    /** {@code to[d] = scale from[d]}. */
-    private static void unpack(int d, long from, float scale, long to) {
-        int whole = F.loopBound(d);
-        for (int x = 0; x < whole; x += LANES) {
-            fromMemorySegment(F, MEM, from + x * 4L, ORDER).mul(scale).intoMemorySegment(MEM, to + x * 4L, ORDER);
-        }
-        if (whole < d) {
-            fromMemorySegment(F, MEM, from + whole * 4L, ORDER)
-                    .mul(scale)
-                    .intoMemorySegment(MEM, to + whole * 4L, ORDER, F.indexInRange(whole, d));
-        }
-    }
-
-    private static void clear(long address, long bytes) {
-        FloatVector zero = FloatVector.zero(F);
-        for (long x = 0; x < bytes; x += BYTES) {
-            zero.intoMemorySegment(MEM, address + x, ORDER);
-        }
-    }
-
-    private static int roundUp(int n, int multiple) {
-        return (n + multiple - 1) / multiple * multiple;
     }
 }
