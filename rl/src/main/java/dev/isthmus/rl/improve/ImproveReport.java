@@ -67,7 +67,7 @@ final class ImproveReport {
             List<List<String>> rows = HeldOut.rows(parts, recipe.eval().samples());
             page.heading("Beside people").table(rows.getFirst(), rows.subList(1, rows.size()));
         }
-        page.heading("Training").charts(loss());
+        page.heading("Training").charts(loss(), learned());
         page.heading("Answers before and after").samples("Base model", "Improved model", samples(heldOut, after));
         page.heading("Recipe").facts(facts()).details("config.yaml", r -> r.code(yaml));
         return page.html();
@@ -131,6 +131,22 @@ final class ImproveReport {
                 "optimizer step",
                 Axis.fitted("loss"),
                 List.of(Series.of("loss", points)));
+    }
+
+    private LineChart learned() {
+        List<Point> points = new ArrayList<>();
+        for (JsonNode line : metrics) {
+            JsonNode value = line.get("eval_accuracy");
+            if (value != null) {
+                points.add(new Point(line.get("step").asLong(), value.asDouble()));
+            }
+        }
+        return new LineChart(
+                "Dev problems solved while pre-training",
+                "The base model is what has learned enough: " + percent(recipe.pretrain().targetAccuracy()) + ".",
+                "optimizer step",
+                Axis.share("solved"),
+                List.of(Series.of("solved (greedy)", points)));
     }
 
     private static List<String> header() {
