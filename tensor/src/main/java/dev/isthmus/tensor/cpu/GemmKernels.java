@@ -29,6 +29,9 @@ final class GemmKernels {
     private static final int MAX_ROWS = 256;
     private static final int MAX_PANELS = 16;
 
+    /** The row tiles of a task that pay for packing panels again. */
+    private static final int MIN_TILES = 8;
+
     /** The panels that are packed at once where B is packed for all tasks. */
     private static final long SHARED_BYTES = 8 << 20;
 
@@ -105,18 +108,21 @@ final class GemmKernels {
             int rowTiles = (call.m() + height - 1) / height;
             double flops = 2.0 * call.batch() * call.m() * call.n() * Math.max(1, call.k());
             int threads = WorkerPool.threads();
-            int wanted = threads == 1 ? 1 : (int) Math.min(flops / MIN_FLOPS_PER_TASK, 4.0 * threads);
+            // What a task packs itself, other tasks may pack again, so there A's rows are split before its panels or after.
+            int many = call.transA() ? rowTiles / MIN_TILES >= 2 * threads ? 2 * threads : threads : 4 * threads;
+            double wanted = threads == 1 ? 1 : Math.min(flops / MIN_FLOPS_PER_TASK, many);
             int tiles = Math.min(rowTiles, MAX_ROWS / height);
             panelsPerTask = Math.min(panels, MAX_PANELS);
             while (true) {
                 rowTasks = (rowTiles + tiles - 1) / tiles;
                 panelTasks = (panels + panelsPerTask - 1) / panelsPerTask;
-                if ((long) rowTasks * panelTasks * call.batch() >= wanted || (tiles == 1 && panelsPerTask == 1)) {
+                if ((double) rowTasks * panelTasks * call.batch() >= wanted || (tiles == 1 && panelsPerTask == 1)) {
                     break;
                 }
-                if (panelsPerTask > 1 && panelsPerTask * Panels.WIDTH >= tiles * height) {
-                    panelsPerTask = (panelsPerTask + 1) / 2;
-                } else if (tiles > 1) {
+                boolean rows = call.transA()
+                        ? tiles > MIN_TILES
+                        : packed != 0 && tiles * height > panelsPerTask * Panels.WIDTH;
+                if (tiles > 1 && (rows || panelsPerTask == 1)) {
                     tiles = (tiles + 1) / 2;
                 } else {
                     panelsPerTask = (panelsPerTask + 1) / 2;

@@ -40,6 +40,8 @@ final class Panels {
     private static final VectorMask<Float> SECOND_PAIR = VectorMask.fromValues(F4, false, false, true, true);
     private static final VectorMask<Float> ODD = VectorMask.fromValues(F4, false, true, false, true);
 
+    private static final VectorSpecies<Float> F8 = FloatVector.SPECIES_256;
+
     private Panels() {}
 
     private static long nothing() {
@@ -174,19 +176,25 @@ final class Panels {
     static void turn(int k, int tiles, long a, long lda, long to) {
         long stride = turnedStride(k);
         for (int i = 0; i < k; i++) {
-            long from = a + i * lda;
-            long at = to + i * TURNED_ROW_BYTES;
-            for (int t = 0; t < tiles; t++) {
-                store4(load4(from), at);
+            turnRow(tiles, a + i * lda, to + i * TURNED_ROW_BYTES, stride);
+        }
+    }
+
+    private static void turnRow(int tiles, long from, long to, long stride) {
+        for (int t = 0; t < tiles; t++) {
+            if (LANES == 16) {
+                FloatVector.fromMemorySegment(F8, MEM, from, ORDER).intoMemorySegment(MEM, to, ORDER);
+            } else {
+                store4(load4(from), to);
                 if (GemmTiles.HEIGHT == 8) {
-                    store4(load4(from + 16), at + 16);
+                    store4(load4(from + 16), to + 16);
                 } else {
-                    setFloat(at + 16, getFloat(from + 16));
-                    setFloat(at + 20, getFloat(from + 20));
+                    setFloat(to + 16, getFloat(from + 16));
+                    setFloat(to + 20, getFloat(from + 20));
                 }
-                from += GemmTiles.HEIGHT * 4L;
-                at += stride;
             }
+            from += GemmTiles.HEIGHT * 4L;
+            to += stride;
         }
     }
 
