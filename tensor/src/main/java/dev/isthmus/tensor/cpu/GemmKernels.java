@@ -26,7 +26,7 @@ final class GemmKernels {
     private static final long MIN_FLOPS_PER_TASK = 400_000;
 
     private static final int SUM_BLOCK = 256;
-    private static final int MAX_ROWS = 256;
+    private static final int MAX_ROWS = 384;
     private static final int MAX_PANELS = 16;
 
     /** The row tiles of a task that pay for packing panels again. */
