@@ -20,8 +20,8 @@ enum Control {
         return key().replace('_', ' ');
     }
 
-    /** The rewards that training sees in place of {@code rewards}. */
-    double[] apply(double[] rewards, Rng rng) {
+    /** The rewards, one or more of each answer, that training sees in place of {@code rewards}. */
+    <T> T[] apply(T[] rewards, Rng rng) {
         if (this == NONE) {
             return rewards;
         }
@@ -30,7 +30,7 @@ enum Control {
             order[i] = i;
         }
         rng.split(key()).shuffle(order);
-        double[] dealt = new double[rewards.length];
+        T[] dealt = rewards.clone();
         for (int i = 0; i < order.length; i++) {
             dealt[order[i]] = rewards[i];
         }

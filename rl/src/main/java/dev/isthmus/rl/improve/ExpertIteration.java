@@ -8,6 +8,7 @@ import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -50,7 +51,10 @@ record ExpertIteration(Recipe.ExpertIteration settings) implements Method {
     private List<Rollout> select(List<Rollout> rollouts, double[] correct, Control control, Rng rng) {
         return switch (control) {
             case NONE -> kept(rollouts, correct);
-            case SHUFFLED_REWARDS -> kept(rollouts, control.apply(correct, rng));
+            case SHUFFLED_REWARDS -> {
+                Double[] dealt = control.apply(Arrays.stream(correct).boxed().toArray(Double[]::new), rng);
+                yield kept(rollouts, Arrays.stream(dealt).mapToDouble(r -> r).toArray());
+            }
             case RANDOM_FILTER -> {
                 int[] order = IntStream.range(0, rollouts.size()).toArray();
                 rng.split(control.key()).shuffle(order);

@@ -6,6 +6,7 @@ import dev.isthmus.rl.objective.GrpoLoss;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
+import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Functional.TokenLoss;
 import dev.isthmus.tensor.Rng;
@@ -50,20 +51,26 @@ final class Grpo implements Method {
                         settings.sampling(),
                         rng.split("answers"),
                         null);
-        double[] correct =
-                rollouts.stream().mapToDouble(r -> r.verdict().correct() ? 1 : 0).toArray();
-        double[] rewards = learner.control().apply(correct, rng);
-        double[][] rows = Arrays.stream(rewards).mapToObj(r -> new double[] {r}).toArray(double[][]::new);
+        List<RewardFunction> functions = settings.rewards(learner.policy().task());
+        double[][] judged = RewardFunction.scoreAll(
+                functions,
+                rollouts.stream().map(r -> r.problem().prompt()).toList(),
+                rollouts.stream().map(Rollout::text).toList(),
+                RewardFunction.columns(
+                        rollouts.stream().map(Rollout::problem).toList(),
+                        rollouts.stream().map(r -> r.completion().tokens()).toList()));
+        double[] weights =
+                settings.rewardWeights().stream().mapToDouble(w -> w).toArray();
         Advantages advantages = Advantages.groupRelative(
-                rows,
-                new double[] {1},
+                learner.control().apply(judged, rng),
+                weights,
                 settings.numGenerations(),
                 settings.scale(),
                 MultiObjectiveAggregation.SUM_THEN_NORMALIZE);
         for (int i = 0; keepSamples && i < rollouts.size(); i += Math.max(1, rollouts.size() / 8)) {
-            learner.log().sample(rollouts.get(i), correct[i]);
+            learner.log().sample(rollouts.get(i), advantages.rewards()[i]);
         }
-        Map<String, Double> batch = RolloutMetrics.of(rollouts, correct, settings.numGenerations());
+        Map<String, Double> batch = RolloutMetrics.of(rollouts, functions, judged, advantages);
         List<Example> examples = rollouts.stream().map(Rollout::example).toList();
         for (int i = 0; i < settings.numIterations(); i++) {
             Map<String, Double> metrics = new LinkedHashMap<>();

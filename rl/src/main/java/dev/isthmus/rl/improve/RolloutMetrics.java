@@ -4,6 +4,7 @@ import dev.isthmus.rl.improve.Policy.Rollout;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
+import dev.isthmus.rl.reward.RewardFunction;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -14,19 +15,57 @@ import java.util.function.Predicate;
 final class RolloutMetrics {
     private RolloutMetrics() {}
 
-    static Map<String, Double> of(List<Rollout> rollouts, double[] rewards, int numGenerations) {
+    /** Of answers with one reward each, 1 or 0. */
+    static Map<String, Double> of(List<Rollout> rollouts, double[] correct, int numGenerations) {
+        double[][] rows = Arrays.stream(correct).mapToObj(r -> new double[] {r}).toArray(double[][]::new);
         Map<String, Double> metrics = new LinkedHashMap<>();
-        double mean = Arrays.stream(rewards).average().orElse(0);
-        metrics.put("reward", mean);
         if (numGenerations > 1) {
-            double[][] rows = Arrays.stream(rewards).mapToObj(r -> new double[] {r}).toArray(double[][]::new);
-            Advantages groups = Advantages.groupRelative(
-                    rows, new double[] {1}, numGenerations, ScaleRewards.GROUP, MultiObjectiveAggregation.SUM_THEN_NORMALIZE);
-            metrics.put("reward_std", Arrays.stream(groups.std()).average().orElse(0));
-            metrics.put("frac_reward_zero_std", groups.fracRewardZeroStd());
+            groups(
+                    metrics,
+                    Advantages.groupRelative(
+                            rows,
+                            new double[] {1},
+                            numGenerations,
+                            ScaleRewards.GROUP,
+                            MultiObjectiveAggregation.SUM_THEN_NORMALIZE));
+        } else {
+            metrics.put("reward", Arrays.stream(correct).average().orElse(0));
         }
-        metrics.put("rewards/accuracy_reward/mean", mean);
-        metrics.put("rewards/accuracy_reward/std", deviation(rewards, mean));
+        function(metrics, "accuracy_reward", correct);
+        answers(metrics, rollouts);
+        return metrics;
+    }
+
+    /** Of answers that several functions rewarded: {@code rewards[answer][function]}. */
+    static Map<String, Double> of(
+            List<Rollout> rollouts, List<RewardFunction> functions, double[][] rewards, Advantages advantages) {
+        Map<String, Double> metrics = new LinkedHashMap<>();
+        groups(metrics, advantages);
+        for (int f = 0; f < functions.size(); f++) {
+            int column = f;
+            function(
+                    metrics,
+                    functions.get(f).name(),
+                    Arrays.stream(rewards).mapToDouble(row -> row[column]).toArray());
+        }
+        answers(metrics, rollouts);
+        return metrics;
+    }
+
+    private static void groups(Map<String, Double> metrics, Advantages advantages) {
+        metrics.put("reward", Arrays.stream(advantages.rewards()).average().orElse(0));
+        metrics.put("reward_std", Arrays.stream(advantages.std()).average().orElse(0));
+        metrics.put("frac_reward_zero_std", advantages.fracRewardZeroStd());
+    }
+
+    private static void function(Map<String, Double> metrics, String name, double[] rewards) {
+        double[] scored = Arrays.stream(rewards).filter(r -> !Double.isNaN(r)).toArray();
+        double mean = Arrays.stream(scored).average().orElse(0);
+        metrics.put("rewards/" + name + "/mean", mean);
+        metrics.put("rewards/" + name + "/std", deviation(scored, mean));
+    }
+
+    private static void answers(Map<String, Double> metrics, List<Rollout> rollouts) {
         lengths(metrics, "length", rollouts, _ -> true);
         lengths(metrics, "terminated_length", rollouts, r -> r.completion().finished());
         metrics.put(
@@ -42,7 +81,6 @@ final class RolloutMetrics {
             }
         }
         metrics.put("entropy", surprise / Math.max(1, tokens));
-        return metrics;
     }
 
     private static void lengths(

@@ -149,6 +149,10 @@ public record GrpoLoss(
             metrics.put("clip_ratio/low_mean", lowMean);
             metrics.put("clip_ratio/high_mean", highMean);
             metrics.put("clip_ratio/region_mean", lowMean + highMean);
+            double[] lows = perSequence(low, mask).toDoubles();
+            double[] highs = perSequence(high, mask).toDoubles();
+            metrics.put("clip_ratio/low_min", Arrays.stream(lows).min().orElse(0));
+            metrics.put("clip_ratio/high_max", Arrays.stream(highs).max().orElse(0));
         });
     }
 

@@ -8,6 +8,8 @@ import dev.isthmus.rl.objective.GrpoLoss;
 import dev.isthmus.rl.objective.GrpoLoss.ImportanceSamplingLevel;
 import dev.isthmus.rl.objective.GrpoLoss.LossType;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
+import dev.isthmus.rl.reward.RewardFunction;
+import dev.isthmus.rl.reward.Rewards;
 import dev.isthmus.rl.task.Task;
 import dev.isthmus.rl.task.Tasks;
 import dev.isthmus.tensor.IsthmusException;
@@ -164,6 +166,8 @@ public record Recipe(
      * @param stepsPerRound generation batches between evaluations
      * @param problems prompts of a generation batch
      * @param numIterations optimizer steps on each generation batch
+     * @param rewardFuncs names of {@link Rewards}: {@code accuracy_reward}, {@code format_reward}, ...
+     * @param rewardWeights one for each of them
      * @param epsilonHigh the upper clipping bound; null for {@code epsilon}
      */
     public record Grpo(
@@ -172,6 +176,8 @@ public record Recipe(
             int problems,
             int numGenerations,
             int numIterations,
+            List<String> rewardFuncs,
+            List<Double> rewardWeights,
             double temperature,
             double topP,
             int topK,
@@ -193,6 +199,12 @@ public record Recipe(
         public Grpo {
             if (numGenerations < 2) {
                 throw new IsthmusException("improve.num_generations must be at least 2 for grpo, found " + numGenerations);
+            }
+            rewardFuncs = List.copyOf(rewardFuncs);
+            rewardWeights = List.copyOf(rewardWeights);
+            if (rewardFuncs.isEmpty() || rewardFuncs.size() != rewardWeights.size()) {
+                throw new IsthmusException("improve.reward_weights must hold one weight for each of improve.reward_funcs, found "
+                        + rewardWeights + " for " + rewardFuncs);
             }
         }
 
@@ -223,6 +235,12 @@ public record Recipe(
                     epsilonHigh == null ? epsilon : epsilonHigh,
                     delta,
                     named(ImportanceSamplingLevel.class, "importance_sampling_level", importanceSamplingLevel));
+        }
+
+        /** The reward functions, for the answers to a task. */
+        public List<RewardFunction> rewards(Task task) {
+            int longest = task.maxCompletionLength() + 1;
+            return rewardFuncs.stream().map(name -> Rewards.named(name, task, longest)).toList();
         }
 
         /** What rewards are divided by. */

@@ -14,6 +14,27 @@ import java.util.function.ToDoubleFunction;
 public final class Rewards {
     private Rewards() {}
 
+    /**
+     * The reward function of a name, with TRL's defaults.
+     *
+     * @param maxLength the limit of generation in tokens, for those that look at lengths
+     * @throws IsthmusException listing the names if there is none
+     */
+    public static RewardFunction named(String name, Verifier verifier, int maxLength) {
+        return switch (name) {
+            case "accuracy_reward" -> accuracy(verifier);
+            case "format_reward" -> format(verifier);
+            case "think_format_reward" -> thinkFormat();
+            case "soft_overlong_punishment_reward" -> softOverlongPunishment(maxLength, Math.max(1, maxLength / 5));
+            case "repetition_penalty_reward" -> repetitionPenalty(3, -1);
+            case "cosine_scaled_reward" -> cosineScaled(verifier, maxLength);
+            default ->
+                throw new IsthmusException("There is no reward function '" + name
+                        + "'. There are accuracy_reward, format_reward, think_format_reward,"
+                        + " soft_overlong_punishment_reward, repetition_penalty_reward and cosine_scaled_reward.");
+        };
+    }
+
     /** {@code accuracy_reward}: 1 for a correct completion, else 0, by the verifier. */
     public static RewardFunction accuracy(Verifier verifier) {
         return judged("accuracy_reward", verifier, verdict -> verdict.correct() ? 1 : 0);
