@@ -8,6 +8,8 @@ import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.TokenBatch;
 import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.model.tokenizer.Tokenizer;
+import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Functional;
@@ -48,18 +50,24 @@ class GeneratorTests {
     }
 
     @Tag("fixture")
-    @Test
-    void theTrainedStoriesModelTellsTheRecordedStories() {
-        Path directory = Fixtures.fixture("models/stories260K/reference.json").getParent();
-        JsonNode runs = JsonMapper.shared().readTree(directory.resolve("reference.json")).get("runs");
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void theTrainedStoriesModelTellsTheRecordedStories(boolean llama2c) {
+        Path reference = Fixtures.fixture("models/stories260K/reference.json");
+        Path data = Fixtures.data("models/stories260K/stories260K.bin");
+        Tokenizer tokenizer = Tokenizers.load(data);
         try (Scope scope = Scope.open()) {
-            Decoder decoder = Pretrained.load(directory);
-            for (JsonNode run : runs) {
+            Decoder decoder = Pretrained.load(llama2c ? data : reference.getParent());
+            for (JsonNode run : JsonMapper.shared().readTree(reference).get("runs")) {
                 int[] ids = ints(run.get("input_ids_seen"));
-                int[] prompt = Arrays.copyOf(ids, ids.length / 2);
+                int[] text = tokenizer.encode(run.get("prompt").asString());
+                int[] prompt = new int[text.length + 1];
+                prompt[0] = tokenizer.bosTokenId().orElseThrow();
+                System.arraycopy(text, 0, prompt, 1, text.length);
                 Completion completion = Generator.generate(
                                 decoder, List.of(prompt), greedy(ids.length - prompt.length), Rng.of(0))
                         .getFirst();
+                assertThat(prompt).isEqualTo(Arrays.copyOf(ids, prompt.length));
                 assertThat(completion.tokens()).isEqualTo(Arrays.copyOfRange(ids, prompt.length, ids.length));
             }
         }
