@@ -50,7 +50,9 @@ final class ImproveCommand implements Runnable {
     @Option(names = "--out", paramLabel = "DIR", description = "Run directory (default: the next runs/RECIPE-SEED-N).")
     private @Nullable Path out;
 
-    @Option(names = "--controls", description = "Repeat with shuffled rewards and with a random filter of the same size.")
+    @Option(
+            names = "--controls",
+            description = "Repeat with shuffled rewards and with a random filter of the same size.")
     private boolean controls;
 
     @Option(names = "--resume", paramLabel = "DIR", description = "Go on with an interrupted run.")
@@ -72,8 +74,9 @@ final class ImproveCommand implements Runnable {
             settings.put("controls", "true");
         }
         Recipes.Complete complete = Recipes.load(recipe, settings);
-        complete.recipe().makeTask().heldOut(complete.recipe().eval().problems());
-        return RunDirectory.create(out, complete.recipe().name(), complete.recipe().seed(), complete.yaml(), this::warn);
+        complete.recipe().requireProblems();
+        return RunDirectory.create(
+                out, complete.recipe().name(), complete.recipe().seed(), complete.yaml(), this::warn);
     }
 
     private RunDirectory resume(Path path) {

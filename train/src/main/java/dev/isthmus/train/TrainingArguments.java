@@ -21,12 +21,19 @@ public record TrainingArguments(
         double maxGradNorm,
         boolean decayAll) {
     public TrainingArguments {
-        if (!(learningRate >= 0) || !(maxGradNorm >= 0) || !(weightDecay >= 0) || !(adamEpsilon > 0)) {
-            throw new IsthmusException("learning_rate, max_grad_norm and weight_decay must not be negative, found "
-                    + learningRate + ", " + maxGradNorm + ", " + weightDecay);
-        }
+        notNegative("learning_rate", learningRate);
+        notNegative("max_grad_norm", maxGradNorm);
+        notNegative("weight_decay", weightDecay);
+        notNegative("adam_epsilon", adamEpsilon);
         if (!(adamBeta1 >= 0 && adamBeta1 < 1 && adamBeta2 >= 0 && adamBeta2 < 1)) {
-            throw new IsthmusException("adam_beta1 and adam_beta2 must be in [0, 1), found " + adamBeta1 + ", " + adamBeta2);
+            throw new IsthmusException(
+                    "adam_beta1 and adam_beta2 must be in [0, 1), found " + adamBeta1 + ", " + adamBeta2);
+        }
+    }
+
+    private static void notNegative(String name, double value) {
+        if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
+            throw new IsthmusException(name + " must be 0 or more, found " + value);
         }
     }
 

@@ -1,6 +1,5 @@
 package dev.isthmus.rl.improve;
 
-import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.rl.improve.Policy.Rollout;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.tensor.Rng;
@@ -34,11 +33,12 @@ record ExpertIteration(Recipe.ExpertIteration settings) implements Method {
                 .answer(
                         learner.problems(settings.problems(), rng.split("problems")),
                         settings.numGenerations(),
-                        SamplingParams.temperature(settings.temperature()),
+                        settings.sampling(),
                         rng.split("answers"),
                         null);
-        double[] correct =
-                rollouts.stream().mapToDouble(r -> r.verdict().correct() ? 1 : 0).toArray();
+        double[] correct = rollouts.stream()
+                .mapToDouble(r -> r.verdict().correct() ? 1 : 0)
+                .toArray();
         List<Rollout> selected = select(rollouts, correct, learner.control(), rng);
         for (int i = 0; i < rollouts.size(); i += Math.max(1, rollouts.size() / 8)) {
             learner.log().sample(rollouts.get(i), correct[i]);

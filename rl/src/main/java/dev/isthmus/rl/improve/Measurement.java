@@ -46,7 +46,7 @@ record Measurement(ObjectNode figures, String solved, String sampled, List<Strin
             solved.append(greedy.get(i).verdict().correct() ? '1' : '0');
             any.append(verdicts.stream().anyMatch(Verdict::correct) ? '1' : '0');
         }
-        List<Integer> ks = Stream.of(1, 8, samples).distinct().toList();
+        List<Integer> ks = Stream.of(1, 8, Math.max(1, samples)).distinct().toList();
         Evaluation evaluation = Evaluation.of(attempts, ks, rng.split("bootstrap"));
         ObjectNode figures = JsonNodeFactory.instance.objectNode();
         put(figures, "accuracy", evaluation.accuracy());

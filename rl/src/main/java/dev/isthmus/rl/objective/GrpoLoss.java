@@ -29,6 +29,18 @@ public record GrpoLoss(
         double epsilonHigh,
         @Nullable Double delta,
         ImportanceSamplingLevel importanceSamplingLevel) {
+    public GrpoLoss {
+        notNegative("beta", beta);
+        notNegative("epsilon", epsilon);
+        notNegative("epsilon_high", epsilonHigh);
+        notNegative("delta", delta == null ? 0 : delta);
+    }
+
+    private static void notNegative(String name, double value) {
+        if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
+            throw new IsthmusException(name + " must be 0 or more, found " + value);
+        }
+    }
 
     /** How the losses of tokens are averaged. */
     public enum LossType {
@@ -157,7 +169,7 @@ public record GrpoLoss(
     }
 
     private static double mean(Tensor values, Tensor mask) {
-        return Autograd.noGrad(() -> values.detach().mul(mask).sum().item()
-                / Math.max(1, mask.sum().item()));
+        return Autograd.noGrad(() ->
+                values.detach().mul(mask).sum().item() / Math.max(1, mask.sum().item()));
     }
 }

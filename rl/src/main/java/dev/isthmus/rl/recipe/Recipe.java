@@ -10,9 +10,11 @@ import dev.isthmus.rl.objective.GrpoLoss.LossType;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
 import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.rl.reward.Rewards;
+import dev.isthmus.rl.task.Split;
 import dev.isthmus.rl.task.Task;
 import dev.isthmus.rl.task.Tasks;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.TrainingArguments;
 import dev.isthmus.train.schedule.LrSchedule;
 import java.util.Arrays;
@@ -49,12 +51,56 @@ public record Recipe(
         Pretrain pretrain,
         Improve improve,
         Eval eval) {
+    /**
+     * Refuses what no run could use, before one begins.
+     *
+     * @throws IsthmusException that begins with the dotted path of the setting
+     */
+    public Recipe {
+        if (name.isBlank()) {
+            throw new IsthmusException("name must not be empty");
+        }
+        check("model", () -> model.config(1, 1, OptionalInt.empty()));
+        check("pretrain", pretrain::arguments);
+        check("improve", improve::arguments);
+        check("improve", improve::sampling);
+        if (improve instanceof Grpo grpo) {
+            check("improve", grpo::loss);
+            check("improve", grpo::scale);
+        }
+    }
+
+    /** What is built from a section names its key first, and knows nothing of recipes. */
+    private static void check(String section, Runnable build) {
+        try {
+            build.run();
+        } catch (IsthmusException e) {
+            throw new IsthmusException(section + "." + e.getMessage(), e);
+        }
+    }
+
+    private static void atLeast(int minimum, String key, int value) {
+        if (value < minimum) {
+            throw new IsthmusException(key + " must be at least " + minimum + ", found " + value);
+        }
+    }
 
     /** The task, built from its settings. */
     public Task makeTask() {
         Map<String, Object> settings = new HashMap<>(task);
         Object taskName = settings.remove("name");
         return Tasks.of(String.valueOf(taskName), settings);
+    }
+
+    /**
+     * Tries whether the task has the problems that a run asks for.
+     *
+     * @throws IsthmusException if there are too few to measure on, or none to train on
+     */
+    public void requireProblems() {
+        Task built = makeTask();
+        built.heldOut(eval.problems());
+        built.sample(Split.TRAIN, Rng.of(seed));
     }
 
     /** The shape of the model: Llama style, with a tied head. */
@@ -97,6 +143,12 @@ public record Recipe(
         /** The problems that tell when to stop. */
         public static final int DEV_PROBLEMS = 200;
 
+        public Pretrain {
+            atLeast(1, "pretrain.examples", examples);
+            atLeast(1, "pretrain.max_steps", maxSteps);
+            atLeast(1, "pretrain.batch_size", batchSize);
+        }
+
         /** The optimizer's settings. */
         public TrainingArguments arguments() {
             return new TrainingArguments(
@@ -120,6 +172,9 @@ public record Recipe(
     public sealed interface Improve permits ExpertIteration, Grpo {
         /** How often the model is evaluated and a checkpoint is written. */
         int rounds();
+
+        /** How completions are drawn. */
+        SamplingParams sampling();
 
         /** The optimizer's settings. */
         TrainingArguments arguments();
@@ -146,6 +201,20 @@ public record Recipe(
             int warmupSteps,
             double maxGradNorm)
             implements Improve {
+        public ExpertIteration {
+            atLeast(1, "improve.rounds", rounds);
+            atLeast(1, "improve.problems", problems);
+            atLeast(1, "improve.num_generations", numGenerations);
+            atLeast(1, "improve.max_selected", maxSelected);
+            atLeast(1, "improve.max_steps", maxSteps);
+            atLeast(1, "improve.batch_size", batchSize);
+        }
+
+        @Override
+        public SamplingParams sampling() {
+            return SamplingParams.temperature(temperature);
+        }
+
         @Override
         public TrainingArguments arguments() {
             return new TrainingArguments(
@@ -197,15 +266,18 @@ public record Recipe(
             double maxGradNorm)
             implements Improve {
         public Grpo {
-            if (numGenerations < 2) {
-                throw new IsthmusException("improve.num_generations must be at least 2 for grpo, found " + numGenerations);
-            }
             rewardFuncs = List.copyOf(rewardFuncs);
             rewardWeights = List.copyOf(rewardWeights);
             if (rewardFuncs.isEmpty() || rewardFuncs.size() != rewardWeights.size()) {
                 throw new IsthmusException("improve.reward_weights must hold one weight for each of improve.reward_funcs, found "
                         + rewardWeights + " for " + rewardFuncs);
             }
+            atLeast(1, "improve.rounds", rounds);
+            atLeast(1, "improve.steps_per_round", stepsPerRound);
+            atLeast(1, "improve.problems", problems);
+            // An answer is judged against the others to the same problem.
+            atLeast(2, "improve.num_generations", numGenerations);
+            atLeast(1, "improve.num_iterations", numIterations);
         }
 
         @Override
@@ -221,7 +293,7 @@ public record Recipe(
                     false);
         }
 
-        /** How completions are drawn. */
+        @Override
         public SamplingParams sampling() {
             return new SamplingParams(true, temperature, topK, topP, minP, repetitionPenalty);
         }
@@ -257,7 +329,12 @@ public record Recipe(
      *     most 8
      * @param data a file of real problems to measure on, looked for here and under {@code -Disthmus.data}; or null
      */
-    public record Eval(int problems, int samples, @Nullable String data) {}
+    public record Eval(int problems, int samples, @Nullable String data) {
+        public Eval {
+            atLeast(1, "eval.problems", problems);
+            atLeast(0, "eval.samples", samples);
+        }
+    }
 
     static <E extends Enum<E>> E named(Class<E> type, String key, String name) {
         for (E value : type.getEnumConstants()) {
@@ -266,8 +343,10 @@ public record Recipe(
             }
         }
         throw new IsthmusException(key + " '" + name + "' is unknown; there are "
-                + String.join(", ", Arrays.stream(type.getEnumConstants())
-                        .map(v -> v.name().toLowerCase(Locale.ROOT))
-                        .toList()));
+                + String.join(
+                        ", ",
+                        Arrays.stream(type.getEnumConstants())
+                                .map(v -> v.name().toLowerCase(Locale.ROOT))
+                                .toList()));
     }
 }

@@ -4,19 +4,25 @@ import dev.isthmus.tensor.IsthmusException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
-import tools.jackson.databind.DatabindException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.exc.InputCoercionException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.exc.MismatchedInputException;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.dataformat.yaml.YAMLFactory;
 import tools.jackson.dataformat.yaml.YAMLMapper;
 import tools.jackson.dataformat.yaml.YAMLWriteFeature;
 
@@ -26,13 +32,17 @@ public final class Recipes {
     public static final String DEFAULT = "addition";
 
     private static final List<String> NAMES = List.of(DEFAULT, "addition-grpo", "game24");
-    private static final YAMLMapper YAML = YAMLMapper.builder()
+    private static final YAMLMapper YAML = YAMLMapper.builder(YAMLFactory.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .build())
             .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
             .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
             .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
             .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+            .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
             .disable(YAMLWriteFeature.WRITE_DOC_START_MARKER)
             .enable(YAMLWriteFeature.MINIMIZE_QUOTES)
+            .enable(YAMLWriteFeature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
             .build();
 
     private Recipes() {}
@@ -75,6 +85,8 @@ public final class Recipes {
             return tree(Files.readString(Path.of(nameOrFile), StandardCharsets.UTF_8), nameOrFile);
         } catch (NoSuchFileException e) {
             throw new IsthmusException("there is no recipe file " + nameOrFile, e);
+        } catch (CharacterCodingException e) {
+            throw new IsthmusException("the recipe " + nameOrFile + " is not a text in UTF-8", e);
         } catch (IOException e) {
             throw new IsthmusException("cannot read the recipe " + nameOrFile + ": " + e.getMessage(), e);
         }
@@ -92,23 +104,34 @@ public final class Recipes {
     }
 
     private static ObjectNode tree(String yaml, String source) {
+        if (read(yaml, "the recipe " + source) instanceof ObjectNode object) {
+            return object;
+        }
+        throw new IsthmusException("the recipe " + source + " is not a list of keys and values");
+    }
+
+    private static JsonNode read(String yaml, String what) {
         try {
-            if (YAML.readTree(yaml) instanceof ObjectNode object) {
-                return object;
-            }
-            throw new IsthmusException("the recipe " + source + " is not a list of keys and values");
+            return YAML.readTree(yaml);
         } catch (JacksonException e) {
-            throw new IsthmusException("the recipe " + source + " is not valid YAML: " + firstLine(e), e);
+            // Of the parser's lines, those without indentation say what is wrong, and the last one most exactly.
+            String problem = e.getOriginalMessage()
+                    .lines()
+                    .filter(line -> !line.startsWith(" "))
+                    .reduce("", (_, last) -> last);
+            throw new IsthmusException(
+                    what + " is not valid YAML: line " + e.getLocation().getLineNr() + ": " + problem, e);
         }
     }
 
     private static void set(ObjectNode root, String path, String value) {
         ObjectNode at = root;
-        String[] keys = path.split("\\.");
+        String[] keys = path.split("\\.", -1);
         for (int i = 0; i < keys.length - 1; i++) {
             at = at.get(keys[i]) instanceof ObjectNode child ? child : at.putObject(keys[i]);
         }
-        at.set(keys[keys.length - 1], YAML.readTree(value));
+        JsonNode parsed = read(value, path);
+        at.set(keys[keys.length - 1], parsed.isMissingNode() ? root.nullNode() : parsed);
     }
 
     /** Puts the defaults of the recipe's method under what it says itself, and checks the whole. */
@@ -120,41 +143,81 @@ public final class Recipes {
                     + String.join(", ", defaults.path("improve").propertyNames()));
         }
         defaults.set("improve", improve);
-        merge(defaults, given);
+        merge(defaults, given, "");
         try {
             Recipe recipe = YAML.treeToValue(defaults, Recipe.class);
             recipe.makeTask();
             return new Complete(recipe, YAML.writeValueAsString(defaults));
         } catch (UnrecognizedPropertyException e) {
-            throw new IsthmusException("the recipe " + source + " has an unknown setting '" + path(e) + "'; there are "
-                    + String.join(", ", e.getKnownPropertyIds().stream().map(Object::toString).sorted().toList()), e);
-        } catch (DatabindException e) {
-            if (e.getCause() instanceof IsthmusException cause) {
-                throw cause;
-            }
-            throw new IsthmusException("the recipe " + source + ": " + path(e) + ": " + firstLine(e), e);
+            throw new IsthmusException(
+                    "the recipe " + source + " has an unknown setting '" + path(e) + "'; there are "
+                            + String.join(
+                                    ", ",
+                                    e.getKnownPropertyIds().stream()
+                                            .map(Object::toString)
+                                            .sorted()
+                                            .toList()),
+                    e);
+        } catch (JacksonException e) {
+            throw new IsthmusException("the recipe " + source + ": " + problem(e, defaults), e);
         }
     }
 
-    private static void merge(ObjectNode under, ObjectNode over) {
+    private static void merge(ObjectNode under, ObjectNode over, String path) {
         for (Map.Entry<String, JsonNode> entry : over.properties()) {
+            String key = entry.getKey();
+            JsonNode base = under.path(key);
+            if (entry.getValue().isNull() && !base.isNull()) {
+                throw new IsthmusException("the setting " + path + key + " has no value");
+            }
             // A task's settings belong together: those of another task must not shine through.
-            if (entry.getValue() instanceof ObjectNode child
-                    && under.get(entry.getKey()) instanceof ObjectNode base
-                    && !entry.getKey().equals("task")) {
-                merge(base, child);
+            if (entry.getValue() instanceof ObjectNode child && base instanceof ObjectNode object) {
+                merge(object, child, path + key + ".");
             } else {
-                under.set(entry.getKey(), entry.getValue());
+                under.set(key, entry.getValue());
             }
         }
     }
 
-    private static String path(DatabindException e) {
-        return String.join(
-                ".", e.getPath().stream().map(r -> String.valueOf(r.getPropertyName())).toList());
+    /** What is wrong with a tree that is no recipe, in the recipe's words. */
+    private static String problem(JacksonException e, ObjectNode tree) {
+        if (e.getCause() instanceof IsthmusException cause) {
+            return cause.getMessage();
+        }
+        JsonNode found = tree;
+        for (JacksonException.Reference step : e.getPath()) {
+            found = step.getPropertyName() == null ? found.path(step.getIndex()) : found.path(step.getPropertyName());
+        }
+        if (found.isMissingNode()) {
+            return path(e) + " is missing";
+        }
+        return switch (e) {
+            case MismatchedInputException mismatch ->
+                path(e) + " must be " + words(mismatch.getTargetType()) + ", found " + found;
+            case InputCoercionException _ -> path(e) + " is too large, found " + found;
+            default ->
+                path(e) + ": " + e.getOriginalMessage().lines().findFirst().orElse("");
+        };
     }
 
-    private static String firstLine(JacksonException e) {
-        return e.getOriginalMessage().lines().findFirst().orElse("");
+    private static String words(@Nullable Class<?> type) {
+        if (type == int.class || type == long.class) {
+            return "a whole number";
+        }
+        if (type == double.class || type == Double.class) {
+            return "a number";
+        }
+        if (type == boolean.class) {
+            return "true or false";
+        }
+        return type == String.class ? "a text" : type == ArrayList.class ? "a list" : "a group of settings";
+    }
+
+    private static String path(JacksonException e) {
+        return String.join(
+                ".",
+                e.getPath().stream()
+                        .map(step -> step.getPropertyName() == null ? "" + step.getIndex() : step.getPropertyName())
+                        .toList());
     }
 }

@@ -130,9 +130,12 @@ public interface LrSchedule {
     /**
      * The schedule that Hugging Face calls {@code type}, with its defaults.
      *
-     * @throws IsthmusException if there is none of that name
+     * @throws IsthmusException if there is none of that name, or the warm-up is negative
      */
     static LrSchedule of(String type, long warmupSteps, long totalSteps) {
+        if (warmupSteps < 0) {
+            throw new IsthmusException("warmup_steps must be 0 or more, found " + warmupSteps);
+        }
         return switch (type) {
             case "constant" -> new Constant();
             case "constant_with_warmup" -> new ConstantWithWarmup(warmupSteps);
@@ -141,8 +144,8 @@ public interface LrSchedule {
             case "inverse_sqrt" -> new InverseSqrt(warmupSteps);
             case "warmup_stable_decay" -> WarmupStableDecay.of(warmupSteps, totalSteps);
             default ->
-                throw new IsthmusException("There is no lr_scheduler_type '" + type + "'.\nChoose one of constant,"
-                        + " constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay.");
+                throw new IsthmusException("lr_scheduler_type '" + type + "' is unknown; there are constant,"
+                        + " constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay");
         };
     }
 
