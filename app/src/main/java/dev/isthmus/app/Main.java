@@ -1,5 +1,6 @@
 package dev.isthmus.app;
 
+import dev.isthmus.tensor.Machine;
 import java.io.PrintWriter;
 import java.lang.module.ModuleDescriptor;
 import java.util.Optional;
@@ -57,7 +58,7 @@ public final class Main implements Runnable {
             throw new CommandLine.ParameterException(
                     spec.commandLine(), "--threads must be at least 1, not " + threads);
         }
-        System.setProperty("isthmus.threads", threads.toString());
+        Machine.setThreads(threads);
     }
 
     // Errors looks for it among the arguments, for command lines that do not parse.
