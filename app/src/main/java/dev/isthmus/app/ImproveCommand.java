@@ -74,7 +74,7 @@ final class ImproveCommand implements Runnable {
             settings.put("controls", "true");
         }
         Recipes.Complete complete = Recipes.load(recipe, settings);
-        complete.recipe().requireProblems();
+        SelfImprovement.check(complete.recipe());
         return RunDirectory.create(
                 out, complete.recipe().name(), complete.recipe().seed(), complete.yaml(), this::warn);
     }

@@ -13,6 +13,7 @@ import dev.isthmus.rl.task.Problem;
 import dev.isthmus.rl.task.Split;
 import dev.isthmus.rl.task.Task;
 import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.train.CompletionLoss;
@@ -71,6 +72,30 @@ public final class SelfImprovement {
         table = new ImproveTable(progress, recipe, task, state);
     }
 
+    /**
+     * Tries whether there are the problems that a run of this recipe will ask for.
+     *
+     * @throws IsthmusException if there are too few to measure on, or none to train on
+     */
+    public static void check(Recipe recipe) {
+        Task task = recipe.makeTask();
+        HeldOut.of(recipe.eval(), task, _ -> {});
+        dev(recipe.pretrain(), task);
+        task.sample(Split.TRAIN, Rng.of(recipe.seed()));
+    }
+
+    /** The problems that tell when pre-training ends; none if it has no target. */
+    private static List<Problem> dev(Recipe.Pretrain settings, Task task) {
+        try {
+            return settings.hasTarget() ? Split.DEV.first(task, Recipe.Pretrain.DEV_PROBLEMS) : List.of();
+        } catch (IsthmusException e) {
+            throw new IsthmusException(
+                    "pretrain.target_accuracy cannot be looked for: " + e.getMessage()
+                            + "\nA pretrain.target_accuracy above 1 trains for all of pretrain.max_steps.",
+                    e);
+        }
+    }
+
     /** Runs to the end and returns what {@code summary.json} says. */
     public ObjectNode run() {
         try (Scope scope = Scope.open()) {
@@ -82,7 +107,8 @@ public final class SelfImprovement {
             }
             Decoder base = Pretrained.load(directory.path().resolve(BASE));
             improve(base, Control.NONE);
-            for (Control control : recipe.controls() ? Method.of(recipe.improve()).controls() : List.<Control>of()) {
+            for (Control control :
+                    recipe.controls() ? Method.of(recipe.improve()).controls() : List.<Control>of()) {
                 improve(base, control);
             }
         }
@@ -111,10 +137,12 @@ public final class SelfImprovement {
                     .toList();
             progress.stage("Pre-training", settings.maxSteps(), trainer.globalStep());
             Epochs epochs = new Epochs(examples.size(), settings.batchSize(), rng.split("order"));
-            List<Problem> dev = Split.DEV.first(task, Recipe.Pretrain.DEV_PROBLEMS);
+            List<Problem> dev = dev(settings, task);
             boolean learned = false;
             while (!learned && trainer.globalStep() < settings.maxSteps()) {
-                List<Example> batch = epochs.batch(trainer.globalStep()).mapToObj(examples::get).toList();
+                List<Example> batch = epochs.batch(trainer.globalStep())
+                        .mapToObj(examples::get)
+                        .toList();
                 int tokens = CompletionLoss.tokens(batch);
                 Trainer.Step done = trainer.step(List.of(() -> CompletionLoss.mean(model, batch, tokens)));
                 long read = batch.stream().mapToInt(e -> e.tokens().length).sum();
@@ -122,13 +150,15 @@ public final class SelfImprovement {
                 metrics.put("loss", done.loss());
                 metrics.put("grad_norm", done.gradNorm());
                 metrics.put("learning_rate", done.learningRate());
-                if (settings.targetAccuracy() <= 1 && done.globalStep() % settings.evalSteps() == 0) {
+                if (settings.hasTarget() && done.globalStep() % settings.evalSteps() == 0) {
                     double solved = solved(policy, dev);
                     metrics.put("eval_accuracy", solved);
                     learned = solved >= settings.targetAccuracy();
                 }
                 log(read, metrics, done.globalStep());
-                if (!learned && done.globalStep() % PRETRAIN_CHECKPOINT == 0 && done.globalStep() < settings.maxSteps()) {
+                if (!learned
+                        && done.globalStep() % PRETRAIN_CHECKPOINT == 0
+                        && done.globalStep() < settings.maxSteps()) {
                     save("pretrain", trainer);
                 }
             }
@@ -172,8 +202,8 @@ public final class SelfImprovement {
             Trainer trainer = new Trainer(model, settings.arguments());
             restore(trainer);
             Method method = Method.of(settings);
-            Learner learner =
-                    new Learner(policy(model), trainer, base, control, rng.split("improve"), log(control, method, trainer));
+            Learner learner = new Learner(
+                    policy(model), trainer, base, control, rng.split("improve"), log(control, method, trainer));
             while (rounds.size() < settings.rounds()) {
                 int round = rounds.size() + 1;
                 String name = control == Control.NONE ? "Round " + round : control.title() + ", round " + round;

@@ -10,11 +10,9 @@ import dev.isthmus.rl.objective.GrpoLoss.LossType;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
 import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.rl.reward.Rewards;
-import dev.isthmus.rl.task.Split;
 import dev.isthmus.rl.task.Task;
 import dev.isthmus.rl.task.Tasks;
 import dev.isthmus.tensor.IsthmusException;
-import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.TrainingArguments;
 import dev.isthmus.train.schedule.LrSchedule;
 import java.util.Arrays;
@@ -92,17 +90,6 @@ public record Recipe(
         return Tasks.of(String.valueOf(taskName), settings);
     }
 
-    /**
-     * Tries whether the task has the problems that a run asks for.
-     *
-     * @throws IsthmusException if there are too few to measure on, or none to train on
-     */
-    public void requireProblems() {
-        Task built = makeTask();
-        built.heldOut(eval.problems());
-        built.sample(Split.TRAIN, Rng.of(seed));
-    }
-
     /** The shape of the model: Llama style, with a tied head. */
     public record Model(int hiddenSize, int intermediateSize, int numHiddenLayers, int numAttentionHeads) {
         /** The configuration for a vocabulary and a longest sequence. */
@@ -145,8 +132,17 @@ public record Recipe(
 
         public Pretrain {
             atLeast(1, "pretrain.examples", examples);
+            if (!(targetAccuracy > 0)) {
+                throw new IsthmusException("pretrain.target_accuracy must be above 0, found " + targetAccuracy);
+            }
+            atLeast(1, "pretrain.eval_steps", evalSteps);
             atLeast(1, "pretrain.max_steps", maxSteps);
             atLeast(1, "pretrain.batch_size", batchSize);
+        }
+
+        /** Whether training ends when enough problems are solved. */
+        public boolean hasTarget() {
+            return targetAccuracy <= 1;
         }
 
         /** The optimizer's settings. */

@@ -27,6 +27,7 @@ record TinyRun(Path directory) {
         all.put("task", "{name: list_sorting, length: 2..3}");
         all.put("model", "{hidden_size: 32, intermediate_size: 48, num_hidden_layers: 1, num_attention_heads: 2}");
         all.put("pretrain", "{examples: 300, max_steps: 100, batch_size: 16, learning_rate: 1.0e-2, warmup_steps: 5}");
+        all.put("pretrain.target_accuracy", "2");
         all.put("eval", "{problems: 20, samples: 8}");
         all.put("controls", "true");
         all.put("improve.rounds", "2");
