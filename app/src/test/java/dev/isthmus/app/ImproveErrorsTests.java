@@ -109,6 +109,11 @@ class ImproveErrorsTests {
                 "loss_type=ppo | improve.loss_type 'ppo' is unknown; there are grpo, bnpo, dr_grpo, dapo",
                 "importance_sampling_level=word | improve.importance_sampling_level 'word' is unknown",
                 "scale_rewards=all | improve.scale_rewards 'all' is unknown",
+                "reward_funcs=[fluency_reward] | improve.reward_funcs 'fluency_reward' is unknown; there are accuracy_reward",
+                "reward_weights=[1, 2] | improve.reward_weights must hold one weight for each of improve.reward_funcs",
+                "reward_weights=[.nan] | improve.reward_weights must be finite",
+                "reward_weights=[] | improve.reward_weights must hold one",
+                "reward_weights=1 | improve.reward_weights must be a list",
                 "batch_size=8 | unknown setting 'improve.batch_size'",
             })
     void settingsOfGrpoToo(String setting, String problem) {

@@ -58,6 +58,7 @@ public record Recipe(
         if (name.isBlank()) {
             throw new IsthmusException("name must not be empty");
         }
+        Task built = build(task);
         check("model", () -> model.config(1, 1, OptionalInt.empty()));
         check("pretrain", pretrain::arguments);
         check("improve", improve::arguments);
@@ -65,6 +66,7 @@ public record Recipe(
         if (improve instanceof Grpo grpo) {
             check("improve", grpo::loss);
             check("improve", grpo::scale);
+            check("improve", () -> grpo.rewards(built));
         }
     }
 
@@ -85,6 +87,10 @@ public record Recipe(
 
     /** The task, built from its settings. */
     public Task makeTask() {
+        return build(task);
+    }
+
+    private static Task build(Map<String, Object> task) {
         Map<String, Object> settings = new HashMap<>(task);
         Object taskName = settings.remove("name");
         return Tasks.of(String.valueOf(taskName), settings);
@@ -267,6 +273,9 @@ public record Recipe(
             if (rewardFuncs.isEmpty() || rewardFuncs.size() != rewardWeights.size()) {
                 throw new IsthmusException("improve.reward_weights must hold one weight for each of improve.reward_funcs, found "
                         + rewardWeights + " for " + rewardFuncs);
+            }
+            if (!rewardWeights.stream().allMatch(Double::isFinite)) {
+                throw new IsthmusException("improve.reward_weights must be finite, found " + rewardWeights);
             }
             atLeast(1, "improve.rounds", rounds);
             atLeast(1, "improve.steps_per_round", stepsPerRound);

@@ -147,7 +147,6 @@ public final class Recipes {
         merge(defaults, given, "");
         try {
             Recipe recipe = YAML.treeToValue(defaults, Recipe.class);
-            recipe.makeTask();
             return new Complete(recipe, YAML.writeValueAsString(defaults));
         } catch (UnrecognizedPropertyException e) {
             throw new IsthmusException(

@@ -137,7 +137,7 @@ class SelfImprovementTests {
                 .newDocumentBuilder()
                 .parse(new InputSource(
                         new StringReader(html.substring(html.indexOf("<main>"), html.indexOf("</body>")))));
-        assertThat(page.getElementsByTagName("figure").getLength()).isEqualTo(5);
+        assertThat(page.getElementsByTagName("figure").getLength()).isGreaterThanOrEqualTo(5);
         assertThat(html.split("class=\"line\"", -1)).as("lines in the charts").hasSizeGreaterThan(9);
         assertThat(html).doesNotContain("NaN");
     }
