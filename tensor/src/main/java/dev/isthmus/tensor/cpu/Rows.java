@@ -1,7 +1,12 @@
 package dev.isthmus.tensor.cpu;
 
-import static dev.isthmus.tensor.cpu.Simd.getFloat;
-import static dev.isthmus.tensor.cpu.Simd.setFloat;
+import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.MEM;
+import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static jdk.incubator.vector.FloatVector.fromMemorySegment;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorShuffle;
 
 /**
  * What kernels over rows share: how rows become tasks, and one order of additions for every vector width.
@@ -14,6 +19,13 @@ final class Rows {
     /** The partial sums of a row. */
     static final int LANES = 16;
 
+    /** The bytes of as many numbers. */
+    static final long BYTES = LANES * 4L;
+
+    private static final VectorShuffle<Float> BY_8 = rotation(8);
+    private static final VectorShuffle<Float> BY_4 = rotation(4);
+    private static final VectorShuffle<Float> BY_2 = rotation(2);
+    private static final VectorShuffle<Float> BY_1 = rotation(1);
     private static final int TASK_ELEMENTS = 1 << 14;
 
     private Rows() {}
@@ -43,11 +55,25 @@ final class Rows {
 
     /** The sum of {@value #LANES} numbers, in halves; overwrites some. */
     static float fold(long sums) {
-        for (int w = LANES / 2; w > 0; w /= 2) {
-            for (int j = 0; j < w; j++) {
-                setFloat(sums + j * 4L, getFloat(sums + j * 4L) + getFloat(sums + (j + w) * 4L));
+        for (int w = LANES / 2; w >= Simd.LANES; w /= 2) {
+            for (int j = 0; j < w; j += Simd.LANES) {
+                fromMemorySegment(F, MEM, sums + j * 4L, ORDER)
+                        .add(fromMemorySegment(F, MEM, sums + (j + w) * 4L, ORDER))
+                        .intoMemorySegment(MEM, sums + j * 4L, ORDER);
             }
         }
-        return getFloat(sums);
+        FloatVector v = fromMemorySegment(F, MEM, sums, ORDER);
+        if (Simd.LANES >= 16) {
+            v = v.add(v.rearrange(BY_8));
+        }
+        if (Simd.LANES >= 8) {
+            v = v.add(v.rearrange(BY_4));
+        }
+        v = v.add(v.rearrange(BY_2));
+        return v.add(v.rearrange(BY_1)).lane(0);
+    }
+
+    private static VectorShuffle<Float> rotation(int by) {
+        return VectorShuffle.fromOp(F, lane -> (lane + by) % Simd.LANES);
     }
 }

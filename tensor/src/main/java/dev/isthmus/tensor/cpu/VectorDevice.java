@@ -34,8 +34,8 @@ final class VectorDevice implements Device {
             case KernelCall.Rope c when c.x().dtype() == DType.FLOAT32 -> RopeKernels.rope(c);
             case KernelCall.RmsNorm c when c.x().dtype() == DType.FLOAT32 -> NormKernels.rmsNorm(c);
             case KernelCall.RmsNormBackward c when c.x().dtype() == DType.FLOAT32 -> NormKernels.rmsNormBackward(c);
-            case KernelCall.LayerNorm c when c.x().dtype() == DType.FLOAT32 -> LayerNormKernels.layerNorm(c);
-            case KernelCall.LayerNormBackward c when c.x().dtype() == DType.FLOAT32 -> LayerNormKernels.layerNormBackward(c);
+            case KernelCall.LayerNorm c when c.x().dtype() == DType.FLOAT32 -> NormKernels.layerNorm(c);
+            case KernelCall.LayerNormBackward c when c.x().dtype() == DType.FLOAT32 -> NormKernels.layerNormBackward(c);
             case KernelCall.SwiGlu c when c.out().dtype() == DType.FLOAT32 -> ActivationKernels.swiGlu(c);
             case KernelCall.SwiGluBackward c when c.dOut().dtype() == DType.FLOAT32 -> ActivationKernels.swiGluBackward(c);
             case KernelCall.Embedding c when c.out().dtype() == DType.FLOAT32 -> EmbeddingKernels.embedding(c);

@@ -76,7 +76,7 @@ class SameBitsTests {
         VECTOR.run(new LayerNorm(ROWS, COLS, 1e-5, x, weight, null, y2, mean, rstd));
         VECTOR.run(new LayerNormBackward(
                 ROWS, COLS, x, weight, mean, rstd, y, dx, true, dweight, true, null, false));
-        assertHash(822425078, y, y2, mean, rstd, dx, dweight);
+        assertHash(-2008352908, y, y2, mean, rstd, dx, dweight);
     }
 
     @RepeatedTest(2)

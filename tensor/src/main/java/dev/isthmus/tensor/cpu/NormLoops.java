@@ -1,0 +1,211 @@
+package dev.isthmus.tensor.cpu;
+
+import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.LANES;
+import static dev.isthmus.tensor.cpu.Simd.MEM;
+import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static jdk.incubator.vector.FloatVector.fromMemorySegment;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/**
+ * The loops of norms over one row, in the order of additions that {@link Rows} describes.
+ *
+ * <p>Sums have two vectors of partial sums, so that one addition need not wait for the other. Loads and stores are spelled out
+ * because these loops are inlined into methods so large that C2 inlines no helpers there any more and boxes their vectors.
+ */
+final class NormLoops {
+    private NormLoops() {}
+
+    static float sum(int n, long x, long sums) {
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector a = FloatVector.zero(F);
+            FloatVector b = a;
+            int j = part;
+            for (; j <= n - Rows.LANES - LANES; j += 2 * Rows.LANES) {
+                long k = x + j * 4L;
+                a = a.add(fromMemorySegment(F, MEM, k, ORDER));
+                b = b.add(fromMemorySegment(F, MEM, k + Rows.BYTES, ORDER));
+            }
+            if (j < n) {
+                long k = x + j * 4L;
+                a = a.add(fromMemorySegment(F, MEM, k, ORDER, F.indexInRange(j, n)));
+                b = b.add(fromMemorySegment(F, MEM, k + Rows.BYTES, ORDER, F.indexInRange(j + Rows.LANES, n)));
+            }
+            a.add(b).intoMemorySegment(MEM, sums + part * 4L, ORDER);
+        }
+        return Rows.fold(sums);
+    }
+
+    /** {@code sum (x - mean)^2}. */
+    static float squares(int n, long x, float mean, long sums) {
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector a = FloatVector.zero(F);
+            FloatVector b = a;
+            int j = part;
+            for (; j <= n - Rows.LANES - LANES; j += 2 * Rows.LANES) {
+                long k = x + j * 4L;
+                FloatVector u = fromMemorySegment(F, MEM, k, ORDER).sub(mean);
+                FloatVector v = fromMemorySegment(F, MEM, k + Rows.BYTES, ORDER).sub(mean);
+                a = u.fma(u, a);
+                b = v.fma(v, b);
+            }
+            if (j < n) {
+                FloatVector zero = FloatVector.zero(F);
+                long k = x + j * 4L;
+                VectorMask<Float> first = F.indexInRange(j, n);
+                VectorMask<Float> second = F.indexInRange(j + Rows.LANES, n);
+                FloatVector u = zero.blend(fromMemorySegment(F, MEM, k, ORDER, first).sub(mean), first);
+                FloatVector v = zero.blend(fromMemorySegment(F, MEM, k + Rows.BYTES, ORDER, second).sub(mean), second);
+                a = u.fma(u, a);
+                b = v.fma(v, b);
+            }
+            a.add(b).intoMemorySegment(MEM, sums + part * 4L, ORDER);
+        }
+        return Rows.fold(sums);
+    }
+
+    /** {@code sum a b}. */
+    static float dot(int n, long a, long b, long sums) {
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector sum = FloatVector.zero(F);
+            int j = part;
+            for (; j <= n - LANES; j += Rows.LANES) {
+                FloatVector u = fromMemorySegment(F, MEM, a + j * 4L, ORDER);
+                sum = fromMemorySegment(F, MEM, b + j * 4L, ORDER).fma(u, sum);
+            }
+            if (j < n) {
+                FloatVector u = fromMemorySegment(F, MEM, a + j * 4L, ORDER, F.indexInRange(j, n));
+                sum = fromMemorySegment(F, MEM, b + j * 4L, ORDER, F.indexInRange(j, n)).fma(u, sum);
+            }
+            sum.intoMemorySegment(MEM, sums + part * 4L, ORDER);
+        }
+        return Rows.fold(sums);
+    }
+
+    /** {@code sum (x - mean) dy w}. */
+    static float dot(int n, long x, float mean, long dy, long w, long sums) {
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector sum = FloatVector.zero(F);
+            int j = part;
+            for (; j <= n - LANES; j += Rows.LANES) {
+                FloatVector u = fromMemorySegment(F, MEM, x + j * 4L, ORDER).sub(mean);
+                FloatVector g = fromMemorySegment(F, MEM, dy + j * 4L, ORDER);
+                sum = fromMemorySegment(F, MEM, w + j * 4L, ORDER).mul(g).fma(u, sum);
+            }
+            if (j < n) {
+                VectorMask<Float> mask = F.indexInRange(j, n);
+                FloatVector u = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).sub(mean);
+                FloatVector g = fromMemorySegment(F, MEM, dy + j * 4L, ORDER, mask);
+                sum = fromMemorySegment(F, MEM, w + j * 4L, ORDER, mask).mul(g).fma(u, sum);
+            }
+            sum.intoMemorySegment(MEM, sums + part * 4L, ORDER);
+        }
+        return Rows.fold(sums);
+    }
+
+    /** {@code y = (x - mean) rstd w + b}. */
+    static void normalize(int n, long x, float mean, float rstd, long w, long b, long y) {
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            long k = j * 4L;
+            fromMemorySegment(F, MEM, x + k, ORDER)
+                    .sub(mean)
+                    .mul(rstd)
+                    .fma(fromMemorySegment(F, MEM, w + k, ORDER), fromMemorySegment(F, MEM, b + k, ORDER))
+                    .intoMemorySegment(MEM, y + k, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            long k = whole * 4L;
+            fromMemorySegment(F, MEM, x + k, ORDER, mask)
+                    .sub(mean)
+                    .mul(rstd)
+                    .fma(fromMemorySegment(F, MEM, w + k, ORDER, mask), fromMemorySegment(F, MEM, b + k, ORDER, mask))
+                    .intoMemorySegment(MEM, y + k, ORDER, mask);
+        }
+    }
+
+    /** {@code dx (+)= rstd (dy w - meanG - (x - mean) slope)}. */
+    static void gradient(
+            int n,
+            long x,
+            float mean,
+            long dy,
+            long w,
+            float rstd,
+            float meanG,
+            float slope,
+            long dx,
+            boolean accumulate) {
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            long k = j * 4L;
+            FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(slope);
+            FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER).mul(fromMemorySegment(F, MEM, w + k, ORDER));
+            FloatVector d = g.sub(meanG).sub(u).mul(rstd);
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, dx + k, ORDER));
+            }
+            d.intoMemorySegment(MEM, dx + k, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            long k = whole * 4L;
+            FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(slope);
+            FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER, mask)
+                    .mul(fromMemorySegment(F, MEM, w + k, ORDER, mask));
+            FloatVector d = g.sub(meanG).sub(u).mul(rstd);
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, dx + k, ORDER, mask));
+            }
+            d.intoMemorySegment(MEM, dx + k, ORDER, mask);
+        }
+    }
+
+    /** {@code dw (+)= dy (x - mean) rstd}. */
+    static void weightGradient(int n, long x, float mean, float rstd, long dy, long dw, boolean accumulate) {
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            long k = j * 4L;
+            FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(rstd);
+            FloatVector d = fromMemorySegment(F, MEM, dy + k, ORDER).mul(u);
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, dw + k, ORDER));
+            }
+            d.intoMemorySegment(MEM, dw + k, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            long k = whole * 4L;
+            FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(rstd);
+            FloatVector d = fromMemorySegment(F, MEM, dy + k, ORDER, mask).mul(u);
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, dw + k, ORDER, mask));
+            }
+            d.intoMemorySegment(MEM, dw + k, ORDER, mask);
+        }
+    }
+
+    /** {@code to (+)= from}. */
+    static void add(int n, long from, long to, boolean accumulate) {
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            FloatVector d = fromMemorySegment(F, MEM, from + j * 4L, ORDER);
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, to + j * 4L, ORDER));
+            }
+            d.intoMemorySegment(MEM, to + j * 4L, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            long k = whole * 4L;
+            FloatVector d = fromMemorySegment(F, MEM, from + k, ORDER, mask);
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, to + k, ORDER, mask));
+            }
+            d.intoMemorySegment(MEM, to + k, ORDER, mask);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+package dev.isthmus.tensor.cpu;
+
+import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.LANES;
+import static dev.isthmus.tensor.cpu.Simd.MEM;
+import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static jdk.incubator.vector.FloatVector.fromMemorySegment;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * The loops of softmax over one row, with the scratch memory of a thread.
+ *
+ * <p>Exponentials go through memory in pieces that stay in the first-level cache: one loop computes them, others add them up.
+ * For the spelled-out loads and stores see {@link NormLoops}; for the order of additions, {@link Rows}.
+ */
+final class SoftmaxLoops {
+    /** The numbers of a piece, a multiple of {@link Rows#LANES}. */
+    private static final int PIECE = 2048;
+
+    private final long sums = Scratch.address(Scratch.Use.LANES, 4 * Rows.BYTES + PIECE * 4L);
+    private final long weighted = sums + Rows.BYTES;
+    private final long constant = weighted + Rows.BYTES;
+    private final long tail = constant + Rows.BYTES;
+    private final long piece = tail + Rows.BYTES;
+
+    /** The largest of {@code factor x}. */
+    float max(int n, long x, float factor) {
+        FloatVector m0 = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
+        FloatVector m1 = m0;
+        int j = 0;
+        for (; j <= n - 2 * LANES; j += 2 * LANES) {
+            FloatVector v = fromMemorySegment(F, MEM, x + j * 4L, ORDER).mul(factor);
+            m0 = m0.blend(v, v.compare(VectorOperators.GT, m0));
+            v = fromMemorySegment(F, MEM, x + (j + LANES) * 4L, ORDER).mul(factor);
+            m1 = m1.blend(v, v.compare(VectorOperators.GT, m1));
+        }
+        for (; j < n; j += LANES) {
+            VectorMask<Float> mask = F.indexInRange(j, n);
+            FloatVector v = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).mul(factor);
+            m0 = m0.blend(v, v.compare(VectorOperators.GT, m0).and(mask));
+        }
+        return m0.blend(m1, m1.compare(VectorOperators.GT, m0)).reduceLanes(VectorOperators.MAX);
+    }
+
+    /** {@code y = g e^(factor x - shift)}; {@code y} may be {@code x}. */
+    void exponentials(int n, long x, float factor, float shift, float g, long y) {
+        FloatVector.broadcast(F, shift).intoMemorySegment(MEM, constant, ORDER);
+        int whole = F.loopBound(n);
+        VectorMath.exp(whole / LANES, Simd.BYTES, x, factor, constant, g, y);
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            fromMemorySegment(F, MEM, x + whole * 4L, ORDER, mask).intoMemorySegment(MEM, tail, ORDER);
+            VectorMath.exp(1, 0, tail, factor, constant, g, tail);
+            fromMemorySegment(F, MEM, tail, ORDER).intoMemorySegment(MEM, y + whole * 4L, ORDER, mask);
+        }
+    }
+
+    /** {@code y = e^(x - max)}, and returns the sum; {@code y} may be {@code x}. */
+    float exponentials(int n, long x, float max, long y) {
+        clear(sums);
+        for (int j = 0; j < n; j += PIECE) {
+            int count = Math.min(PIECE, n - j);
+            exponentials(count, x + j * 4L, 1, max, 1, y + j * 4L);
+            add(count, y + j * 4L);
+        }
+        return Rows.fold(sums);
+    }
+
+    float sumOfExponentials(int n, long x, float factor, float max) {
+        clear(sums);
+        for (int j = 0; j < n; j += PIECE) {
+            int count = Math.min(PIECE, n - j);
+            exponentials(count, x + j * 4L, factor, max, 1, piece);
+            add(count, piece);
+        }
+        return Rows.fold(sums);
+    }
+
+    /** The same, and leaves the sum of {@code e^t t}, {@code t = factor x - max}, to {@link #weighted()}. */
+    float sumForEntropy(int n, long x, float factor, float max) {
+        clear(sums);
+        clear(weighted);
+        for (int j = 0; j < n; j += PIECE) {
+            int count = Math.min(PIECE, n - j);
+            exponentials(count, x + j * 4L, factor, max, 1, piece);
+            add(count, piece);
+            addWeighted(count, piece, x + j * 4L, factor, max);
+        }
+        return Rows.fold(sums);
+    }
+
+    float weighted() {
+        return Rows.fold(weighted);
+    }
+
+    void softmaxGradient(int n, long y, long dy, long dx) {
+        float sum = NormLoops.dot(n, y, dy, sums);
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            fromMemorySegment(F, MEM, dy + j * 4L, ORDER)
+                    .sub(sum)
+                    .mul(fromMemorySegment(F, MEM, y + j * 4L, ORDER))
+                    .intoMemorySegment(MEM, dx + j * 4L, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            fromMemorySegment(F, MEM, dy + whole * 4L, ORDER, mask)
+                    .sub(sum)
+                    .mul(fromMemorySegment(F, MEM, y + whole * 4L, ORDER, mask))
+                    .intoMemorySegment(MEM, dx + whole * 4L, ORDER, mask);
+        }
+    }
+
+    void logSoftmaxGradient(int n, long y, long dy, long dx) {
+        float sum = NormLoops.sum(n, dy, sums);
+        for (int j = 0; j < n; j += PIECE) {
+            int count = Math.min(PIECE, n - j);
+            exponentials(count, y + j * 4L, 1, 0, -sum, piece);
+            NormLoops.add(count, dy + j * 4L, piece, true);
+            NormLoops.add(count, piece, dx + j * 4L, false);
+        }
+    }
+
+    static void scale(int n, float factor, long y) {
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            fromMemorySegment(F, MEM, y + j * 4L, ORDER).mul(factor).intoMemorySegment(MEM, y + j * 4L, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            fromMemorySegment(F, MEM, y + whole * 4L, ORDER, mask)
+                    .mul(factor)
+                    .intoMemorySegment(MEM, y + whole * 4L, ORDER, mask);
+        }
+    }
+
+    static void logProbabilities(int n, long x, float max, float logSum, long y) {
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            fromMemorySegment(F, MEM, x + j * 4L, ORDER)
+                    .sub(max)
+                    .sub(logSum)
+                    .intoMemorySegment(MEM, y + j * 4L, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            fromMemorySegment(F, MEM, x + whole * 4L, ORDER, mask)
+                    .sub(max)
+                    .sub(logSum)
+                    .intoMemorySegment(MEM, y + whole * 4L, ORDER, mask);
+        }
+    }
+
+    /** Takes the logarithms of {@code n} numbers in memory of whole vectors. */
+    static void logarithms(int n, long x) {
+        for (int j = 0; j < n; j += LANES) {
+            VectorMath.log(fromMemorySegment(F, MEM, x + j * 4L, ORDER)).intoMemorySegment(MEM, x + j * 4L, ORDER);
+        }
+    }
+
+    private void add(int n, long x) {
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector sum = fromMemorySegment(F, MEM, sums + part * 4L, ORDER);
+            int j = part;
+            for (; j <= n - LANES; j += Rows.LANES) {
+                sum = sum.add(fromMemorySegment(F, MEM, x + j * 4L, ORDER));
+            }
+            if (j < n) {
+                sum = sum.add(fromMemorySegment(F, MEM, x + j * 4L, ORDER, F.indexInRange(j, n)));
+            }
+            sum.intoMemorySegment(MEM, sums + part * 4L, ORDER);
+        }
+    }
+
+    private void addWeighted(int n, long e, long x, float factor, float max) {
+        FloatVector zero = FloatVector.zero(F);
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector sum = fromMemorySegment(F, MEM, weighted + part * 4L, ORDER);
+            for (int j = part; j < n; j += Rows.LANES) {
+                VectorMask<Float> mask = F.indexInRange(j, n);
+                FloatVector p = fromMemorySegment(F, MEM, e + j * 4L, ORDER, mask);
+                FloatVector t = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).mul(factor).sub(max);
+                sum = sum.add(p.mul(t).blend(zero, p.compare(VectorOperators.EQ, 0f)));
+            }
+            sum.intoMemorySegment(MEM, weighted + part * 4L, ORDER);
+        }
+    }
+
+    private static void clear(long address) {
+        for (long x = 0; x < Rows.BYTES; x += Simd.BYTES) {
+            FloatVector.zero(F).intoMemorySegment(MEM, address + x, ORDER);
+        }
+    }
+}
