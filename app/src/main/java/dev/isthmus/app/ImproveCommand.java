@@ -41,6 +41,7 @@ final class ImproveCommand implements Runnable {
     @Option(
             names = "--set",
             paramLabel = "KEY=VALUE",
+            showDefaultValue = Visibility.NEVER,
             description = "Replace a value of the recipe, such as improve.rounds=4; may be repeated.")
     private Map<String, String> settings = new LinkedHashMap<>();
 
