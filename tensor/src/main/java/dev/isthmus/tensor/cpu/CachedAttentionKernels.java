@@ -1,18 +1,17 @@
 package dev.isthmus.tensor.cpu;
 
 import static dev.isthmus.tensor.cpu.AttentionKernels.VIRTUAL;
-import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
-import static dev.isthmus.tensor.cpu.Simd.getFloat;
-import static dev.isthmus.tensor.cpu.Simd.load;
-import static dev.isthmus.tensor.cpu.Simd.repeat;
+import static dev.isthmus.tensor.cpu.Simd.MEM;
+import static dev.isthmus.tensor.cpu.Simd.ORDER;
 import static dev.isthmus.tensor.cpu.Simd.setFloat;
-import static dev.isthmus.tensor.cpu.Simd.store;
+import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
 import dev.isthmus.tensor.KernelCall.CachedAttention;
 import dev.isthmus.tensor.KernelCall.KvAppend;
 import dev.isthmus.tensor.KernelCall.KvPages;
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
@@ -26,140 +25,191 @@ final class CachedAttentionKernels {
     private static final int PAGE = KvPages.PAGE;
     private static final long PAGE_BYTES = PAGE * 4L;
 
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+    /** The rows of a task. */
+    private static final int ROWS = 4;
+
     private CachedAttentionKernels() {}
 
     static void append(KvAppend c) {
         int d = c.headDim();
-        for (int i = 0; i < c.rows(); i++) {
-            for (int h = 0; h < c.kvHeads(); h++) {
-                long page = ((long) c.page()[i] * c.kvHeads() + h) * d * PAGE_BYTES;
-                long k = c.k().address() + (i * c.ldk() + (long) h * d) * 4;
-                long v = c.v().address() + (i * c.ldv() + (long) h * d) * 4;
-                Panels.transpose(1, d, k, 0, c.cache().keys().address() + page + c.slot()[i] * 4L, PAGE_BYTES);
-                Panels.copy(1, d, v, 0, c.cache().values().address() + page + (long) c.slot()[i] * d * 4, 0);
+        Rows.parallel(c.rows(), 32 * c.kvHeads() * d, (from, to) -> {
+            for (int i = from; i < to; i++) {
+                for (int h = 0; h < c.kvHeads(); h++) {
+                    long page = ((long) c.page()[i] * c.kvHeads() + h) * d * PAGE_BYTES;
+                    long k = c.k().address() + (i * c.ldk() + (long) h * d) * 4;
+                    long v = c.v().address() + (i * c.ldv() + (long) h * d) * 4;
+                    Panels.transpose(1, d, k, 0, c.cache().keys().address() + page + c.slot()[i] * 4L, PAGE_BYTES);
+                    Panels.copy(1, d, v, 0, c.cache().values().address() + page + (long) c.slot()[i] * d * 4, 0);
+                }
             }
-        }
+        });
     }
 
     static void attention(CachedAttention c) {
         int kvHeads = c.heads().kvHeads();
-        WorkerPool.parallel(c.rows() * kvHeads, i -> row(c, i / kvHeads, i % kvHeads));
+        boolean many = c.rows() >= 4 * WorkerPool.threads();
+        if (many) {
+            Rows.parallel(c.rows(), ROWS, (_, from, to) -> {
+                for (int row = from; row < to; row++) {
+                    heads(c, row, 0, kvHeads);
+                }
+            });
+        } else {
+            WorkerPool.parallel(c.rows() * kvHeads, i -> heads(c, i / kvHeads, i % kvHeads, i % kvHeads + 1));
+        }
     }
 
-    private static void row(CachedAttention c, int row, int kvHead) {
+    /** One row, the query heads of some key/value heads. */
+    private static void heads(CachedAttention c, int row, int from, int to) {
         int d = c.heads().headDim();
+        int group = c.heads().heads() / c.heads().kvHeads();
         int n = c.length()[row];
         int[] pages = c.pages()[row];
-        int count = (n + PAGE - 1) / PAGE;
-        long scores = Scratch.address(Scratch.Use.ATTENTION, (count + 1) * PAGE_BYTES);
-        long max = scores + count * PAGE_BYTES;
-        long stride = c.heads().kvHeads() * d * PAGE_BYTES;
-        long keys = c.cache().keys().address() + kvHead * d * PAGE_BYTES;
-        long values = c.cache().values().address() + kvHead * d * PAGE_BYTES;
-        int group = c.heads().heads() / c.heads().kvHeads();
-        for (int h = kvHead * group; h < (kvHead + 1) * group; h++) {
+        int padded = AttentionCopies.roundUp(n, VIRTUAL);
+        long pageBytes = c.heads().kvHeads() * d * PAGE_BYTES;
+        long scores = Scratch.address(Scratch.Use.ATTENTION, padded * 4L + 2 * Rows.BYTES);
+        long constant = scores + padded * 4L;
+        long sums = constant + Rows.BYTES;
+        for (int h = from * group; h < to * group; h++) {
             long q = c.q().address() + (row * c.ldq() + (long) h * d) * 4;
-            for (int p = 0; p < count; p++) {
-                for (int x = 0; x < PAGE; x += 2 * LANES) {
-                    scores(d, q, keys + pages[p] * stride + x * 4L, (float) c.heads().scale(), scores + p * PAGE_BYTES + x * 4L);
-                }
-            }
-            for (int j = n; j < count * PAGE; j++) {
+            long out = c.out().address() + (row * c.ldo() + (long) h * d) * 4;
+            long keys = c.cache().keys().address() + h / group * d * PAGE_BYTES;
+            long values = c.cache().values().address() + h / group * d * PAGE_BYTES;
+            scores(n, d, q, keys, pages, pageBytes, (float) c.heads().scale(), scores);
+            for (int j = n; j < padded; j++) {
                 setFloat(scores + j * 4L, Float.NEGATIVE_INFINITY);
             }
-            float largest = max(count * PAGE, scores, max);
-            float inverse = 1 / sumOfExponentials(count * PAGE, scores, largest, max);
-            long out = c.out().address() + (row * c.ldo() + (long) h * d) * 4;
+            max(padded, scores, constant);
+            VectorMath.exp(padded / LANES, Simd.BYTES, scores, 1, constant, 1, scores);
+            float inverse = 1 / sum(padded, scores, sums);
             int x = 0;
+            for (; x <= d - 4 * LANES; x += 4 * LANES) {
+                output4(n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
+            }
             for (; x <= d - 2 * LANES; x += 2 * LANES) {
-                output(n, d, scores, values + x * 4L, pages, stride, inverse, out + x * 4L);
+                output2(n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
             }
             for (; x < d; x += LANES) {
-                VectorMask<Float> mask = F.indexInRange(x, d);
-                outputTail(n, d, scores, values + x * 4L, pages, stride, inverse, out + x * 4L, mask);
+                VectorMask<Float> lanes = F.indexInRange(x, d);
+                output(n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L, lanes);
             }
         }
     }
 
-    /** The scores of two vectors of keys. */
-    private static void scores(int d, long q, long keys, float scale, long to) {
-        FloatVector s0 = FloatVector.zero(F);
-        FloatVector s1 = s0;
-        for (int i = 0; i < d; i++) {
-            FloatVector x = repeat(q + i * 4L);
-            s0 = x.fma(load(keys), s0);
-            s1 = x.fma(load(keys + BYTES), s1);
-            keys += PAGE_BYTES;
+    /** The scores of at least {@code n} keys, two vectors at a time. */
+    private static void scores(
+            int n, int d, long q, long keys, int[] pages, long pageBytes, float scale, long to) {
+        int j = 0;
+        for (; j < n - LANES; j += 2 * LANES) {
+            long k = keys + pages[j / PAGE] * pageBytes + j % PAGE * 4L;
+            FloatVector s0 = FloatVector.zero(F);
+            FloatVector s1 = s0;
+            for (int i = 0; i < d; i++) {
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, q + i * 4L));
+                s0 = x.fma(fromMemorySegment(F, MEM, k + i * PAGE_BYTES, ORDER), s0);
+                s1 = x.fma(fromMemorySegment(F, MEM, k + i * PAGE_BYTES + Simd.BYTES, ORDER), s1);
+            }
+            s0.mul(scale).intoMemorySegment(MEM, to + j * 4L, ORDER);
+            s1.mul(scale).intoMemorySegment(MEM, to + j * 4L + Simd.BYTES, ORDER);
         }
-        store(s0.mul(scale), to);
-        store(s1.mul(scale), to + BYTES);
+        if (j < n) {
+            long k = keys + pages[j / PAGE] * pageBytes + j % PAGE * 4L;
+            FloatVector s = FloatVector.zero(F);
+            for (int i = 0; i < d; i++) {
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, q + i * 4L));
+                s = x.fma(fromMemorySegment(F, MEM, k + i * PAGE_BYTES, ORDER), s);
+            }
+            s.mul(scale).intoMemorySegment(MEM, to + j * 4L, ORDER);
+        }
     }
 
-    private static float max(int n, long s, long scratch) {
-        FloatVector m = load(s);
+    /** Fills a vector with the largest number. */
+    private static void max(int n, long s, long to) {
+        FloatVector m = fromMemorySegment(F, MEM, s, ORDER);
         for (int j = LANES; j < n; j += LANES) {
-            FloatVector x = load(s + j * 4L);
-            m = m.blend(x, x.compare(VectorOperators.GT, m));
+            FloatVector v = fromMemorySegment(F, MEM, s + j * 4L, ORDER);
+            m = m.blend(v, v.compare(VectorOperators.GT, m));
         }
-        store(m, scratch);
-        float max = getFloat(scratch);
-        for (int j = 1; j < LANES; j++) {
-            float x = getFloat(scratch + j * 4L);
-            max = x > max ? x : max;
-        }
-        return max;
+        FloatVector.broadcast(F, m.reduceLanes(VectorOperators.MAX)).intoMemorySegment(MEM, to, ORDER);
     }
 
-    /** Replaces scores by exponentials and adds them up as {@link AttentionKernels} does. */
-    private static float sumOfExponentials(int n, long s, float max, long sums) {
+    /** The sum in the order of {@link AttentionKernels}. */
+    private static float sum(int n, long p, long sums) {
         for (int part = 0; part < VIRTUAL; part += LANES) {
             FloatVector sum = FloatVector.zero(F);
             for (int j = part; j < n; j += VIRTUAL) {
-                FloatVector p = VectorMath.exp(load(s + j * 4L).sub(max));
-                store(p, s + j * 4L);
-                sum = sum.add(p);
+                sum = sum.add(fromMemorySegment(F, MEM, p + j * 4L, ORDER));
             }
-            store(sum, sums + part * 4L);
+            sum.intoMemorySegment(MEM, sums + part * 4L, ORDER);
         }
-        for (int w = VIRTUAL / 2; w > 0; w /= 2) {
-            for (int j = 0; j < w; j++) {
-                setFloat(sums + j * 4L, getFloat(sums + j * 4L) + getFloat(sums + (j + w) * 4L));
-            }
-        }
-        return getFloat(sums);
+        return Rows.fold(sums);
     }
 
-    /** Two vectors of columns of the output. */
-    private static void output(int n, int d, long p, long values, int[] pages, long stride, float inverse, long to) {
+    /** Four vectors of columns of the output. */
+    private static void output4(
+            int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
+        FloatVector o0 = FloatVector.zero(F);
+        FloatVector o1 = o0;
+        FloatVector o2 = o0;
+        FloatVector o3 = o0;
+        for (int first = 0; first < n; first += PAGE) {
+            long v = values + pages[first / PAGE] * pageBytes;
+            int count = Math.min(PAGE, n - first);
+            for (int j = 0; j < count; j++) {
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + (first + j) * 4L));
+                o0 = x.fma(fromMemorySegment(F, MEM, v, ORDER), o0);
+                o1 = x.fma(fromMemorySegment(F, MEM, v + Simd.BYTES, ORDER), o1);
+                o2 = x.fma(fromMemorySegment(F, MEM, v + 2 * Simd.BYTES, ORDER), o2);
+                o3 = x.fma(fromMemorySegment(F, MEM, v + 3 * Simd.BYTES, ORDER), o3);
+                v += d * 4L;
+            }
+        }
+        o0.mul(inverse).intoMemorySegment(MEM, to, ORDER);
+        o1.mul(inverse).intoMemorySegment(MEM, to + Simd.BYTES, ORDER);
+        o2.mul(inverse).intoMemorySegment(MEM, to + 2 * Simd.BYTES, ORDER);
+        o3.mul(inverse).intoMemorySegment(MEM, to + 3 * Simd.BYTES, ORDER);
+    }
+
+    private static void output2(
+            int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
         FloatVector o0 = FloatVector.zero(F);
         FloatVector o1 = o0;
         for (int first = 0; first < n; first += PAGE) {
-            long v = values + pages[first / PAGE] * stride;
+            long v = values + pages[first / PAGE] * pageBytes;
             int count = Math.min(PAGE, n - first);
             for (int j = 0; j < count; j++) {
-                FloatVector x = repeat(p);
-                o0 = x.fma(load(v), o0);
-                o1 = x.fma(load(v + BYTES), o1);
-                p += 4;
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + (first + j) * 4L));
+                o0 = x.fma(fromMemorySegment(F, MEM, v, ORDER), o0);
+                o1 = x.fma(fromMemorySegment(F, MEM, v + Simd.BYTES, ORDER), o1);
                 v += d * 4L;
             }
         }
-        store(o0.mul(inverse), to);
-        store(o1.mul(inverse), to + BYTES);
+        o0.mul(inverse).intoMemorySegment(MEM, to, ORDER);
+        o1.mul(inverse).intoMemorySegment(MEM, to + Simd.BYTES, ORDER);
     }
 
-    private static void outputTail(
-            int n, int d, long p, long values, int[] pages, long stride, float inverse, long to, VectorMask<Float> mask) {
+    private static void output(
+            int n,
+            int d,
+            long p,
+            long values,
+            int[] pages,
+            long pageBytes,
+            float inverse,
+            long to,
+            VectorMask<Float> lanes) {
         FloatVector o = FloatVector.zero(F);
         for (int first = 0; first < n; first += PAGE) {
-            long v = values + pages[first / PAGE] * stride;
+            long v = values + pages[first / PAGE] * pageBytes;
             int count = Math.min(PAGE, n - first);
             for (int j = 0; j < count; j++) {
-                o = repeat(p).fma(load(v, mask), o);
-                p += 4;
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + (first + j) * 4L));
+                o = x.fma(fromMemorySegment(F, MEM, v, ORDER, lanes), o);
                 v += d * 4L;
             }
         }
-        store(o.mul(inverse), to, mask);
+        o.mul(inverse).intoMemorySegment(MEM, to, ORDER, lanes);
     }
 }

@@ -1,12 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
-import static dev.isthmus.tensor.cpu.Simd.F;
-import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
-import static dev.isthmus.tensor.cpu.Simd.getFloat;
-import static dev.isthmus.tensor.cpu.Simd.load;
-import static dev.isthmus.tensor.cpu.Simd.setFloat;
-import static dev.isthmus.tensor.cpu.Simd.store;
 
 import dev.isthmus.tensor.KernelCall.Embedding;
 import dev.isthmus.tensor.KernelCall.EmbeddingBackward;
@@ -26,11 +20,7 @@ final class EmbeddingKernels {
         long out = c.out().address();
         Rows.parallel(c.rows(), 2 * c.cols(), (from, to) -> {
             for (int i = from; i < to; i++) {
-                if (c.accumulate()) {
-                    add(c.cols(), table + id(ids, i) * row, out + i * row);
-                } else {
-                    Panels.copy(1, c.cols(), table + id(ids, i) * row, 0, out + i * row, 0);
-                }
+                NormLoops.add(c.cols(), table + id(ids, i) * row, out + i * row, c.accumulate());
             }
         });
     }
@@ -47,22 +37,12 @@ final class EmbeddingKernels {
             int n = Math.min(COLUMNS, c.cols() - task * COLUMNS);
             long column = task * COLUMNS * 4L;
             for (int i = 0; i < c.rows(); i++) {
-                add(n, dOut + i * row + column, dTable + id(ids, i) * row + column);
+                NormLoops.add(n, dOut + i * row + column, dTable + id(ids, i) * row + column, true);
             }
         });
     }
 
     private static long id(long ids, int i) {
         return MEM.get(ValueLayout.JAVA_INT_UNALIGNED, ids + i * 4L);
-    }
-
-    private static void add(int n, long from, long to) {
-        int whole = F.loopBound(n);
-        for (int j = 0; j < whole; j += LANES) {
-            store(load(to + j * 4L).add(load(from + j * 4L)), to + j * 4L);
-        }
-        for (int j = whole; j < n; j++) {
-            setFloat(to + j * 4L, getFloat(to + j * 4L) + getFloat(from + j * 4L));
-        }
     }
 }
