@@ -1,7 +1,6 @@
 package dev.isthmus.app;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -11,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -197,41 +195,21 @@ class ImproveErrorsTests {
         assertThat(place).isEmptyDirectory();
     }
 
-    @AfterEach
-    void unmount() throws Exception {
-        if (Files.exists(place.resolve("disk"))) {
-            new ProcessBuilder("umount", place.resolve("disk").toString())
-                    .start()
-                    .waitFor();
-        }
-    }
-
-    /** A file system of its own, where root may make one. */
-    private Path disk(String options) throws Exception {
-        Path disk = Files.createDirectory(place.resolve("disk"));
-        try {
-            Process mount = new ProcessBuilder("mount", "-t", "tmpfs", "-o", options, "isthmus", disk.toString())
-                    .redirectErrorStream(true)
-                    .start();
-            assumeTrue(mount.waitFor() == 0, "skipped: this user cannot mount a small file system");
-        } catch (IOException e) {
-            assumeTrue(false, "skipped: there is no mount command");
-        }
-        return disk;
-    }
-
     @Test
     void aReadOnlyPlaceIsFoundOutAtTheStart() throws Exception {
-        Path disk = disk("ro");
-        assertThat(refused(1, "--out", disk.resolve("run").toString()))
-                .contains("Cannot write in " + disk.resolve("run") + ": Read-only file system.", "--out DIR");
+        try (SmallDisk disk = SmallDisk.mount(place.resolve("disk"), "ro")) {
+            Path out = disk.path().resolve("run");
+            assertThat(refused(1, "--out", out.toString()))
+                    .contains("Cannot write in " + out + ": Read-only file system.", "--out DIR");
+        }
     }
 
     @Test
     void aFullDiskIsFoundOutAtTheStartAndNothingStaysBehind() throws Exception {
-        Path disk = disk("size=512k");
-        assertThat(refused(1, "--out", disk.resolve("run").toString()))
-                .contains("No space left on device", "--out DIR");
-        assertThat(disk).isEmptyDirectory();
+        try (SmallDisk disk = SmallDisk.mount(place.resolve("disk"), "size=512k")) {
+            assertThat(refused(1, "--out", disk.path().resolve("run").toString()))
+                    .contains("No space left on device", "--out DIR");
+            assertThat(disk.path()).isEmptyDirectory();
+        }
     }
 }

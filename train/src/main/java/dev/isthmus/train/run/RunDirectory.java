@@ -76,6 +76,7 @@ public final class RunDirectory implements AutoCloseable {
         JsonNode logs = JSON.missingNode();
         if (newConfig == null && !Files.exists(path.resolve(SUMMARY))) {
             Optional<Checkpoint> latest = checkpoints.latest();
+            latest.ifPresent(c -> requireSameConfig(c.state().path(CONFIG).asString("")));
             this.resumed =
                     latest.map(c -> new Checkpoint(c.directory(), c.state().path("state")));
             logs = latest.map(c -> c.state().path("logs")).orElse(logs);
@@ -115,8 +116,8 @@ public final class RunDirectory implements AutoCloseable {
      * Opens the directory of a run that was interrupted, its logs cut back to its latest checkpoint; or of one that has
      * finished, as {@link #summary()} tells, to be read.
      *
-     * @throws IsthmusException if it is not a run, is in use, cannot be written, or holds no readable checkpoint though
-     *     it has some
+     * @throws IsthmusException if it is not a run, is in use, cannot be written, was begun with another configuration, or
+     *     holds no readable checkpoint though it has some
      */
     public static RunDirectory resume(Path path, Consumer<String> warnings) {
         if (!Files.isRegularFile(path.resolve(CONFIG))) {
@@ -209,7 +210,7 @@ public final class RunDirectory implements AutoCloseable {
      * @param label goes into the name for people to read, such as {@code round-2}
      */
     public Checkpoint save(String label, JsonNode state, Checkpoints.Content content) {
-        ObjectNode all = JSON.createObjectNode();
+        ObjectNode all = JSON.createObjectNode().put(CONFIG, config);
         ObjectNode logs = all.putObject("logs");
         try {
             metrics.force();
@@ -336,6 +337,16 @@ public final class RunDirectory implements AutoCloseable {
             }
         } finally {
             Files.deleteIfExists(probe);
+        }
+    }
+
+    /** Half of a run by one recipe and half by another would be neither's. */
+    private void requireSameConfig(String saved) {
+        if (!saved.equals(config)) {
+            throw new IsthmusException(String.format(
+                    Locale.ROOT,
+                    "%s has changed since the run began.\nPut it back as it was, or begin another run with it.",
+                    path.resolve(CONFIG)));
         }
     }
 
