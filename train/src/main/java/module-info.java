@@ -3,10 +3,15 @@ module dev.isthmus.train {
     requires static org.jspecify;
     requires transitive dev.isthmus.model;
     requires transitive tools.jackson.databind;
+    requires tools.jackson.dataformat.yaml;
 
     exports dev.isthmus.train;
     exports dev.isthmus.train.optim;
     exports dev.isthmus.train.report;
     exports dev.isthmus.train.run;
     exports dev.isthmus.train.schedule;
+    exports dev.isthmus.train.supervised;
+
+    opens dev.isthmus.train.supervised to
+            tools.jackson.databind;
 }

@@ -26,6 +26,8 @@ import picocli.CommandLine.Spec;
         subcommands = {
             ImproveCommand.class,
             RecipesCommand.class,
+            PretrainCommand.class,
+            SftCommand.class,
             GenerateCommand.class,
             BenchCommand.class,
             DoctorCommand.class

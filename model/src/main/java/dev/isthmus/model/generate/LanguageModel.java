@@ -1,6 +1,7 @@
 package dev.isthmus.model.generate;
 
 import dev.isthmus.model.Decoder;
+import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.tokenizer.Tokenizer;
@@ -22,10 +23,18 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
      * @throws IsthmusException if the tokenizer is that of another model
      */
     public LanguageModel {
-        int words = decoder.config().vocabSize();
-        if (tokenizer.vocabSize() > words) {
+        requireFit(decoder.config(), tokenizer);
+    }
+
+    /**
+     * Throws if a tokenizer has tokens that a model lacks.
+     *
+     * @throws IsthmusException naming both numbers
+     */
+    public static void requireFit(DecoderConfig model, Tokenizer tokenizer) {
+        if (tokenizer.vocabSize() > model.vocabSize()) {
             throw new IsthmusException("the tokenizer has " + tokenizer.vocabSize() + " tokens and the model only "
-                    + words + "; they do not belong together");
+                    + model.vocabSize() + "; they do not belong together");
         }
     }
 

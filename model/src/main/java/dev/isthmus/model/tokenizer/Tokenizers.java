@@ -44,6 +44,12 @@ public final class Tokenizers {
                 + "tokenizer.bin of llama2.c, found " + (found.equals("[]") ? "neither" : found));
     }
 
+    /** Whether a tokenizer of a kind that can be read lies beside a model. */
+    public static boolean present(Path model) {
+        Path directory = Files.isRegularFile(model) ? model.resolveSibling("") : model;
+        return names(directory).stream().anyMatch(name -> name.equals("tokenizer.json") || name.matches(LLAMA2C));
+    }
+
     /**
      * Copies the files of a model's tokenizer.
      *

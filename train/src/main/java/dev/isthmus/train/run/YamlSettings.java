@@ -1,0 +1,170 @@
+package dev.isthmus.train.run;
+
+import dev.isthmus.tensor.IsthmusException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.exc.InputCoercionException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.MapperFeature;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.exc.MismatchedInputException;
+import tools.jackson.databind.exc.UnrecognizedPropertyException;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.dataformat.yaml.YAMLFactory;
+import tools.jackson.dataformat.yaml.YAMLMapper;
+import tools.jackson.dataformat.yaml.YAMLWriteFeature;
+
+/**
+ * Settings as YAML texts, as trees to be merged, and as records whose components are the keys in snake_case.
+ *
+ * <p>Whatever is wrong with a text is said in its own words: the key, what was expected, what was found.
+ */
+public final class YamlSettings {
+    private static final YAMLMapper YAML = YAMLMapper.builder(YAMLFactory.builder()
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .build())
+            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+            .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+            .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+            .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+            .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+            .disable(YAMLWriteFeature.WRITE_DOC_START_MARKER)
+            .enable(YAMLWriteFeature.MINIMIZE_QUOTES)
+            .enable(YAMLWriteFeature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
+            .build();
+
+    private YamlSettings() {}
+
+    /**
+     * The keys and values of a text.
+     *
+     * @param what the text's name in messages
+     */
+    public static ObjectNode parse(String yaml, String what) {
+        try {
+            if (YAML.readTree(yaml) instanceof ObjectNode object) {
+                return object;
+            }
+            throw new IsthmusException(what + " is not a list of keys and values");
+        } catch (JacksonException e) {
+            throw new IsthmusException(
+                    what + " is not valid YAML: line " + e.getLocation().getLineNr() + ": " + firstLine(e), e);
+        }
+    }
+
+    /** The keys and values of a file. */
+    public static ObjectNode read(Path file) {
+        try {
+            return parse(Files.readString(file, StandardCharsets.UTF_8), file.toString());
+        } catch (NoSuchFileException e) {
+            throw new IsthmusException("there is no file " + file, e);
+        } catch (CharacterCodingException e) {
+            throw new IsthmusException(file + " is not a text in UTF-8", e);
+        } catch (IOException e) {
+            throw new IsthmusException("cannot read " + file + ": " + Disk.reason(e), e);
+        }
+    }
+
+    /** The keys and values of a resource beside a class. */
+    public static ObjectNode resource(Class<?> neighbor, String name) {
+        try (InputStream in = neighbor.getResourceAsStream(name)) {
+            if (in == null) {
+                throw new IllegalStateException(name + " is missing from the build");
+            }
+            return parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), name);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Keys and values as a tree. */
+    public static ObjectNode tree(Map<String, ?> values) {
+        return YAML.valueToTree(values);
+    }
+
+    /** A tree as a text. */
+    public static String write(JsonNode tree) {
+        return YAML.writeValueAsString(tree);
+    }
+
+    /**
+     * A tree as a record, which checks what it means.
+     *
+     * @param what the tree's name in messages
+     */
+    public static <T extends Record> T bind(ObjectNode tree, Class<T> type, String what) {
+        try {
+            return YAML.treeToValue(tree, type);
+        } catch (UnrecognizedPropertyException e) {
+            List<String> known = e.getKnownPropertyIds().stream()
+                    .map(Object::toString)
+                    .sorted()
+                    .toList();
+            throw new IsthmusException(
+                    what + " has an unknown setting '" + path(e) + "'; there are " + String.join(", ", known), e);
+        } catch (JacksonException e) {
+            throw new IsthmusException(what + ": " + problem(e, tree), e);
+        }
+    }
+
+    private static String problem(JacksonException e, ObjectNode tree) {
+        if (e.getCause() instanceof IsthmusException cause) {
+            return cause.getMessage();
+        }
+        JsonNode found = tree;
+        for (JacksonException.Reference step : e.getPath()) {
+            found = step.getPropertyName() == null ? found.path(step.getIndex()) : found.path(step.getPropertyName());
+        }
+        if (found.isMissingNode()) {
+            return path(e) + " is missing";
+        }
+        return switch (e) {
+            case MismatchedInputException mismatch ->
+                path(e) + " must be " + words(mismatch.getTargetType()) + ", found " + found;
+            case InputCoercionException _ -> path(e) + " is too large, found " + found;
+            default -> path(e) + ": " + firstLine(e);
+        };
+    }
+
+    private static String words(@Nullable Class<?> type) {
+        if (type == int.class || type == long.class) {
+            return "a whole number";
+        }
+        if (type == double.class || type == Double.class) {
+            return "a number";
+        }
+        if (type == boolean.class) {
+            return "true or false";
+        }
+        if (type != null && type.isEnum()) {
+            return "one of " + Arrays.toString(type.getEnumConstants());
+        }
+        return type == String.class ? "a text" : type == List.class ? "a list" : "a group of settings";
+    }
+
+    private static String path(JacksonException e) {
+        return String.join(
+                ".",
+                e.getPath().stream()
+                        .map(step -> step.getPropertyName() == null ? "" + step.getIndex() : step.getPropertyName())
+                        .toList());
+    }
+
+    private static String firstLine(JacksonException e) {
+        return e.getOriginalMessage().lines().findFirst().orElse("");
+    }
+}
