@@ -3,7 +3,6 @@ module dev.isthmus.rl {
     requires static org.jspecify;
     requires transitive dev.isthmus.train;
     requires com.fasterxml.jackson.annotation;
-    requires tools.jackson.dataformat.yaml;
 
     exports dev.isthmus.rl.eval;
     exports dev.isthmus.rl.improve;

@@ -17,6 +17,8 @@ import picocli.CommandLine.Spec;
 /** What 'improve' can do. */
 @Command(name = "recipes", description = "Lists the recipes of 'improve', or shows one with its papers and its result.")
 final class RecipesCommand implements Runnable {
+    private static final int ROOM = 76;
+
     @Spec
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
@@ -54,7 +56,7 @@ final class RecipesCommand implements Runnable {
         out.println(table.header());
         out.println(table.rule());
         for (Recipe recipe : recipes) {
-            out.println(table.row(recipe.name(), task(recipe), method(recipe), firstSentence(recipe.description())));
+            out.println(table.row(recipe.name(), task(recipe), method(recipe), inALine(recipe.description())));
         }
         out.println();
         out.println("isthmus recipes NAME shows one, isthmus improve NAME runs it.");
@@ -93,7 +95,11 @@ final class RecipesCommand implements Runnable {
         return cells.stream().mapToInt(String::length).max().orElse(0);
     }
 
-    private static String firstSentence(String text) {
-        return text.strip().split("(?<=\\.)\\s", 2)[0];
+    /** The first sentence, or as much of it as a line has room for. */
+    private static String inALine(String text) {
+        String sentence = text.strip().split("(?<=\\.)\\s", 2)[0];
+        return sentence.length() <= ROOM
+                ? sentence
+                : sentence.substring(0, sentence.lastIndexOf(' ', ROOM - 4)) + " ...";
     }
 }

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -43,6 +44,7 @@ public final class YamlSettings {
             .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
             .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
             .disable(YAMLWriteFeature.WRITE_DOC_START_MARKER)
+            .disable(YAMLWriteFeature.SPLIT_LINES)
             .enable(YAMLWriteFeature.MINIMIZE_QUOTES)
             .enable(YAMLWriteFeature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
             .build();
@@ -55,27 +57,43 @@ public final class YamlSettings {
      * @param what the text's name in messages
      */
     public static ObjectNode parse(String yaml, String what) {
+        if (value(yaml, what) instanceof ObjectNode object) {
+            return object;
+        }
+        throw new IsthmusException(what + " is not a list of keys and values");
+    }
+
+    /** A single value, such as a number or a list; no text at all is null. */
+    public static JsonNode value(String yaml, String what) {
         try {
-            if (YAML.readTree(yaml) instanceof ObjectNode object) {
-                return object;
-            }
-            throw new IsthmusException(what + " is not a list of keys and values");
+            JsonNode value = YAML.readTree(yaml);
+            return value.isMissingNode() ? YAML.nullNode() : value;
         } catch (JacksonException e) {
+            // Of the parser's lines, those without indentation say what is wrong, and the last one most exactly.
+            String problem = e.getOriginalMessage()
+                    .lines()
+                    .filter(line -> !line.startsWith(" "))
+                    .reduce("", (_, last) -> last);
             throw new IsthmusException(
-                    what + " is not valid YAML: line " + e.getLocation().getLineNr() + ": " + firstLine(e), e);
+                    what + " is not valid YAML: line " + e.getLocation().getLineNr() + ": " + problem, e);
         }
     }
 
-    /** The keys and values of a file. */
-    public static ObjectNode read(Path file) {
+    /**
+     * The keys and values of a file.
+     *
+     * @param kind what it is in messages, such as {@code recipe}
+     */
+    public static ObjectNode read(Path file, String kind) {
+        String what = "the " + kind + " " + file;
         try {
-            return parse(Files.readString(file, StandardCharsets.UTF_8), file.toString());
+            return parse(Files.readString(file, StandardCharsets.UTF_8), what);
         } catch (NoSuchFileException e) {
-            throw new IsthmusException("there is no file " + file, e);
+            throw new IsthmusException("there is no " + kind + " file " + file, e);
         } catch (CharacterCodingException e) {
-            throw new IsthmusException(file + " is not a text in UTF-8", e);
+            throw new IsthmusException(what + " is not a text in UTF-8", e);
         } catch (IOException e) {
-            throw new IsthmusException("cannot read " + file + ": " + Disk.reason(e), e);
+            throw new IsthmusException("cannot read " + what + ": " + Disk.reason(e), e);
         }
     }
 
@@ -99,6 +117,30 @@ public final class YamlSettings {
     /** A tree as a text. */
     public static String write(JsonNode tree) {
         return YAML.writeValueAsString(tree);
+    }
+
+    /**
+     * Puts {@code over} into {@code under}, group by group.
+     *
+     * @throws IsthmusException if a value that must be there is replaced by none
+     */
+    public static void merge(ObjectNode under, ObjectNode over) {
+        merge(under, over, "");
+    }
+
+    private static void merge(ObjectNode under, ObjectNode over, String path) {
+        for (Map.Entry<String, JsonNode> entry : over.properties()) {
+            String key = entry.getKey();
+            JsonNode base = under.path(key);
+            if (entry.getValue().isNull() && !base.isNull()) {
+                throw new IsthmusException("the setting " + path + key + " has no value");
+            }
+            if (entry.getValue() instanceof ObjectNode child && base instanceof ObjectNode object) {
+                merge(object, child, path + key + ".");
+            } else {
+                under.set(key, entry.getValue());
+            }
+        }
     }
 
     /**
@@ -153,7 +195,7 @@ public final class YamlSettings {
         if (type != null && type.isEnum()) {
             return "one of " + Arrays.toString(type.getEnumConstants());
         }
-        return type == String.class ? "a text" : type == List.class ? "a list" : "a group of settings";
+        return type == String.class ? "a text" : type == ArrayList.class ? "a list" : "a group of settings";
     }
 
     private static String path(JacksonException e) {

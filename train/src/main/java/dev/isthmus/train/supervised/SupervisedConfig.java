@@ -107,14 +107,14 @@ public record SupervisedConfig(
      */
     public static Complete load(Method method, @Nullable Path file, Map<String, ?> settings) {
         ObjectNode tree = method.defaults();
-        String source = file == null ? method.key() : file.toString();
+        String source = file == null ? method.key() : "the settings " + file;
         if (file != null) {
-            ObjectNode given = YamlSettings.read(file);
+            ObjectNode given = YamlSettings.read(file, "settings");
             String other = given.path("method").asString(method.key());
             if (!other.equals(method.key())) {
                 throw new IsthmusException(file + " is a configuration of " + other + ", not of " + method.key());
             }
-            tree.setAll(given);
+            YamlSettings.merge(tree, given);
         }
         tree.setAll(YamlSettings.tree(settings));
         if (tree.path("data").isNull()) {
