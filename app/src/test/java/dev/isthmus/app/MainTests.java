@@ -90,7 +90,7 @@ class MainTests {
     @Test
     void runsOnTheModulePath() throws IOException, InterruptedException {
         List<String> modules = List.of(System.getProperty("java.class.path").split(File.pathSeparator)).stream()
-                .filter(entry -> !entry.contains("test-classes"))
+                .filter(entry -> !entry.contains("test-classes") && !entry.endsWith("-tests.jar"))
                 .toList();
         Process java = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
