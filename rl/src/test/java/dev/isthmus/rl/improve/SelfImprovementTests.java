@@ -66,6 +66,16 @@ class SelfImprovementTests {
     }
 
     @Test
+    void aRunThatStopsAfterEveryMeasurementEndsLikeOneThatDoesNot() throws IOException {
+        Map<String, String> settings = Map.of("seed", "1", "improve.temperature", "0.7");
+        TinyRun interrupted = TinyRun.interrupted(place.resolve("interrupted"), "grpo", settings);
+        assertThat(interrupted.summary()).isEqualTo(grpo.summary());
+        assertThat(interrupted.text("metrics.jsonl")).isEqualTo(grpo.text("metrics.jsonl"));
+        assertThat(interrupted.text("samples.jsonl")).isEqualTo(grpo.text("samples.jsonl"));
+        assertThat(interrupted.weights("model")).isEqualTo(grpo.weights("model"));
+    }
+
+    @Test
     void theSummaryHoldsWhatTheDesignNamesAndItsFiguresAgree() throws IOException {
         JsonNode summary = expertIteration.summary();
         assertThat(summary.propertyNames()).contains("recipe", "seed", "before", "after", "rounds", "controls");

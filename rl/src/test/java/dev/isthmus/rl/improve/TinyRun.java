@@ -22,6 +22,24 @@ record TinyRun(Path directory) {
 
     /** Runs a tiny recipe of this method, with controls, to its end. */
     static TinyRun of(Path directory, String method, Map<String, String> settings) {
+        run(begin(directory, method, settings), Integer.MAX_VALUE);
+        return new TinyRun(directory);
+    }
+
+    /** The same, but it stops dead after each row of its table and is resumed. */
+    static TinyRun interrupted(Path directory, String method, Map<String, String> settings) {
+        boolean finished = run(begin(directory, method, settings), 1);
+        int rows = 1;
+        while (!finished) {
+            finished = run(RunDirectory.resume(directory, TinyRun::fail), ++rows);
+        }
+        if (rows != 1 + 3 * 2 + 1) {
+            throw new AssertionError("stopped at " + (rows - 1) + " rows");
+        }
+        return new TinyRun(directory);
+    }
+
+    private static RunDirectory begin(Path directory, String method, Map<String, String> settings) {
         Map<String, String> all = new LinkedHashMap<>(Map.of("improve", "{method: " + method + "}"));
         all.put("name", "tiny");
         all.put("task", "{name: list_sorting, length: 2..3}");
@@ -41,20 +59,38 @@ record TinyRun(Path directory) {
                         : Map.of("improve.max_steps", "4", "improve.batch_size", "16"));
         all.putAll(settings);
         Recipes.Complete complete = Recipes.load(Recipes.DEFAULT, all);
-        long seed = complete.recipe().seed();
-        run(RunDirectory.create(directory, "tiny", seed, complete.yaml(), line -> {}));
-        return new TinyRun(directory);
+        return RunDirectory.create(directory, "tiny", complete.recipe().seed(), complete.yaml(), TinyRun::fail);
     }
 
-    private static void run(RunDirectory opened) {
+    private static void fail(String warning) {
+        throw new AssertionError(warning);
+    }
+
+    private static final class Interruption extends RuntimeException {
+        private static final long serialVersionUID = 1;
+    }
+
+    /** Whether the run came to its end before that many rows were printed. */
+    private static boolean run(RunDirectory opened, int maxRows) {
         PrintStream out = System.out;
         PrintStream err = System.err;
-        PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
-        System.setOut(nowhere);
-        System.setErr(nowhere);
+        int[] rows = {0};
+        System.setErr(new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8));
+        System.setOut(new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8) {
+            @Override
+            public void println(String line) {
+                boolean row = line.matches("(base|round|shuffled|random) .*%.*");
+                if (row && ++rows[0] == maxRows) {
+                    throw new Interruption();
+                }
+            }
+        });
         try (RunDirectory run = opened;
                 Progress progress = new Progress()) {
             new SelfImprovement(run, progress).run();
+            return true;
+        } catch (Interruption e) {
+            return false;
         } finally {
             System.setOut(out);
             System.setErr(err);
