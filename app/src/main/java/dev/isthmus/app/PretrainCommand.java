@@ -16,8 +16,8 @@ import picocli.CommandLine.Option;
 @Command(
         name = "pretrain",
         description = {
-            "Trains a model to go on with a text, character by character.",
-            "Nine tenths of the text are learned, the last tenth is held out. A new model unless --model names one."
+            "Trains a model to go on with a text: a new one that reads characters, or --model with its own tokenizer.",
+            "Nine tenths of the text are learned, the last tenth is held out."
         },
         abbreviateSynopsis = true,
         defaultValueProvider = SupervisedCommand.Defaults.class)
