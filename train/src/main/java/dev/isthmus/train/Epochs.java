@@ -19,6 +19,11 @@ public final class Epochs {
         this.rng = rng;
     }
 
+    /** The examples of a step, counted from 0, that takes {@code batchSize} of them. */
+    public IntStream batch(long step, int batchSize) {
+        return IntStream.range(0, batchSize).map(i -> at(step * batchSize + i));
+    }
+
     /** The example at a place, counted from 0. */
     public int at(long place) {
         long epoch = place / size;

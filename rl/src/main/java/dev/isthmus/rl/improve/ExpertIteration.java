@@ -4,6 +4,7 @@ import dev.isthmus.rl.improve.Policy.Rollout;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.CompletionLoss;
+import dev.isthmus.train.Epochs;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import java.util.ArrayList;
@@ -80,9 +81,9 @@ record ExpertIteration(Recipe.ExpertIteration settings) implements Method {
     }
 
     private void train(Learner learner, List<Example> examples, Map<String, Double> rollouts, Rng rng) {
-        Epochs epochs = new Epochs(examples.size(), settings.batchSize(), rng.split("order"));
+        Epochs epochs = new Epochs(examples.size(), rng.split("order"));
         for (int step = 0; step < settings.maxSteps() && !examples.isEmpty(); step++) {
-            List<Example> batch = epochs.batch(step).mapToObj(examples::get).toList();
+            List<Example> batch = epochs.batch(step, settings.batchSize()).mapToObj(examples::get).toList();
             int tokens = CompletionLoss.tokens(batch);
             Trainer.Step done = learner.trainer()
                     .step(List.of(() -> CompletionLoss.mean(learner.trainer().model(), batch, tokens)));

@@ -17,6 +17,7 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.train.CompletionLoss;
+import dev.isthmus.train.Epochs;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import dev.isthmus.train.run.Checkpoint;
@@ -136,11 +137,11 @@ public final class SelfImprovement {
                     .mapToObj(i -> policy.demonstration(task.sample(Split.TRAIN, labels.split("problem", i))))
                     .toList();
             progress.stage("Pre-training", settings.maxSteps(), trainer.globalStep());
-            Epochs epochs = new Epochs(examples.size(), settings.batchSize(), rng.split("order"));
+            Epochs epochs = new Epochs(examples.size(), rng.split("order"));
             List<Problem> dev = dev(settings, task);
             boolean learned = false;
             while (!learned && trainer.globalStep() < settings.maxSteps()) {
-                List<Example> batch = epochs.batch(trainer.globalStep())
+                List<Example> batch = epochs.batch(trainer.globalStep(), settings.batchSize())
                         .mapToObj(examples::get)
                         .toList();
                 int tokens = CompletionLoss.tokens(batch);
