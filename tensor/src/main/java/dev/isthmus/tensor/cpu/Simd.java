@@ -3,7 +3,9 @@ package dev.isthmus.tensor.cpu;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -25,6 +27,11 @@ final class Simd {
     static final int BYTES = LANES * Float.BYTES;
     static final MemorySegment MEM = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
     static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+    static {
+        // A class that is loaded later, beside one that was alone till then, would undo compiled kernels.
+        Object[] _ = {IntVector.SPECIES_PREFERRED, DoubleVector.SPECIES_PREFERRED, MemorySegment.ofArray(new byte[1])};
+    }
 
     private Simd() {}
 
