@@ -11,6 +11,8 @@ module dev.isthmus.rl {
     exports dev.isthmus.rl.reward;
     exports dev.isthmus.rl.task;
 
+    // Jackson makes the records; train reads the YAML files beside them.
     opens dev.isthmus.rl.recipe to
-            tools.jackson.databind;
+            tools.jackson.databind,
+            dev.isthmus.train;
 }

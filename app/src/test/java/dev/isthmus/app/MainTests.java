@@ -11,6 +11,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -87,21 +88,21 @@ class MainTests {
     }
 
     /** The other tests run on the class path, which would hide a package that a module forgot to open. */
-    @Test
-    void runsOnTheModulePath() throws IOException, InterruptedException {
+    @ParameterizedTest
+    @CsvSource({"doctor, Vectors", "recipes addition, expert_iteration", "recipes game24, countdown"})
+    void runsOnTheModulePath(String command, String expected) throws IOException, InterruptedException {
         List<String> modules = List.of(System.getProperty("java.class.path").split(File.pathSeparator)).stream()
                 .filter(entry -> !entry.contains("test-classes") && !entry.endsWith("-tests.jar"))
                 .toList();
-        Process java = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--add-modules=jdk.incubator.vector",
-                        "--module-path=" + String.join(File.pathSeparator, modules),
-                        "--module=dev.isthmus.app/dev.isthmus.app.Main",
-                        "doctor")
-                .redirectErrorStream(true)
-                .start();
+        List<String> line = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector",
+                "--module-path=" + String.join(File.pathSeparator, modules),
+                "--module=dev.isthmus.app/dev.isthmus.app.Main"));
+        line.addAll(List.of(command.split(" ")));
+        Process java = new ProcessBuilder(line).redirectErrorStream(true).start();
         String output = new String(java.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertThat(java.waitFor()).as(output).isZero();
-        assertThat(output).contains("Vectors", "bits");
+        assertThat(output).contains(expected);
     }
 }
