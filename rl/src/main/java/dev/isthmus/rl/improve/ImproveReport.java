@@ -67,7 +67,13 @@ final class ImproveReport {
             List<List<String>> rows = HeldOut.rows(parts, recipe.eval().samples());
             page.heading("Beside people").table(rows.getFirst(), rows.subList(1, rows.size()));
         }
-        page.heading("Training").charts(loss(), learned());
+        LineChart learned = learned();
+        page.heading("Training");
+        if (learned.series().getFirst().points().isEmpty()) {
+            page.charts(loss());
+        } else {
+            page.charts(loss(), learned);
+        }
         page.heading("Answers before and after").samples("Base model", "Improved model", samples(heldOut, after));
         page.heading("Recipe").facts(facts()).details("config.yaml", r -> r.code(yaml));
         return page.html();
