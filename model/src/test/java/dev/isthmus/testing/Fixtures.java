@@ -38,7 +38,12 @@ public final class Fixtures {
         return places.stream()
                 .filter(Files::exists)
                 .findFirst()
-                .orElseGet(() -> abort(
-                        "skipped: " + kind + "/" + name + " is not at hand; -Disthmus." + kind + "=DIR says where"));
+                .orElseGet(() -> skip("skipped: " + kind + "/" + name + " is not at hand; -Disthmus." + kind + "=DIR says where"));
+    }
+
+    /** Surefire does not print why a test was skipped, so the line that names the input is printed here. */
+    private static Path skip(String line) {
+        System.err.println(line);
+        return abort(line);
     }
 }
