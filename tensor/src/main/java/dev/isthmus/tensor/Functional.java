@@ -35,23 +35,25 @@ public final class Functional {
         return MatrixProducts.conv1d(x, weight, bias);
     }
 
-    /** The rows of {@code table [words, C]} that {@code ids [N]} (int32) name: {@code [N, C]}. */
+    /** The rows of {@code table [words, C]} that {@code ids [...]} (int32 or int64) name: {@code [..., C]}. */
     public static Tensor embedding(Tensor table, Tensor ids) {
         int cols = cols(table);
         int words = rows(table);
         int rows = Math.toIntExact(ids.alive().count());
-        for (int id : ids.toInts()) {
-            if (id < 0 || id >= words) {
-                throw new TensorException("embedding: id " + id + " is outside a table of " + words + " rows");
-            }
-        }
-        Tensor y = Tensor.empty(table.alive().dtype(), rows, cols);
-        y.run(new KernelCall.Embedding(rows, cols, table.buffer(), ids.buffer(), y.buffer(), false));
+        Indexing.check("embedding", ids, words, 0);
+        Tensor index = ids.to(DType.INT32).contiguous();
+        Tensor y = Tensor.empty(table.alive().dtype(), Layout.with(ids.shape(), ids.rank(), cols));
+        y.run(new KernelCall.Embedding(rows, cols, table.buffer(), index.buffer(), y.buffer(), false));
         return Autograd.record("embedding", y, dy -> {
             GradTarget into = table.gradInto();
             dy.run(new EmbeddingBackward(
-                    rows, cols, words, ids.buffer(), dy.buffer(), into.target().buffer(), into.accumulate()));
+                    rows, cols, words, index.buffer(), dy.buffer(), into.target().buffer(), into.accumulate()));
         }, table);
+    }
+
+    /** 1 at each index (int32 or int64), 0 elsewhere: {@code [..., classes]} int64. */
+    public static Tensor oneHot(Tensor index, long classes) {
+        return Indexing.oneHot(index, classes);
     }
 
     /** {@code x / sqrt(mean(x^2) + eps) weight} over the last dimension (Zhang and Sennrich 2019). */

@@ -400,12 +400,35 @@ public sealed interface KernelCall {
     /** {@code y[outer, d, inner] = sum of x[outer, 0..d, inner]}; from the end if {@code reverse}. */
     record CumSum(long outer, long dim, long inner, Buffer x, Buffer y, boolean reverse) implements KernelCall {}
 
-    /** {@code out[o, i, r] = x[o, index[o, i, r], r]}, {@code x [outer, dim, inner]}, {@code index, out [outer, picks, inner]}. */
-    record Gather(long outer, long dim, long picks, long inner, Buffer x, Buffer index, Buffer out) implements KernelCall {}
-
-    /** {@code x[o, index[o, i, r], r] += src[o, i, r]}, in the order of i. */
-    record ScatterAdd(long outer, long dim, long picks, long inner, Buffer x, Buffer index, Buffer src)
+    /**
+     * {@code out[i] = x[i with index[i] at dim]} over {@code shape}; {@code out} is contiguous, {@code index} INT32 or INT64.
+     *
+     * <p>Indices have been checked. A stride of 0 of the index picks the same for a whole dimension.
+     */
+    record Gather(long[] shape, int dim, Buffer x, long[] strideX, Buffer index, long[] strideIndex, Buffer out)
             implements KernelCall {}
+
+    /**
+     * {@code x[i with index[i] at dim] = src[i]} over {@code shape}, or {@code +=} if {@code accumulate}; in the order of {@code
+     * i[dim]}, so that the last of several wins.
+     */
+    record Scatter(
+            long[] shape,
+            int dim,
+            Buffer x,
+            long[] strideX,
+            Buffer index,
+            long[] strideIndex,
+            Buffer src,
+            long[] strideSrc,
+            boolean accumulate)
+            implements KernelCall {}
+
+    /**
+     * {@code index[row, 0..k]} (INT32): the places of the first {@code k} numbers of each row of {@code x [rows, cols]} in
+     * ascending or descending order. Equal numbers stay in their order; NaN is larger than all others.
+     */
+    record Sort(int rows, int cols, int k, boolean descending, Buffer x, Buffer index) implements KernelCall {}
 
     // ---- optimizer ------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 package dev.isthmus.tensor;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a tensor lies in its storage: element {@code (i0, i1, ...)} is at {@code offset + i0 strides[0] + i1 strides[1] + ...}.
@@ -94,6 +95,73 @@ public record Layout(long[] shape, long[] strides, long offset) {
         shapes[d] = length;
         steps[d] *= step;
         return new Layout(shapes, steps, offset + start * strides[d]);
+    }
+
+    /** The layout of the elements at {@code index} of dimension {@code dim}, which disappears. */
+    Layout select(int dim, long index) {
+        int d = dim(dim);
+        if (index < -shape[d] || index >= shape[d]) {
+            throw new TensorException("select: index " + index + " is outside dimension " + dim + " of " + this);
+        }
+        long i = index < 0 ? index + shape[d] : index;
+        return new Layout(without(shape, d), without(strides, d), offset + i * strides[d]);
+    }
+
+    /** The layout of the elements {@code (i, i + offset)} of two dimensions, as a new last dimension. */
+    Layout diagonal(long offset, int dim1, int dim2) {
+        int rows = dim(dim1);
+        int cols = dim(dim2);
+        if (rows == cols) {
+            throw new TensorException("diagonal: dimensions " + dim1 + " and " + dim2 + " of " + this + " are the same");
+        }
+        long row = Math.max(0, -offset);
+        long col = Math.max(0, offset);
+        long length = Math.max(0, Math.min(shape[rows] - row, shape[cols] - col));
+        int rank = rank() - 1;
+        long[] shapes = Arrays.copyOf(without(without(shape, Math.max(rows, cols)), Math.min(rows, cols)), rank);
+        long[] steps = Arrays.copyOf(without(without(strides, Math.max(rows, cols)), Math.min(rows, cols)), rank);
+        shapes[rank - 1] = length;
+        steps[rank - 1] = strides[rows] + strides[cols];
+        return new Layout(shapes, steps, length == 0 ? this.offset : this.offset + row * strides[rows] + col * strides[cols]);
+    }
+
+    /** The numbers without the one at {@code index}. */
+    static long[] without(long[] numbers, int index) {
+        long[] rest = Arrays.copyOf(numbers, numbers.length - 1);
+        System.arraycopy(numbers, index + 1, rest, index, rest.length - index);
+        return rest;
+    }
+
+    /** The numbers with another at {@code index}. */
+    static long[] with(long[] numbers, int index, long number) {
+        long[] more = Arrays.copyOf(numbers, numbers.length + 1);
+        System.arraycopy(numbers, index, more, index + 1, numbers.length - index);
+        more[index] = number;
+        return more;
+    }
+
+    /** The same elements in another shape of as many, or null if no strides can say where they are. */
+    @Nullable Layout view(long... to) {
+        long[] steps = contiguous(to).strides;
+        if (count() == 0) {
+            return new Layout(to.clone(), steps, offset);
+        }
+        int open = to.length - 1;
+        int d = rank() - 1;
+        while (d >= 0) {
+            long step = strides[d];
+            long run = shape[d--];
+            while (d >= 0 && (shape[d] == 1 || strides[d] == run * step)) {
+                run *= shape[d--];
+            }
+            for (long done = 1; done < run; done *= to[open--]) {
+                if (run / done % to[open] != 0) {
+                    return null;
+                }
+                steps[open] = step * done;
+            }
+        }
+        return new Layout(to.clone(), steps, offset);
     }
 
     /** The layout repeated to a larger shape: dimensions of size 1 and missing leading dimensions stretch. */

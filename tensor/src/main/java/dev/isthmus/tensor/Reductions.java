@@ -3,7 +3,6 @@ package dev.isthmus.tensor;
 import dev.isthmus.tensor.KernelCall.CumSum;
 import dev.isthmus.tensor.KernelCall.Reduce;
 import dev.isthmus.tensor.KernelCall.ReduceOp;
-import dev.isthmus.tensor.KernelCall.ScatterAdd;
 import dev.isthmus.tensor.KernelCall.Softmax;
 import dev.isthmus.tensor.KernelCall.SoftmaxBackward;
 import java.util.Arrays;
@@ -68,13 +67,6 @@ final class Reductions {
             dx.run(new SoftmaxBackward(rows, cols, y.buffer(), dy.buffer(), dx.buffer(), log));
             x.addGrad(dx);
         }, x);
-    }
-
-    /** {@code into[.., index, ..] += src}: the gradient of a gather. */
-    static void scatterAdd(Tensor into, int dim, Tensor index, Tensor src) {
-        int d = into.layout().dim(dim);
-        into.run(new ScatterAdd(
-                outer(into, d), into.size(d), index.size(d), inner(into, d), into.buffer(), index.buffer(), src.buffer()));
     }
 
     static long outer(Tensor x, int dim) {

@@ -51,6 +51,53 @@ public final class Tensor extends TensorOperations {
         return full(dtype, 0, shape);
     }
 
+    /** A tensor of zeros with the shape and type of another. */
+    public static Tensor zerosLike(Tensor x) {
+        return full(x.dtype(), 0, x.shape());
+    }
+
+    /** A tensor of ones with the shape and type of another. */
+    public static Tensor onesLike(Tensor x) {
+        return full(x.dtype(), 1, x.shape());
+    }
+
+    /** A tensor of one value with the shape and type of another. */
+    public static Tensor fullLike(Tensor x, double value) {
+        return full(x.dtype(), value, x.shape());
+    }
+
+    /** The numbers 0, 1, ..., {@code end - 1}. */
+    public static Tensor arange(DType dtype, long end) {
+        return arange(dtype, 0, end, 1);
+    }
+
+    /** The numbers {@code start, start + step, ...} before {@code end}. */
+    public static Tensor arange(DType dtype, double start, double end, double step) {
+        double count = Math.ceil((end - start) / step);
+        if (!(count >= 0)) {
+            throw new TensorException("arange: from " + start + " to " + end + " in steps of " + step);
+        }
+        double[] values = new double[Math.toIntExact((long) count)];
+        Arrays.setAll(values, i -> start + i * step);
+        return of(values, values.length).to(dtype);
+    }
+
+    /** {@code steps} numbers with equal distances, from {@code start} to {@code end}, both included. */
+    public static Tensor linspace(DType dtype, double start, double end, int steps) {
+        double[] values = new double[steps];
+        double step = steps > 1 ? (end - start) / (steps - 1) : 0;
+        // From the nearer end, so that both are exact.
+        Arrays.setAll(values, i -> i < steps / 2 || steps == 1 ? start + i * step : end - (steps - 1 - i) * step);
+        return of(values, steps).to(dtype);
+    }
+
+    /** The identity matrix {@code [n, n]}. */
+    public static Tensor eye(DType dtype, long n) {
+        Tensor y = zeros(dtype, n, n);
+        new Tensor(y.storage, y.layout.diagonal(0, 0, 1)).copyFrom(full(dtype, 1, n));
+        return y;
+    }
+
     /** A float32 tensor from row-major data. */
     public static Tensor of(float[] data, long... shape) {
         Tensor t = sized(DType.FLOAT32, data.length, shape);
@@ -334,9 +381,17 @@ public final class Tensor extends TensorOperations {
         }
     }
 
+    /** Elements in order, and their places (int32) along the dimension. */
+    public record Sorted(Tensor values, Tensor indices) {}
+
     /** The tensors one after another along {@code dim}. */
     public static Tensor cat(int dim, Tensor... parts) {
         return Movement.cat(dim, parts);
+    }
+
+    /** The tensors one after another along a new dimension {@code dim}. */
+    public static Tensor stack(int dim, Tensor... parts) {
+        return Movement.stack(dim, parts);
     }
 
     @Override

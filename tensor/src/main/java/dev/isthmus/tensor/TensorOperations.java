@@ -205,27 +205,157 @@ abstract sealed class TensorOperations permits Tensor {
         return Movement.reshape(self(), shape);
     }
 
+    /**
+     * The elements in another shape, in the same memory. One size may be -1.
+     *
+     * @throws TensorException if the layout does not allow it
+     */
+    public Tensor view(long... shape) {
+        return Movement.view(self(), shape);
+    }
+
+    /** Dimensions {@code startDim} to {@code endDim}, both included, as one. */
+    public Tensor flatten(int startDim, int endDim) {
+        return Movement.flatten(self(), startDim, endDim);
+    }
+
+    /** All dimensions as one. */
+    public Tensor flatten() {
+        return Movement.flatten(self(), 0, -1);
+    }
+
+    /** Without the dimensions of size 1; a view. */
+    public Tensor squeeze() {
+        return Movement.squeeze(self());
+    }
+
+    /** Without dimension {@code dim} if its size is 1; a view. */
+    public Tensor squeeze(int dim) {
+        return Movement.squeeze(self(), dim);
+    }
+
+    /** With a new dimension {@code dim} of size 1; a view. */
+    public Tensor unsqueeze(int dim) {
+        return Movement.unsqueeze(self(), dim);
+    }
+
+    /** The dimensions in another order; a view. */
     public Tensor permute(int... dims) {
         return Movement.permute(self(), dims);
     }
 
+    /** Two dimensions in each other's place; a view. */
     public Tensor transpose(int dim0, int dim1) {
         return Movement.transpose(self(), dim0, dim1);
     }
 
-    /** {@code length} elements along {@code dim} from {@code start}; a view. */
-    public Tensor narrow(int dim, long start, long length) {
-        return Movement.slice(self(), dim, start, length, 1);
+    /** A matrix transposed; a view. */
+    public Tensor t() {
+        return Movement.t(self());
     }
 
-    /** One element along {@code dim}, which disappears; a view. */
+    /** {@code length} elements along {@code dim} from {@code start}; a view. */
+    public Tensor narrow(int dim, long start, long length) {
+        return Movement.narrow(self(), dim, start, length);
+    }
+
+    /** {@code x[start:]} along {@code dim}; negative counts from the end; a view. */
+    public Tensor slice(int dim, long start) {
+        return Movement.slice(self(), dim, start, Long.MAX_VALUE, 1);
+    }
+
+    /** {@code x[start:end]} along {@code dim}; negative counts from the end; a view. */
+    public Tensor slice(int dim, long start, long end) {
+        return Movement.slice(self(), dim, start, end, 1);
+    }
+
+    /** {@code x[start:end:step]} along {@code dim}; negative counts from the end; a view. */
+    public Tensor slice(int dim, long start, long end, long step) {
+        return Movement.slice(self(), dim, start, end, step);
+    }
+
+    /** One element along {@code dim}, which disappears; negative counts from the end; a view. */
     public Tensor select(int dim, long index) {
         return Movement.select(self(), dim, index);
     }
 
-    /** The tensor repeated to a larger shape; a view. */
+    /** The elements {@code (i, i + offset)} of two dimensions, as a new last dimension; a view. */
+    public Tensor diagonal(long offset, int dim1, int dim2) {
+        return Movement.diagonal(self(), offset, dim1, dim2);
+    }
+
+    /** Parts of {@code size} along {@code dim}, the last perhaps smaller; views. */
+    public Tensor[] split(long size, int dim) {
+        return Movement.split(self(), size, dim);
+    }
+
+    /** Parts of the given sizes along {@code dim}; views. */
+    public Tensor[] split(long[] sizes, int dim) {
+        return Movement.split(self(), dim, sizes);
+    }
+
+    /** At most {@code chunks} equal parts along {@code dim}, the last perhaps smaller; views. */
+    public Tensor[] chunk(int chunks, int dim) {
+        return Movement.chunk(self(), chunks, dim);
+    }
+
+    /** Each element along {@code dim}, which disappears; views. */
+    public Tensor[] unbind(int dim) {
+        return Movement.unbind(self(), dim);
+    }
+
+    /** The tensor repeated to a larger shape, -1 for a size that stays; a view. */
     public Tensor expand(long... shape) {
         return Movement.expand(self(), shape);
+    }
+
+    /** The tensor repeated to a larger shape; a view. */
+    public Tensor broadcastTo(long... shape) {
+        return Movement.expand(self(), shape);
+    }
+
+    /** The whole tensor so many times along each dimension. */
+    public Tensor repeat(long... repeats) {
+        return Movement.repeat(self(), repeats);
+    }
+
+    /** Each element so many times in a row along {@code dim}. */
+    public Tensor repeatInterleave(long repeats, int dim) {
+        return Movement.repeatInterleave(self(), repeats, dim);
+    }
+
+    /** The elements from the last to the first along {@code dims}. */
+    public Tensor flip(int... dims) {
+        return Movement.flip(self(), dims);
+    }
+
+    /** The elements moved on by {@code shift} along {@code dim}, those beyond the end to the beginning. */
+    public Tensor roll(long shift, int dim) {
+        return Movement.roll(self(), shift, dim);
+    }
+
+    /**
+     * The tensor with {@code value} around it.
+     *
+     * @param pad how many before and behind the last dimension, then the one before it, and so on; negative takes away
+     */
+    public Tensor pad(double value, long... pad) {
+        return Movement.pad(self(), value, pad);
+    }
+
+    /** The lower triangle of each matrix: 0 where {@code col - row > diagonal}. */
+    public Tensor tril(long diagonal) {
+        return Movement.tril(self(), diagonal);
+    }
+
+    /** The upper triangle of each matrix: 0 where {@code col - row < diagonal}. */
+    public Tensor triu(long diagonal) {
+        return Movement.triu(self(), diagonal);
+    }
+
+    /** {@code value} where {@code mask} is true (not zero), this elsewhere; the mask is broadcast. */
+    public Tensor maskedFill(Tensor mask, double value) {
+        return Movement.maskedFill(self(), mask, value);
     }
 
     /** The tensor itself, or a copy in row-major order. */
@@ -233,9 +363,69 @@ abstract sealed class TensorOperations permits Tensor {
         return Movement.contiguous(self());
     }
 
-    /** The elements that {@code index} (int32) names along {@code dim}. */
+    // ---- picking --------------------------------------------------------------------------------------------------
+
+    /** {@code y[i] = x[i with index[i] at dim]}; the index (int32 or int64) may be smaller in the other dimensions. */
     public Tensor gather(int dim, Tensor index) {
-        return Movement.gather(self(), dim, index);
+        return Indexing.gather(self(), dim, index);
+    }
+
+    /** The elements along {@code dim} that the index {@code [n]} (int32 or int64) names. */
+    public Tensor indexSelect(int dim, Tensor index) {
+        return Indexing.indexSelect(self(), dim, index);
+    }
+
+    /** As {@link #gather}, with both broadcast in the other dimensions. */
+    public Tensor takeAlongDim(Tensor indices, int dim) {
+        return Indexing.takeAlongDim(self(), indices, dim);
+    }
+
+    /** A copy with {@code y[i with index[i] at dim] = src[i]}; the last of several wins. */
+    public Tensor scatter(int dim, Tensor index, Tensor src) {
+        return Indexing.scatter(self(), dim, index, src);
+    }
+
+    /** A copy with {@code y[i with index[i] at dim] = value}. */
+    public Tensor scatter(int dim, Tensor index, double value) {
+        return Indexing.scatter(self(), dim, index, Tensor.full(self().dtype(), value).expand(index.shape()));
+    }
+
+    /** A copy with {@code y[i with index[i] at dim] += src[i]}, in the order of {@code i}. */
+    public Tensor scatterAdd(int dim, Tensor index, Tensor src) {
+        return Indexing.scatterAdd(self(), dim, index, src);
+    }
+
+    /** A copy to which {@code source} is added along {@code dim} where the index {@code [n]} says, in order. */
+    public Tensor indexAdd(int dim, Tensor index, Tensor source) {
+        return Indexing.indexAdd(self(), dim, index, source);
+    }
+
+    /** The elements where {@code mask} is true (not zero), in row-major order: {@code [n]}. */
+    public Tensor maskedSelect(Tensor mask) {
+        return Indexing.maskedSelect(self(), mask);
+    }
+
+    /** The places of all elements that are not zero, in row-major order: {@code [n, rank]} int64. */
+    public Tensor nonzero() {
+        return Indexing.nonzero(self());
+    }
+
+    /**
+     * The elements in ascending or descending order along {@code dim}, and where they were. Equal ones stay in their order; NaN
+     * is larger than all others.
+     */
+    public Tensor.Sorted sort(int dim, boolean descending) {
+        return Indexing.sort(self(), dim, descending);
+    }
+
+    /** The places (int32) of the elements in ascending or descending order along {@code dim}, as {@link #sort}. */
+    public Tensor argsort(int dim, boolean descending) {
+        return Indexing.order(self(), self().size(dim), dim, descending);
+    }
+
+    /** The {@code k} largest (or smallest) along {@code dim}, in order, and where they were; of equal ones the first. */
+    public Tensor.Sorted topk(long k, int dim, boolean largest) {
+        return Indexing.topk(self(), k, dim, largest);
     }
 
     // ---- matrix products ------------------------------------------------------------------------------------------

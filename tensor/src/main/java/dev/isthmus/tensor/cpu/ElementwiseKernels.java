@@ -92,7 +92,7 @@ final class ElementwiseKernels {
         }
     }
 
-    private static long[] contiguous(long[] shape) {
+    static long[] contiguous(long[] shape) {
         long[] strides = new long[shape.length];
         long stride = 1;
         for (int i = shape.length - 1; i >= 0; i--) {

@@ -1,6 +1,7 @@
 package dev.isthmus.tensor.cpu;
 
 import dev.isthmus.tensor.Buffer;
+import dev.isthmus.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
@@ -33,6 +34,25 @@ final class Numbers {
 
     static int getInt(Buffer b, long i) {
         return b.storage().segment().getAtIndex(ValueLayout.JAVA_INT, b.offset() + i);
+    }
+
+    /** An integer of either size, exactly. */
+    static long getLong(Buffer b, long i) {
+        MemorySegment s = b.storage().segment();
+        return b.dtype() == DType.INT64
+                ? s.getAtIndex(ValueLayout.JAVA_LONG, b.offset() + i)
+                : s.getAtIndex(ValueLayout.JAVA_INT, b.offset() + i);
+    }
+
+    /** {@code to[j] = from[i]}, of one type. */
+    static void move(Buffer from, long i, Buffer to, long j) {
+        long bytes = from.dtype().bytes();
+        MemorySegment.copy(
+                from.storage().segment(),
+                (from.offset() + i) * bytes,
+                to.storage().segment(),
+                (to.offset() + j) * bytes,
+                bytes);
     }
 
     static void add(Buffer b, long i, double value) {

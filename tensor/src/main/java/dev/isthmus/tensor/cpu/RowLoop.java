@@ -17,6 +17,9 @@ final class RowLoop {
     /** The most elements of a piece. */
     static final int PIECE = 4096;
 
+    /** The least elements of a piece: less would share cache lines. */
+    private static final int LINE = 16;
+
     private static final int TASK_ELEMENTS = 1 << 14;
 
     private final long[] shape;
@@ -84,24 +87,30 @@ final class RowLoop {
 
     /** Runs {@code body} for every piece, on all threads. */
     void run(Body body) {
-        run(body, dims - 1);
+        run(1, body);
+    }
+
+    /** Runs {@code body} for every piece, on all threads, where an element is as much work as {@code weight} usual ones. */
+    void run(long weight, Body body) {
+        run(body, dims - 1, Math.clamp(weight, 1, TASK_ELEMENTS));
     }
 
     /** Runs {@code body} for every index of the dimensions before the last two, with {@code n} = 0. */
     void runMatrices(Body body) {
-        run(body, dims - 2);
+        run(body, dims - 2, 1);
     }
 
-    private void run(Body body, int outer) {
+    private void run(Body body, int outer, int weight) {
         boolean rows = outer == dims - 1;
         long size = rows ? shape[dims - 1] : 0;
-        long pieces = rows ? (size + PIECE - 1) / PIECE : 1;
+        int most = Math.clamp(TASK_ELEMENTS / weight, LINE, PIECE);
+        long pieces = rows ? (size + most - 1) / most : 1;
         long units = pieces;
         for (int i = 0; i < outer; i++) {
             units *= shape[i];
         }
         long count = units;
-        long perTask = rows ? Math.max(1, TASK_ELEMENTS / Math.clamp(size, 1, PIECE)) : 1;
+        long perTask = rows ? Math.max(1, TASK_ELEMENTS / weight / Math.clamp(size, 1, most)) : 1;
         WorkerPool.parallel(Math.toIntExact((count + perTask - 1) / perTask), task -> {
             long u = task * perTask;
             long end = Math.min(count, u + perTask);
@@ -110,11 +119,11 @@ final class RowLoop {
             long[] row = start(u / pieces, index);
             long[] at = new long[row.length];
             for (; u < end; u++) {
-                long first = piece * PIECE;
+                long first = piece * most;
                 for (int x = 0; x < at.length; x++) {
                     at[x] = row[x] + first * strides[x][dims - 1];
                 }
-                body.run((int) Math.min(PIECE, size - first), at);
+                body.run((int) Math.min(most, size - first), at);
                 if (++piece == pieces) {
                     piece = 0;
                     advance(index, row);

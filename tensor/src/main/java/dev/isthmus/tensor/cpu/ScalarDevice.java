@@ -40,8 +40,9 @@ final class ScalarDevice implements Device {
             case KernelCall.Where c -> ScalarElementwise.where(c);
             case KernelCall.Reduce c -> ScalarElementwise.reduce(c);
             case KernelCall.CumSum c -> ScalarElementwise.cumSum(c);
-            case KernelCall.Gather c -> ScalarElementwise.gather(c);
-            case KernelCall.ScatterAdd c -> ScalarElementwise.scatterAdd(c);
+            case KernelCall.Gather c -> ScalarIndex.gather(c);
+            case KernelCall.Scatter c -> ScalarIndex.scatter(c);
+            case KernelCall.Sort c -> ScalarIndex.sort(c);
             case KernelCall.AdamW c -> ScalarOptimizer.adamW(c);
             case KernelCall.SumSquares c -> ScalarOptimizer.sumSquares(c);
         }

@@ -1,8 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
-import static dev.isthmus.tensor.cpu.Numbers.add;
 import static dev.isthmus.tensor.cpu.Numbers.get;
-import static dev.isthmus.tensor.cpu.Numbers.getInt;
 import static dev.isthmus.tensor.cpu.Numbers.put;
 import static dev.isthmus.tensor.cpu.Numbers.set;
 
@@ -10,10 +8,8 @@ import dev.isthmus.tensor.KernelCall.Binary;
 import dev.isthmus.tensor.KernelCall.Copy;
 import dev.isthmus.tensor.KernelCall.CumSum;
 import dev.isthmus.tensor.KernelCall.Fill;
-import dev.isthmus.tensor.KernelCall.Gather;
 import dev.isthmus.tensor.KernelCall.Reduce;
 import dev.isthmus.tensor.KernelCall.ReduceOp;
-import dev.isthmus.tensor.KernelCall.ScatterAdd;
 import dev.isthmus.tensor.KernelCall.Unary;
 import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.Where;
@@ -125,29 +121,7 @@ final class ScalarElementwise {
         }
     }
 
-    static void gather(Gather c) {
-        for (long o = 0; o < c.outer(); o++) {
-            for (long i = 0; i < c.picks(); i++) {
-                for (long r = 0; r < c.inner(); r++) {
-                    long at = (o * c.picks() + i) * c.inner() + r;
-                    set(c.out(), at, get(c.x(), (o * c.dim() + getInt(c.index(), at)) * c.inner() + r));
-                }
-            }
-        }
-    }
-
-    static void scatterAdd(ScatterAdd c) {
-        for (long o = 0; o < c.outer(); o++) {
-            for (long i = 0; i < c.picks(); i++) {
-                for (long r = 0; r < c.inner(); r++) {
-                    long at = (o * c.picks() + i) * c.inner() + r;
-                    add(c.x(), (o * c.dim() + getInt(c.index(), at)) * c.inner() + r, get(c.src(), at));
-                }
-            }
-        }
-    }
-
-    private static long count(long[] shape) {
+    static long count(long[] shape) {
         long n = 1;
         for (long s : shape) {
             n *= s;
@@ -155,7 +129,7 @@ final class ScalarElementwise {
         return n;
     }
 
-    private static long offset(long[] at, long[] stride) {
+    static long offset(long[] at, long[] stride) {
         long offset = 0;
         for (int d = 0; d < at.length; d++) {
             offset += at[d] * stride[d];
@@ -163,7 +137,7 @@ final class ScalarElementwise {
         return offset;
     }
 
-    private static void advance(long[] at, long[] shape) {
+    static void advance(long[] at, long[] shape) {
         for (int d = at.length - 1; d >= 0; d--) {
             if (++at[d] < shape[d]) {
                 return;

@@ -56,6 +56,9 @@ final class VectorDevice implements Device {
             case KernelCall.Copy c when c.from().dtype() == DType.FLOAT32 && c.to().dtype() == DType.FLOAT32 ->
                 ElementwiseKernels.copy(c);
             case KernelCall.Fill c when c.x().dtype() == DType.FLOAT32 -> ElementwiseKernels.fill(c);
+            case KernelCall.Gather c -> IndexKernels.gather(c);
+            case KernelCall.Scatter c when IndexKernels.has(c) -> IndexKernels.scatter(c);
+            case KernelCall.Sort c when SortKernels.has(c) -> SortKernels.sort(c);
             default -> scalar.run(call);
         }
     }
