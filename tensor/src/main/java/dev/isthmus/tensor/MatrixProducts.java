@@ -5,6 +5,7 @@ import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.KernelCall.SumRows;
 import dev.isthmus.tensor.Tensor.GradTarget;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /** Matrix products and their gradients. */
@@ -89,57 +90,133 @@ final class MatrixProducts {
         if (a.rank() == 0 || b.rank() == 0) {
             throw new TensorException("matmul: " + a.layout() + " and " + b.layout() + "; both need a dimension");
         }
-        if (a.rank() == 1) {
-            Tensor y = matmul(a.reshape(1, a.size(0)), b);
-            return y.select(b.rank() == 1 ? 0 : -2, 0);
-        }
-        if (b.rank() == 1) {
-            return matmul(a, b.reshape(b.size(0), 1)).select(-1, 0);
-        }
-        if (a.size(-1) != b.size(-2)) {
+        long inner = b.size(b.rank() == 1 ? 0 : -2);
+        if (a.size(-1) != inner) {
             throw new TensorException("matmul: " + a.layout() + " and " + b.layout() + "; inner sizes "
-                    + a.size(-1) + " and " + b.size(-2) + " differ");
+                    + a.size(-1) + " and " + inner + " differ");
         }
         Elementwise.requireSameType("matmul", a, b);
-        Tensor y = batched(a.alive().detach(), b.alive().detach());
+        if (a.rank() == 1) {
+            return matmul(a.unsqueeze(0), b).squeeze(b.rank() == 1 ? 0 : -2);
+        }
+        if (b.rank() == 1) {
+            return matmul(a, b.unsqueeze(1)).squeeze(-1);
+        }
+        if (b.rank() == 2 && a.rank() > 2) { // all rows at once: one product forward, and one for each gradient
+            long[] shape = a.shape();
+            shape[shape.length - 1] = b.size(1);
+            return matmul(a.flatten(0, -2), b).view(shape);
+        }
+        Tensor y = product(a, b);
         return Autograd.record("matmul", y, dy -> {
             if (a.requiresGrad()) {
-                a.addGrad(Elementwise.sumTo(batched(dy, b.detach().transpose(-2, -1)), a.shape()));
+                addProduct(a, dy, b.detach().transpose(-2, -1));
             }
             if (b.requiresGrad()) {
-                b.addGrad(Elementwise.sumTo(batched(a.detach().transpose(-2, -1), dy), b.shape()));
+                addProduct(b, a.detach().transpose(-2, -1), dy);
             }
         }, a, b);
     }
 
-    private static Tensor batched(Tensor a, Tensor b) {
-        long[] batch = Layout.broadcast("matmul", Arrays.copyOf(a.shape(), a.rank() - 2), Arrays.copyOf(b.shape(), b.rank() - 2));
-        int m = Math.toIntExact(a.size(-2));
-        int k = Math.toIntExact(a.size(-1));
-        int n = Math.toIntExact(b.size(-1));
-        Tensor left = a.expand(with(batch, m, k)).contiguous();
-        Tensor right = b.expand(with(batch, k, n)).contiguous();
-        Tensor y = Tensor.empty(a.dtype(), with(batch, m, n));
-        int count = Math.toIntExact(Layout.count(batch));
-        y.run(new MatMul(
-                false,
-                Storing.PLAIN,
-                m,
-                n,
-                k,
-                left.buffer(),
-                k,
-                right.buffer(),
-                n,
-                null,
-                y.buffer(),
-                n,
-                false,
-                count,
-                (long) m * k,
-                (long) k * n,
-                (long) m * n));
+    /** Adds {@code left right} to the gradient of {@code x}, summed over dimensions that were broadcast. */
+    private static void addProduct(Tensor x, Tensor left, Tensor right) {
+        if (Arrays.equals(x.shape(), shape(left, right))) {
+            GradTarget into = x.gradInto();
+            multiply(left, right, into.target(), into.accumulate());
+        } else {
+            x.addGrad(Elementwise.sumTo(product(left, right), x.shape()));
+        }
+    }
+
+    private static Tensor product(Tensor a, Tensor b) {
+        Tensor y = Tensor.empty(a.dtype(), shape(a, b));
+        multiply(a.alive(), b.alive(), y, false);
         return y;
+    }
+
+    private static long[] shape(Tensor a, Tensor b) {
+        long[] batch = Layout.broadcast("matmul", batch(a), batch(b));
+        return with(batch, a.size(-2), b.size(-1));
+    }
+
+    /** {@code y (+)= a b}: one call for all matrices whose distances in memory are the same. */
+    private static void multiply(Tensor a, Tensor b, Tensor y, boolean accumulate) {
+        Matrix left = Matrix.of(a);
+        Matrix right = Matrix.of(b);
+        long[] batch = batch(y);
+        int[] dims = IntStream.range(0, batch.length).filter(d -> batch[d] != 1).toArray();
+        long[][] strides = {left.batchStrides(batch), right.batchStrides(batch), y.layout().strides()};
+        int first = dims.length; // the dimensions from here on are one call
+        long count = 1;
+        while (first > 0 && (count == 1 || evenly(strides, dims[first - 1], count, dims[dims.length - 1]))) {
+            count *= batch[dims[--first]];
+        }
+        long[] next = new long[3];
+        if (count != 1) {
+            Arrays.setAll(next, i -> strides[i][dims[dims.length - 1]]);
+        }
+        long calls = Layout.count(Arrays.stream(dims, 0, first).mapToLong(d -> batch[d]).toArray());
+        for (long call = 0; call < calls; call++) {
+            long[] at = new long[3];
+            long rest = call;
+            for (int j = first - 1; j >= 0; j--) {
+                for (int i = 0; i < at.length; i++) {
+                    at[i] += rest % batch[dims[j]] * strides[i][dims[j]];
+                }
+                rest /= batch[dims[j]];
+            }
+            y.run(new MatMul(
+                    left.transposed,
+                    right.transposed ? Storing.TRANSPOSED : Storing.PLAIN,
+                    Math.toIntExact(y.size(-2)),
+                    Math.toIntExact(y.size(-1)),
+                    Math.toIntExact(a.size(-1)),
+                    left.tensor.buffer().plus(at[0]),
+                    left.ld,
+                    right.tensor.buffer().plus(at[1]),
+                    right.ld,
+                    null,
+                    y.buffer().plus(at[2]),
+                    y.size(-1),
+                    accumulate,
+                    Math.toIntExact(count),
+                    next[0],
+                    next[1],
+                    next[2]));
+        }
+    }
+
+    /** Whether a dimension goes on in all tensors where {@code count} steps of the last one end. */
+    private static boolean evenly(long[][] strides, int dim, long count, int last) {
+        return Arrays.stream(strides).allMatch(stride -> stride[dim] == count * stride[last]);
+    }
+
+    /** Matrices in memory as a kernel reads them: stored as they are or transposed, with unit steps along a row. */
+    private record Matrix(Tensor tensor, boolean transposed, long ld) {
+        /** A view where the strides allow it, else a copy. */
+        static Matrix of(Tensor x) {
+            long rows = x.size(-2);
+            long cols = x.size(-1);
+            long[] strides = x.layout().strides();
+            long down = strides[x.rank() - 2];
+            long right = strides[x.rank() - 1];
+            if ((right == 1 || cols == 1) && (rows == 1 || down >= cols)) {
+                return new Matrix(x, false, rows == 1 ? cols : down);
+            }
+            if ((down == 1 || rows == 1) && (cols == 1 || right >= rows)) {
+                return new Matrix(x, true, cols == 1 ? rows : right);
+            }
+            return new Matrix(x.detach().contiguous(), false, cols);
+        }
+
+        long[] batchStrides(long[] batch) {
+            long[] shape = with(batch, tensor.size(-2), tensor.size(-1));
+            return Arrays.copyOf(tensor.layout().expand(shape).strides(), batch.length);
+        }
+    }
+
+    private static long[] batch(Tensor x) {
+        return Arrays.copyOf(x.shape(), x.rank() - 2);
     }
 
     private static long[] with(long[] batch, long rows, long cols) {
@@ -147,5 +224,41 @@ final class MatrixProducts {
         shape[batch.length] = rows;
         shape[batch.length + 1] = cols;
         return shape;
+    }
+
+    static Tensor bmm(Tensor a, Tensor b) {
+        if (a.rank() != 3 || b.rank() != 3 || a.size(0) != b.size(0)) {
+            throw new TensorException("bmm: " + a.layout() + " and " + b.layout() + "; expected [B, M, K] and [B, K, N]");
+        }
+        return matmul(a, b);
+    }
+
+    static Tensor mv(Tensor a, Tensor b) {
+        requireRanks("mv", a, 2, b, 1);
+        return matmul(a, b);
+    }
+
+    static Tensor dot(Tensor a, Tensor b) {
+        requireRanks("dot", a, 1, b, 1);
+        return matmul(a, b);
+    }
+
+    static Tensor outer(Tensor a, Tensor b) {
+        requireRanks("outer", a, 1, b, 1);
+        return a.unsqueeze(1).mul(b);
+    }
+
+    /** One row for all is added by the product itself. */
+    static Tensor addmm(Tensor input, Tensor a, Tensor b) {
+        requireRanks("addmm", a, 2, b, 2);
+        boolean fused = input.rank() == 1 && input.size(0) == b.size(1) && b.layout().isContiguous();
+        return fused ? conv1d(a, b, input) : matmul(a, b).add(input);
+    }
+
+    private static void requireRanks(String op, Tensor a, int rankA, Tensor b, int rankB) {
+        if (a.rank() != rankA || b.rank() != rankB) {
+            throw new TensorException(op + ": " + a.layout() + " and " + b.layout() + "; expected " + rankA + " and " + rankB
+                    + " dimensions");
+        }
     }
 }

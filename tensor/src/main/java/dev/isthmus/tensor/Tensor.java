@@ -381,6 +381,19 @@ public final class Tensor extends TensorOperations {
         }
     }
 
+    /**
+     * The sum of products that an equation of letters describes, as {@code torch.einsum}: {@code "bhqd,bhkd->bhqk"} sums over d.
+     *
+     * <p>Each operand has a term with a letter for each dimension, {@code ...} for any further ones, which broadcast. A letter
+     * that is twice in a term takes the diagonal. Without {@code ->} the result has the letters that are there once, in
+     * alphabetical order. Operands are multiplied from left to right.
+     *
+     * @throws TensorException if the equation is not one, or does not fit the operands
+     */
+    public static Tensor einsum(String equation, Tensor... operands) {
+        return Einsum.of(equation, operands);
+    }
+
     /** Elements in order, and their places (int32) along the dimension. */
     public record Sorted(Tensor values, Tensor indices) {}
 

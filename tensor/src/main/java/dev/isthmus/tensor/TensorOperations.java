@@ -430,8 +430,41 @@ abstract sealed class TensorOperations permits Tensor {
 
     // ---- matrix products ------------------------------------------------------------------------------------------
 
-    /** The matrix product of the last two dimensions, the others broadcast, as {@code torch.matmul}. */
+    /**
+     * The matrix product of the last two dimensions, the others broadcast, as {@code torch.matmul}: a vector on the left is a row,
+     * one on the right a column. Transposed views are multiplied where they lie.
+     */
     public Tensor matmul(Tensor b) {
         return MatrixProducts.matmul(self(), b);
+    }
+
+    /** The products of {@code [B, M, K]} and {@code [B, K, N]}: {@code [B, M, N]}. */
+    public Tensor bmm(Tensor b) {
+        return MatrixProducts.bmm(self(), b);
+    }
+
+    /** The product of {@code [M, K]} and a vector {@code [K]}: {@code [M]}. */
+    public Tensor mv(Tensor b) {
+        return MatrixProducts.mv(self(), b);
+    }
+
+    /** The sum of the products of two vectors, of shape {@code []}. */
+    public Tensor dot(Tensor b) {
+        return MatrixProducts.dot(self(), b);
+    }
+
+    /** All products of two vectors {@code [M]} and {@code [N]}: {@code [M, N]}. */
+    public Tensor outer(Tensor b) {
+        return MatrixProducts.outer(self(), b);
+    }
+
+    /** {@code this + a b}, this broadcast to {@code [M, N]}: {@code a [M, K]}, {@code b [K, N]}. */
+    public Tensor addmm(Tensor a, Tensor b) {
+        return MatrixProducts.addmm(self(), a, b);
+    }
+
+    /** {@code this + a b}, this broadcast to {@code [B, M, N]}: {@code a [B, M, K]}, {@code b [B, K, N]}. */
+    public Tensor baddbmm(Tensor a, Tensor b) {
+        return MatrixProducts.bmm(a, b).add(self());
     }
 }
