@@ -87,7 +87,21 @@ abstract class SupervisedCommand implements Runnable {
     @Nullable
     Long warmupSteps;
 
-    @Option(names = "--weight-decay", paramLabel = "X", description = "AdamW's decay of matrices.")
+    @Option(
+            names = "--optim",
+            paramLabel = "NAME",
+            description = "adamw_torch, adam, sgd, adagrad, adadelta, adamax, nadam, radam, rmsprop, lion_32bit, muon.")
+    @Nullable
+    String optim;
+
+    @Option(
+            names = "--optim-args",
+            paramLabel = "ARGS",
+            description = "Its constants, such as momentum=0.9,nesterov=true.")
+    @Nullable
+    String optimArgs;
+
+    @Option(names = "--weight-decay", paramLabel = "X", description = "Decay of matrices.")
     @Nullable
     Double weightDecay;
 

@@ -1,5 +1,6 @@
 package dev.isthmus.tensor;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -433,25 +434,30 @@ public sealed interface KernelCall {
     // ---- optimizer ------------------------------------------------------------------------------------------------
 
     /**
-     * One step of AdamW in one pass over memory (Loshchilov and Hutter 2019, algorithm 2, as PyTorch computes it).
+     * One step of an optimizer in one pass over memory: what {@code rule} says, with {@code g = scale grad}.
      *
-     * <p>{@code g = scale grad; p -= lr weightDecay p; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; p -= lr /
-     * (1 - beta1^step) m / (sqrt(v) / sqrt(1 - beta2^step) + eps)}.
+     * @param state one buffer of {@code n} numbers for each of {@link UpdateRule#state()}
+     * @param weightDecay of these numbers
+     * @param step the number of this step, from 1
+     * @param scale what the gradient is multiplied by on its way in, such as for clipping
      */
-    record AdamW(
+    record OptimizerStep(
+            UpdateRule rule,
             long n,
             Buffer param,
             Buffer grad,
-            Buffer m,
-            Buffer v,
+            List<Buffer> state,
             double lr,
-            double beta1,
-            double beta2,
-            double eps,
             double weightDecay,
             long step,
             double scale)
-            implements KernelCall {}
+            implements KernelCall {
+        public OptimizerStep {
+            if (state.size() != rule.state().size()) {
+                throw new TensorException(rule + " keeps " + rule.state() + "; " + state.size() + " buffers were given");
+            }
+        }
+    }
 
     /** {@code out[0]} (FLOAT64) {@code = sum of x^2}, added in double precision. */
     record SumSquares(long n, Buffer x, Buffer out) implements KernelCall {}

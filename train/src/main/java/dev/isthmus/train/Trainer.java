@@ -5,13 +5,15 @@ import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
+import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
-import dev.isthmus.train.optim.AdamW;
+import dev.isthmus.train.optim.Optimizer;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 
@@ -26,7 +28,8 @@ public final class Trainer {
 
     private final Decoder model;
     private final TrainingArguments arguments;
-    private final AdamW optimizer;
+    private final Optimizer optimizer;
+    private long globalStep;
 
     /**
      * What a step came to.
@@ -39,9 +42,10 @@ public final class Trainer {
     public Trainer(Decoder model, TrainingArguments arguments) {
         this.model = model;
         this.arguments = arguments;
-        AdamW.Settings settings = new AdamW.Settings(
-                arguments.adamBeta1(), arguments.adamBeta2(), arguments.adamEpsilon(), arguments.weightDecay());
-        optimizer = new AdamW(model.trained(), settings, p -> arguments.decayAll() || AdamW.isMatrix(p));
+        // The rule of Hugging Face: matrices decay, norms and biases do not.
+        optimizer = arguments
+                .optim()
+                .create(model.parameters(), p -> arguments.decayAll() || p.rank() > 1 ? arguments.weightDecay() : 0);
     }
 
     /** The model that is trained. */
@@ -51,7 +55,7 @@ public final class Trainer {
 
     /** The number of steps taken. */
     public long globalStep() {
-        return optimizer.steps();
+        return globalStep;
     }
 
     /**
@@ -70,21 +74,22 @@ public final class Trainer {
                 part.backward();
             }
         }
-        double norm = optimizer.gradNorm();
+        double norm = Optimizer.gradNorm(model.trained());
         requireFinite("gradient norm", norm);
-        double learningRate =
-                arguments.learningRate() * arguments.schedule().multiplier(optimizer.steps());
+        double learningRate = arguments.learningRate() * arguments.schedule().multiplier(globalStep);
         double limit = arguments.maxGradNorm();
         double scale = limit > 0 ? Math.min(1, limit / (norm + 1e-6)) : 1;
         optimizer.step(learningRate, scale);
-        return new Step(optimizer.steps(), loss, norm, learningRate);
+        globalStep++;
+        return new Step(globalStep, loss, norm, learningRate);
     }
 
     private void requireFinite(String what, double value) {
         if (!Double.isFinite(value)) {
             model.trained().forEach(Tensor::zeroGrad);
-            throw new IsthmusException("the " + what + " became " + value + " at step " + (optimizer.steps() + 1)
-                    + "; the weights are as they were before it. A smaller learning_rate or max_grad_norm usually helps.");
+            throw new IsthmusException(
+                    "the " + what + " became " + value + " at step " + (globalStep + 1)
+                            + "; the weights are as they were before it. A smaller learning_rate or max_grad_norm usually helps.");
         }
     }
 
@@ -92,12 +97,15 @@ public final class Trainer {
     public void save(Path directory) {
         Pretrained.save(model, directory);
         List<TensorEntry> entries = new ArrayList<>();
-        List<Tensor> moments = optimizer.moments();
-        for (int i = 0; i < moments.size(); i++) {
-            Tensor moment = moments.get(i);
-            entries.add(new TensorEntry("moment." + i, StoredType.F32, moment.shape(), moment.segment()));
-        }
+        optimizer
+                .state()
+                .forEach((name, tensor) ->
+                        entries.add(new TensorEntry(name, stored(tensor), tensor.shape(), tensor.segment())));
         SafeTensors.write(directory.resolve(OPTIMIZER_FILE), entries);
+    }
+
+    private static StoredType stored(Tensor tensor) {
+        return tensor.dtype() == DType.INT64 ? StoredType.I64 : StoredType.F32;
     }
 
     /** Goes on from what {@link #save} wrote after {@code steps} steps. */
@@ -109,11 +117,15 @@ public final class Trainer {
                 model.trained().get(i).copyFrom(saved.trained().get(i));
             }
             SafeTensors state = SafeTensors.open(directory.resolve(OPTIMIZER_FILE), arena);
-            List<Tensor> moments = optimizer.moments();
-            for (int i = 0; i < moments.size(); i++) {
-                state.get("moment." + i).copyTo(moments.get(i).segment());
-            }
+            optimizer.state().forEach((name, tensor) -> restore(state.get(name), tensor));
         }
-        optimizer.restore(steps);
+        globalStep = steps;
+    }
+
+    private static void restore(TensorEntry saved, Tensor tensor) {
+        if (saved.type() != stored(tensor) || !Arrays.equals(saved.shape(), tensor.shape())) {
+            throw new IsthmusException("the optimizer's state " + saved + " does not fit " + tensor.layout());
+        }
+        tensor.segment().copyFrom(saved.data());
     }
 }

@@ -13,6 +13,7 @@ import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.Trainer.Step;
+import dev.isthmus.train.optim.OptimizerConfig;
 import dev.isthmus.train.schedule.LrSchedule;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -31,6 +32,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainerTests {
@@ -54,11 +56,14 @@ class TrainerTests {
 
     /** A schedule that moves at every step, weight decay and clipping: all that a step depends on. */
     private static Trainer trainer(int hiddenSize, int steps) {
+        return trainer(hiddenSize, steps, OptimizerConfig.adamW(0.9, 0.95, 1e-8));
+    }
+
+    private static Trainer trainer(int hiddenSize, int steps, OptimizerConfig optim) {
         DecoderConfig config = DecoderConfig.llama(VOCABULARY, hiddenSize, 2 * hiddenSize, 2, 4, 2, LENGTH, true);
         Decoder model = new Decoder(config, DType.FLOAT32).initialize(Rng.of(5));
         return new Trainer(
-                model,
-                new TrainingArguments(1e-2, LrSchedule.of("cosine", 3, steps), 0.9, 0.95, 1e-8, 0.1, 0.5, false));
+                model, new TrainingArguments(1e-2, LrSchedule.of("cosine", 3, steps), optim, 0.1, 0.5, false));
     }
 
     /** Sequences of different lengths, a function of the step. */
@@ -128,6 +133,41 @@ class TrainerTests {
         assertThat(steps).isEqualTo(expected);
         assertThat(expected.getFirst().loss()).isNotEqualTo(expected.getLast().loss());
         assertThat(state(second, "resumed")).isEqualTo(state(straight, "straight"));
+    }
+
+    static final List<String> OPTIMIZERS = OptimizerConfig.NAMES;
+
+    /** Every state is needed: with any of them fresh, the steps after it differ. */
+    @ParameterizedTest
+    @FieldSource("OPTIMIZERS")
+    void everyOptimizerGoesOnBitForBit(String name) throws IOException {
+        String args = switch (name) {
+            case "sgd" -> "momentum=0.9,dampening=0.1";
+            case "rmsprop" -> "momentum=0.9,centered=true";
+            case "adagrad" -> "lr_decay=0.1,initial_accumulator_value=0.1";
+            case "adam", "adamw_torch" -> "amsgrad=true";
+            default -> null;
+        };
+        OptimizerConfig optim = OptimizerConfig.of(name, args, 0.9, 0.95, 1e-8);
+        Trainer straight = trainer(32, 9, optim);
+        List<Step> expected = run(straight, 0, 9);
+        Trainer first = trainer(32, 9, optim);
+        List<Step> steps = new ArrayList<>(run(first, 0, 4));
+        first.save(place.resolve("saved"));
+        Trainer second = trainer(32, 9, optim);
+        second.restore(place.resolve("saved"), 4);
+        steps.addAll(run(second, 4, 9));
+        assertThat(steps).isEqualTo(expected);
+        assertThat(state(second, "resumed")).isEqualTo(state(straight, "straight"));
+    }
+
+    @Test
+    void aCheckpointOfAnotherOptimizerIsRefused() {
+        trainer(32, 9).save(place.resolve("adamw"));
+        Trainer lion = trainer(32, 9, OptimizerConfig.of("muon", null, 0.9, 0.99, 1e-8));
+        assertThatThrownBy(() -> lion.restore(place.resolve("adamw"), 0))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("momentum_buffer");
     }
 
     @Test

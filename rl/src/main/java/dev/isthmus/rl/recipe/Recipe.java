@@ -14,6 +14,7 @@ import dev.isthmus.rl.task.Task;
 import dev.isthmus.rl.task.Tasks;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.TrainingArguments;
+import dev.isthmus.train.optim.OptimizerConfig;
 import dev.isthmus.train.schedule.LrSchedule;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -156,9 +157,7 @@ public record Recipe(
             return new TrainingArguments(
                     learningRate,
                     LrSchedule.of(lrSchedulerType, warmupSteps, maxSteps),
-                    0.9,
-                    0.95,
-                    1e-8,
+                    OptimizerConfig.adamW(0.9, 0.95, 1e-8),
                     weightDecay,
                     maxGradNorm,
                     false);
@@ -222,9 +221,7 @@ public record Recipe(
             return new TrainingArguments(
                     learningRate,
                     LrSchedule.of(lrSchedulerType, warmupSteps, (long) rounds * maxSteps),
-                    0.9,
-                    0.95,
-                    1e-8,
+                    OptimizerConfig.adamW(0.9, 0.95, 1e-8),
                     0,
                     maxGradNorm,
                     false);
@@ -271,8 +268,9 @@ public record Recipe(
             rewardFuncs = List.copyOf(rewardFuncs);
             rewardWeights = List.copyOf(rewardWeights);
             if (rewardFuncs.isEmpty() || rewardFuncs.size() != rewardWeights.size()) {
-                throw new IsthmusException("improve.reward_weights must hold one weight for each of improve.reward_funcs, found "
-                        + rewardWeights + " for " + rewardFuncs);
+                throw new IsthmusException(
+                        "improve.reward_weights must hold one weight for each of improve.reward_funcs, found "
+                                + rewardWeights + " for " + rewardFuncs);
             }
             if (!rewardWeights.stream().allMatch(Double::isFinite)) {
                 throw new IsthmusException("improve.reward_weights must be finite, found " + rewardWeights);
@@ -290,9 +288,7 @@ public record Recipe(
             return new TrainingArguments(
                     learningRate,
                     LrSchedule.of(lrSchedulerType, warmupSteps, (long) rounds * stepsPerRound * numIterations),
-                    0.9,
-                    0.999,
-                    1e-8,
+                    OptimizerConfig.adamW(0.9, 0.999, 1e-8),
                     0,
                     maxGradNorm,
                     false);
@@ -317,7 +313,9 @@ public record Recipe(
         /** The reward functions, for the answers to a task. */
         public List<RewardFunction> rewards(Task task) {
             int longest = task.maxCompletionLength() + 1;
-            return rewardFuncs.stream().map(name -> Rewards.named(name, task, longest)).toList();
+            return rewardFuncs.stream()
+                    .map(name -> Rewards.named(name, task, longest))
+                    .toList();
         }
 
         /** What rewards are divided by. */

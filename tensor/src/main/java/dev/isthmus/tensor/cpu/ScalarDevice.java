@@ -43,7 +43,7 @@ final class ScalarDevice implements Device {
             case KernelCall.Gather c -> ScalarIndex.gather(c);
             case KernelCall.Scatter c -> ScalarIndex.scatter(c);
             case KernelCall.Sort c -> ScalarIndex.sort(c);
-            case KernelCall.AdamW c -> ScalarOptimizer.adamW(c);
+            case KernelCall.OptimizerStep c -> ScalarOptimizer.step(c);
             case KernelCall.SumSquares c -> ScalarOptimizer.sumSquares(c);
         }
     }

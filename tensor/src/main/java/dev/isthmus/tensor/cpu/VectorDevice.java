@@ -44,8 +44,8 @@ final class VectorDevice implements Device {
             case KernelCall.SoftmaxBackward c when c.y().dtype() == DType.FLOAT32 -> SoftmaxKernels.softmaxBackward(c);
             case KernelCall.CrossEntropy c when c.logits().dtype() == DType.FLOAT32 -> SoftmaxKernels.crossEntropy(c);
             case KernelCall.CrossEntropyBackward c when c.logits().dtype() == DType.FLOAT32 -> SoftmaxKernels.crossEntropyBackward(c);
-            case KernelCall.AdamW c when c.param().dtype() == DType.FLOAT32 -> OptimizerKernels.adamW(c);
-            case KernelCall.SumSquares c when c.x().dtype() == DType.FLOAT32 -> OptimizerKernels.sumSquares(c);
+            case KernelCall.OptimizerStep c when c.param().dtype() == DType.FLOAT32 -> OptimizerKernels.step(c);
+            case KernelCall.SumSquares c when c.x().dtype() == DType.FLOAT32 -> SumSquaresKernel.run(c);
             case KernelCall.Unary c when c.y().dtype() == DType.FLOAT32 && UnaryKernels.has(c.op()) -> UnaryKernels.unary(c);
             case KernelCall.UnaryBackward c when c.dx().dtype() == DType.FLOAT32 && UnaryKernels.hasBackward(c.op()) ->
                 UnaryKernels.unaryBackward(c);

@@ -41,20 +41,22 @@ public interface LrSchedule {
     }
 
     /**
-     * {@code cosine}: from 1 down to 0 along half a period (Loshchilov and Hutter, arXiv:1608.03983).
+     * {@code cosine}: from 1 down to {@code minRatio} along half a period (Loshchilov and Hutter, arXiv:1608.03983).
      *
-     * @param cycles periods until {@code totalSteps}; 0.5 ends at 0
+     * @param cycles periods until {@code totalSteps}; 0.5 ends at the minimum
+     * @param minRatio 0, or the rate at the end as a part of the peak, as PyTorch's {@code eta_min}
      */
-    record Cosine(long warmupSteps, long totalSteps, double cycles) implements LrSchedule {
+    record Cosine(long warmupSteps, long totalSteps, double cycles, double minRatio) implements LrSchedule {
         public Cosine(long warmupSteps, long totalSteps) {
-            this(warmupSteps, totalSteps, 0.5);
+            this(warmupSteps, totalSteps, 0.5, 0);
         }
 
         @Override
         public double multiplier(long step) {
             return step < warmupSteps
                     ? fraction(step, warmupSteps)
-                    : Math.max(0, halfCosine(fraction(step - warmupSteps, totalSteps - warmupSteps) * 2 * cycles));
+                    : aboveMinimum(
+                            minRatio, halfCosine(fraction(step - warmupSteps, totalSteps - warmupSteps) * 2 * cycles));
         }
     }
 
@@ -104,7 +106,7 @@ public interface LrSchedule {
         @Override
         public double multiplier(long step) {
             if (step < warmupSteps) {
-                return aboveMinimum(fraction(step, warmupSteps));
+                return aboveMinimum(minRatio, fraction(step, warmupSteps));
             }
             long decayed = step - warmupSteps - stableSteps;
             if (decayed < 0) {
@@ -115,15 +117,12 @@ public interface LrSchedule {
             }
             double progress = fraction(decayed, decaySteps);
             return aboveMinimum(
+                    minRatio,
                     switch (decay) {
                         case COSINE -> halfCosine(progress);
                         case LINEAR -> 1 - progress;
                         case ONE_MINUS_SQRT -> 1 - Math.sqrt(progress);
                     });
-        }
-
-        private double aboveMinimum(double factor) {
-            return Math.max(0, factor * (1 - minRatio) + minRatio);
         }
     }
 
@@ -151,6 +150,10 @@ public interface LrSchedule {
 
     private static double fraction(long part, long whole) {
         return (double) part / Math.max(1, whole);
+    }
+
+    private static double aboveMinimum(double minRatio, double factor) {
+        return Math.max(0, factor * (1 - minRatio) + minRatio);
     }
 
     private static double halfCosine(double progress) {

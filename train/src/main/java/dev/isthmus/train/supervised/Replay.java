@@ -9,6 +9,7 @@ import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import dev.isthmus.train.TrainingArguments;
+import dev.isthmus.train.optim.OptimizerConfig;
 import dev.isthmus.train.run.TextTable;
 import dev.isthmus.train.run.TextTable.Column;
 import java.nio.file.Path;
@@ -142,9 +143,10 @@ public final class Replay {
         return new TrainingArguments(
                 1,
                 step -> number(at("lr_per_step", step)),
-                number(optimizer.at("/betas/0")),
-                number(optimizer.at("/betas/1")),
-                number(optimizer.path("eps")),
+                OptimizerConfig.adamW(
+                        number(optimizer.at("/betas/0")),
+                        number(optimizer.at("/betas/1")),
+                        number(optimizer.path("eps"))),
                 number(optimizer.path("weight_decay")),
                 number(optimizer.path("clip_grad_norm")),
                 optimizer.path("decay").asString("").equals("all parameters"));

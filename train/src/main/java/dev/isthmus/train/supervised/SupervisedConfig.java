@@ -3,6 +3,7 @@ package dev.isthmus.train.supervised;
 import dev.isthmus.model.ModelSize;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.TrainingArguments;
+import dev.isthmus.train.optim.OptimizerConfig;
 import dev.isthmus.train.run.YamlSettings;
 import dev.isthmus.train.schedule.LrSchedule;
 import java.nio.file.Path;
@@ -24,6 +25,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param maxSteps optimizer steps; not positive to go by epochs
  * @param perDeviceTrainBatchSize examples whose activations are in memory at once
  * @param gradientAccumulationSteps such batches in one optimizer step
+ * @param optim the name of the optimizer
+ * @param optimArgs its constants that have no key of their own, such as {@code momentum=0.9}; null for PyTorch's
  * @param loggingSteps how often the metrics are logged
  * @param evalSteps how often the loss of held-out examples is measured
  * @param saveSteps how often a checkpoint is written
@@ -42,6 +45,8 @@ public record SupervisedConfig(
         double learningRate,
         String lrSchedulerType,
         long warmupSteps,
+        String optim,
+        @Nullable String optimArgs,
         double weightDecay,
         double adamBeta1,
         double adamBeta2,
@@ -150,9 +155,7 @@ public record SupervisedConfig(
         return new TrainingArguments(
                 learningRate,
                 LrSchedule.of(lrSchedulerType, warmupSteps, steps),
-                adamBeta1,
-                adamBeta2,
-                adamEpsilon,
+                OptimizerConfig.of(optim, optimArgs, adamBeta1, adamBeta2, adamEpsilon),
                 weightDecay,
                 maxGradNorm,
                 false);

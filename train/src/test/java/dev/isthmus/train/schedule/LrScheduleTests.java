@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.testing.Fixtures;
 import dev.isthmus.train.schedule.LrSchedule.Constant;
 import dev.isthmus.train.schedule.LrSchedule.ConstantWithWarmup;
 import dev.isthmus.train.schedule.LrSchedule.Cosine;
@@ -12,12 +13,7 @@ import dev.isthmus.train.schedule.LrSchedule.InverseSqrt;
 import dev.isthmus.train.schedule.LrSchedule.Linear;
 import dev.isthmus.train.schedule.LrSchedule.WarmupStableDecay;
 import dev.isthmus.train.schedule.LrSchedule.WarmupStableDecay.Decay;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,7 +35,7 @@ class LrScheduleTests {
         LrSchedule byName = LrSchedule.of(type, warmup, total);
         LrSchedule byHand = switch (type) {
             case "linear" -> new Linear(warmup, total);
-            case "cosine" -> new Cosine(warmup, total, config.get("num_cycles").asDouble());
+            case "cosine" -> new Cosine(warmup, total, config.get("num_cycles").asDouble(), 0);
             case "constant_with_warmup" -> new ConstantWithWarmup(warmup);
             case "inverse_sqrt" ->
                 new InverseSqrt(warmup, config.get("timescale").asLong());
@@ -54,27 +50,12 @@ class LrScheduleTests {
         }
     }
 
-    static List<Arguments> cases() throws IOException {
-        JsonNode fixtures;
-        try (InputStream in = schedules()) {
-            fixtures = new JsonMapper().readTree(in);
-        }
+    static List<Arguments> cases() {
+        JsonNode fixtures = new JsonMapper().readTree(Fixtures.fixture("optim/schedules.json"));
         return fixtures.get("cases")
                 .valueStream()
                 .map(each -> Arguments.of(each.get("name").asString(), each))
                 .toList();
-    }
-
-    private static InputStream schedules() throws IOException {
-        Stream<String> places =
-                Stream.of(System.getProperty("isthmus.fixtures", "../shared/fixtures"), "../../shared/fixtures");
-        Path file = places.map(place -> Path.of(place, "optim/schedules.json"))
-                .filter(Files::exists)
-                .findFirst()
-                .orElse(null);
-        return file == null
-                ? LrScheduleTests.class.getResourceAsStream("/fixtures/optim/schedules.json")
-                : Files.newInputStream(file);
     }
 
     @Test
