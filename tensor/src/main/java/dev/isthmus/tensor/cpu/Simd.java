@@ -28,6 +28,15 @@ final class Simd {
     static final MemorySegment MEM = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
     static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
+    /**
+     * The bits that an address may have: {@code (address & ADDRESS) + offset}, with an offset that the compiler knows to be from
+     * 0 to 2^62, is inside of {@link #MEM} by its type.
+     *
+     * <p>So C2 drops the bounds check as it reads the code. A check that it can only move out of the loop costs more than its
+     * time: it is done for a nest of loops around the real one, which takes so many registers that row addresses live in memory.
+     */
+    static final long ADDRESS = -1L >>> 2;
+
     static {
         // A class that is loaded later, beside one that was alone till then, would undo compiled kernels.
         Object[] _ = {IntVector.SPECIES_PREFERRED, DoubleVector.SPECIES_PREFERRED, MemorySegment.ofArray(new byte[1])};
