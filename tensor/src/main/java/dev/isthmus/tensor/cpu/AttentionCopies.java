@@ -19,6 +19,10 @@ import jdk.incubator.vector.VectorMask;
  * <p>Loops run down a column of vectors, which is long where a row of a head is short. Strides are bytes.
  */
 final class AttentionCopies {
+    /** The numbers of a cache line. */
+    private static final int LINE = 16;
+
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     private AttentionCopies() {}
@@ -81,6 +85,20 @@ final class AttentionCopies {
         for (int r = 0; r < rows; r++) {
             MEM.set(FLOAT, to + r * step, MEM.get(FLOAT, from + r * 4L));
         }
+    }
+
+    /**
+     * Reads a matrix once in the order of memory. Heads are short pieces of rows, far apart: taken one head at a time, the
+     * processor would fetch nothing ahead.
+     */
+    static void readAhead(int rows, int cols, long from, long ld) {
+        int sum = 0;
+        for (int r = 0; r < rows; r++) {
+            for (int x = 0; x < cols; x += LINE) {
+                sum += MEM.get(INT, from + r * ld + x * 4L);
+            }
+        }
+        MEM.set(INT, Scratch.address(Scratch.Use.LANES, 4), sum);
     }
 
     static void clear(long address, long bytes) {

@@ -16,9 +16,11 @@ import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
+import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.KernelCall.Attention;
 import dev.isthmus.tensor.KernelCall.AttentionBackward;
 import dev.isthmus.tensor.KernelCall.Heads;
+import dev.isthmus.tensor.KernelCall.Ragged;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
@@ -31,7 +33,7 @@ import jdk.incubator.vector.VectorOperators;
  * {@value #VIRTUAL}, folded in halves; the output is a chain over all keys. Keys behind the causal limit have probability 0,
  * which changes nothing.
  *
- * <p>One task does a sequence and a key/value head, so gradients of keys and values have one order too.
+ * <p>One task does a sequence, or a sequence and a key/value head if sequences are few, so gradients of keys and values have one order too.
  */
 final class AttentionKernels {
     /** The query rows of a block. */
@@ -45,16 +47,53 @@ final class AttentionKernels {
     private AttentionKernels() {}
 
     static void attention(Attention c) {
-        int heads = c.heads().kvHeads();
-        int tasks = c.ragged().count() * heads;
-        int parts = tasks == 0 ? 0 : (4 * WorkerPool.threads() - 1) / tasks + 1;
-        WorkerPool.parallel(
-                tasks * parts, i -> forward(c, i / parts / heads, i / parts % heads, i % parts * BLOCK, parts * BLOCK));
+        Heads heads = c.heads();
+        int kvHeads = heads.kvHeads();
+        int sequences = c.ragged().count();
+        if (sequences >= 4 * WorkerPool.threads()) {
+            WorkerPool.parallel(sequences, s -> {
+                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldq(), c.q());
+                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldk(), c.k());
+                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldv(), c.v());
+                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldo(), c.out());
+                for (int h = 0; h < kvHeads; h++) {
+                    forward(c, s, h, 0, BLOCK);
+                }
+            });
+        } else {
+            int tasks = sequences * kvHeads;
+            int parts = tasks == 0 ? 0 : (4 * WorkerPool.threads() - 1) / tasks + 1;
+            WorkerPool.parallel(
+                    tasks * parts,
+                    i -> forward(c, i / parts / kvHeads, i / parts % kvHeads, i % parts * BLOCK, parts * BLOCK));
+        }
     }
 
     static void attentionBackward(AttentionBackward c) {
-        int heads = c.heads().kvHeads();
-        WorkerPool.parallel(c.ragged().count() * heads, i -> backward(c, i / heads, i % heads));
+        Heads heads = c.heads();
+        int kvHeads = heads.kvHeads();
+        int sequences = c.ragged().count();
+        if (sequences >= 4 * WorkerPool.threads()) {
+            WorkerPool.parallel(sequences, s -> {
+                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldq(), c.q(), c.dq());
+                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldk(), c.k(), c.dk());
+                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldv(), c.v(), c.dv());
+                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldo(), c.dOut());
+                for (int h = 0; h < kvHeads; h++) {
+                    backward(c, s, h);
+                }
+            });
+        } else {
+            WorkerPool.parallel(sequences * kvHeads, i -> backward(c, i / kvHeads, i % kvHeads));
+        }
+    }
+
+    /** Brings the rows of sequence {@code s} of matrices {@code [rows, cols]} into the cache, also what will be written. */
+    private static void readAhead(Ragged ragged, int s, int cols, long ld, Buffer... matrices) {
+        int begin = ragged.starts()[s];
+        for (Buffer x : matrices) {
+            AttentionCopies.readAhead(ragged.starts()[s + 1] - begin, cols, x.address() + begin * ld * 4, ld * 4);
+        }
     }
 
     /** The rows {@code first, first + step, ...} (blocks of them) of sequence {@code s} for the query heads of {@code kvHead}. */
@@ -164,15 +203,16 @@ final class AttentionKernels {
         int keys = heads.causal() ? Math.min(n, i + BLOCK) : n;
         for (int j = 0; j < keys; j += HEIGHT) {
             for (int x = firstRow(heads, i, j) / (2 * LANES) * (2 * LANES); x < rows; x += 2 * LANES) {
-                AttentionTiles.rows(
+                AttentionTiles.store(
                         heads.headDim(),
+                        scale,
                         a + j * ld,
                         ld,
+                        4,
                         lanes + x * 4L,
                         BLOCK_BYTES,
                         to + j * BLOCK_BYTES + x * 4L,
-                        BLOCK_BYTES,
-                        scale);
+                        BLOCK_BYTES);
             }
         }
     }
@@ -182,8 +222,8 @@ final class AttentionKernels {
         for (int r = 0; r < rows; r += HEIGHT) {
             int keys = heads.causal() ? Math.min(n, i + r + HEIGHT) : n;
             for (int x = 0; x < heads.headDim(); x += 2 * LANES) {
-                AttentionTiles.columns(
-                        keys, scores + r * 4L, BLOCK_BYTES, b + x * 4L, ld, to + r * ld + x * 4L, ld);
+                AttentionTiles.store(
+                        keys, 1, scores + r * 4L, 4, BLOCK_BYTES, b + x * 4L, ld, to + r * ld + x * 4L, ld);
             }
         }
     }
@@ -194,10 +234,11 @@ final class AttentionKernels {
         for (int j = 0; j < keys; j += HEIGHT) {
             int first = firstRow(heads, i, j);
             for (int x = 0; x < heads.headDim(); x += 2 * LANES) {
-                AttentionTiles.addRows(
+                AttentionTiles.add(
                         rows - first,
                         scores + j * BLOCK_BYTES + first * 4L,
                         BLOCK_BYTES,
+                        4,
                         b + first * ld + x * 4L,
                         ld,
                         to + j * ld + x * 4L,

@@ -37,6 +37,13 @@ final class Simd {
      */
     static final long ADDRESS = -1L >>> 2;
 
+    /**
+     * The bits that a distance in bytes may have: a masked address plus {@code i * stride}, with an int that counts up from 0, is
+     * inside of {@link #MEM} likewise. A stride that is always 4 is better passed and masked too: of a constant C2 would make
+     * the nest of loops before it knows that {@code i} is not negative.
+     */
+    static final long STRIDE = (1L << 30) - 1;
+
     static {
         // A class that is loaded later, beside one that was alone till then, would undo compiled kernels.
         Object[] _ = {IntVector.SPECIES_PREFERRED, DoubleVector.SPECIES_PREFERRED, MemorySegment.ofArray(new byte[1])};
