@@ -34,9 +34,9 @@ final class ElementwiseKernels {
 
     static void copy(Copy c) {
         RowLoop loop = new RowLoop(c.shape(), c.strideFrom(), c.strideTo());
-        int dims = loop.dims();
-        if (dims > 1 && !c.accumulate() && loop.stride(0, dims - 2) == 1 && loop.step(1) == 1) {
-            transpose(c, loop);
+        int turned = TransposeKernel.turned(c, loop);
+        if (turned >= 0) {
+            TransposeKernel.copy(c, loop, turned);
             return;
         }
         loop.run((n, at) -> {
@@ -50,20 +50,6 @@ final class ElementwiseKernels {
                 Panels.copy(1, n, from, 0, to, 0);
             }
         });
-    }
-
-    /** The last two dimensions change places. */
-    private static void transpose(Copy c, RowLoop loop) {
-        int last = loop.dims() - 1;
-        int rows = Math.toIntExact(loop.size(last));
-        int cols = Math.toIntExact(loop.size(last - 1));
-        loop.runMatrices((_, at) -> Panels.transpose(
-                rows,
-                cols,
-                c.from().plus(at[0]).address(),
-                loop.stride(0, last) * 4,
-                c.to().plus(at[1]).address(),
-                loop.stride(1, last - 1) * 4));
     }
 
     private static void scatter(int n, long from, long to, long step, boolean add) {

@@ -20,6 +20,9 @@ final class RowLoop {
     /** The least elements of a piece: less would share cache lines. */
     private static final int LINE = 16;
 
+    /** The most pieces that a row is cut into because its elements are much work. */
+    private static final int PIECES = 16;
+
     private static final int TASK_ELEMENTS = 1 << 14;
 
     private final long[] shape;
@@ -92,25 +95,17 @@ final class RowLoop {
 
     /** Runs {@code body} for every piece, on all threads, where an element is as much work as {@code weight} usual ones. */
     void run(long weight, Body body) {
-        run(body, dims - 1, Math.clamp(weight, 1, TASK_ELEMENTS));
-    }
-
-    /** Runs {@code body} for every index of the dimensions before the last two, with {@code n} = 0. */
-    void runMatrices(Body body) {
-        run(body, dims - 2, 1);
-    }
-
-    private void run(Body body, int outer, int weight) {
-        boolean rows = outer == dims - 1;
-        long size = rows ? shape[dims - 1] : 0;
-        int most = Math.clamp(TASK_ELEMENTS / weight, LINE, PIECE);
-        long pieces = rows ? (size + most - 1) / most : 1;
+        int outer = dims - 1;
+        long size = shape[outer];
+        long elements = TASK_ELEMENTS / Math.clamp(weight, 1, TASK_ELEMENTS);
+        int most = Math.clamp(Math.max(elements, size / PIECES & -LINE), LINE, PIECE);
+        long pieces = (size + most - 1) / most;
         long units = pieces;
         for (int i = 0; i < outer; i++) {
             units *= shape[i];
         }
         long count = units;
-        long perTask = rows ? Math.max(1, TASK_ELEMENTS / weight / Math.clamp(size, 1, most)) : 1;
+        long perTask = Math.max(1, elements / Math.clamp(size, 1, most));
         WorkerPool.parallel(Math.toIntExact((count + perTask - 1) / perTask), task -> {
             long u = task * perTask;
             long end = Math.min(count, u + perTask);
