@@ -1,15 +1,8 @@
 package dev.isthmus.tensor;
 
-import dev.isthmus.tensor.KernelCall.Attention;
-import dev.isthmus.tensor.KernelCall.AttentionBackward;
-import dev.isthmus.tensor.KernelCall.CrossEntropy;
-import dev.isthmus.tensor.KernelCall.CrossEntropyBackward;
 import dev.isthmus.tensor.KernelCall.EmbeddingBackward;
 import dev.isthmus.tensor.KernelCall.Heads;
-import dev.isthmus.tensor.KernelCall.LayerNormBackward;
 import dev.isthmus.tensor.KernelCall.Ragged;
-import dev.isthmus.tensor.KernelCall.RmsNormBackward;
-import dev.isthmus.tensor.KernelCall.Rope;
 import dev.isthmus.tensor.KernelCall.SwiGlu;
 import dev.isthmus.tensor.KernelCall.SwiGluBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
@@ -17,12 +10,15 @@ import dev.isthmus.tensor.Tensor.GradTarget;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The operations that transformers are made of, each one pass over memory, as {@code torch.nn.functional} names them.
+ * The operations that networks are made of, as {@code torch.nn.functional} names them.
  *
- * <p>Batches are ragged: the tokens of all sequences stand one after another in {@code N} rows, and {@link Ragged} says where
- * each sequence starts. There is no padding.
+ * <p>What transformers need is one pass over memory. Their batches may be ragged: the tokens of all sequences stand one after
+ * another in {@code N} rows, and {@link Ragged} says where each sequence starts. There is no padding.
  */
 public final class Functional {
+    /** The target that PyTorch ignores unless told otherwise. */
+    private static final int IGNORE_INDEX = -100;
+
     private Functional() {}
 
     /** {@code x W^T + b}: {@code x [..., in]}, {@code weight [out, in]}, {@code bias [out]}. */
@@ -57,67 +53,19 @@ public final class Functional {
     }
 
     /** {@code x / sqrt(mean(x^2) + eps) weight} over the last dimension (Zhang and Sennrich 2019). */
-    public static Tensor rmsNorm(Tensor input, Tensor weight, double eps) {
-        Tensor x = input.alive().contiguous();
-        int cols = cols(x);
-        int rows = rows(x);
-        requireSize("rmsNorm", weight, cols);
-        Tensor y = Tensor.empty(x.dtype(), x.shape());
-        Tensor rstd = Tensor.empty(x.dtype(), rows);
-        y.run(new KernelCall.RmsNorm(
-                rows, cols, eps, x.buffer(), cols, weight.buffer(), y.buffer(), cols, rstd.buffer()));
-        return Autograd.record("rms_norm", y, dy -> {
-            GradTarget dw = weight.requiresGrad() ? weight.gradInto() : null;
-            GradTarget dx = x.requiresGrad() ? x.gradInto() : null;
-            dy.run(new RmsNormBackward(
-                    rows,
-                    cols,
-                    x.buffer(),
-                    cols,
-                    weight.buffer(),
-                    rstd.buffer(),
-                    dy.buffer(),
-                    cols,
-                    bufferOf(dx),
-                    dx != null && dx.accumulate(),
-                    bufferOf(dw),
-                    dw != null && dw.accumulate()));
-        }, x, weight);
+    public static Tensor rmsNorm(Tensor x, @Nullable Tensor weight, double eps) {
+        return Norms.rmsNorm(x, weight, eps);
     }
 
     /** {@code (x - mean) / sqrt(var + eps) weight + bias} over the last dimension (Ba et al. 2016). */
-    public static Tensor layerNorm(Tensor input, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
-        Tensor x = input.alive().contiguous();
-        int cols = cols(x);
-        int rows = rows(x);
-        requireSize("layerNorm", weight, cols);
-        requireSize("layerNorm", bias, cols);
-        Tensor y = Tensor.empty(x.dtype(), x.shape());
-        Tensor mean = Tensor.empty(x.dtype(), rows);
-        Tensor rstd = Tensor.empty(x.dtype(), rows);
-        y.run(new KernelCall.LayerNorm(
-                rows, cols, eps, x.buffer(), bufferOf(weight), bufferOf(bias), y.buffer(), mean.buffer(), rstd.buffer()));
-        Tensor w = weight == null ? x : weight;
-        Tensor b = bias == null ? x : bias;
-        return Autograd.record("layer_norm", y, dy -> {
-            GradTarget dw = weight != null && weight.requiresGrad() ? weight.gradInto() : null;
-            GradTarget db = bias != null && bias.requiresGrad() ? bias.gradInto() : null;
-            GradTarget dx = x.requiresGrad() ? x.gradInto() : null;
-            dy.run(new LayerNormBackward(
-                    rows,
-                    cols,
-                    x.buffer(),
-                    bufferOf(weight),
-                    mean.buffer(),
-                    rstd.buffer(),
-                    dy.buffer(),
-                    bufferOf(dx),
-                    dx != null && dx.accumulate(),
-                    bufferOf(dw),
-                    dw != null && dw.accumulate(),
-                    bufferOf(db),
-                    db != null && db.accumulate()));
-        }, x, w, b);
+    public static Tensor layerNorm(Tensor x, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
+        return Norms.layerNorm(x, new long[] {x.size(-1)}, weight, bias, eps);
+    }
+
+    /** The same over the last dimensions, whose sizes are {@code normalizedShape}, as are those of weight and bias. */
+    public static Tensor layerNorm(
+            Tensor x, long[] normalizedShape, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
+        return Norms.layerNorm(x, normalizedShape, weight, bias, eps);
     }
 
     /** {@code 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))}, GPT-2's {@code gelu_new}. */
@@ -130,18 +78,38 @@ public final class Functional {
         return x.unary(UnaryOp.GELU);
     }
 
-    /** {@code silu(gate) up} of {@code gateUp [N, 2F]}, whose columns are first the gate and then up: {@code [N, F]}. */
-    public static Tensor swiGlu(Tensor input) {
-        Tensor x = input.alive().contiguous();
+    /** {@code silu(gate) up} of {@code gateUp [..., 2F]}, whose columns are first the gate and then up: {@code [..., F]}. */
+    public static Tensor swiGlu(Tensor gateUp) {
+        Tensor x = gateUp.alive().contiguous();
         int cols = cols(x) / 2;
         int rows = rows(x);
-        Tensor y = Tensor.empty(x.dtype(), rows, cols);
+        if (x.size(-1) % 2 != 0) {
+            throw new TensorException("swiGlu: " + x.layout() + "; expected as many columns for the gate as for up");
+        }
+        long[] shape = x.shape();
+        shape[shape.length - 1] = cols;
+        Tensor y = Tensor.empty(x.dtype(), shape);
         y.run(new SwiGlu(rows, cols, x.buffer(), y.buffer()));
         return Autograd.record("swiglu", y, dy -> {
             Tensor dx = Tensor.empty(x.dtype(), x.shape());
             dx.run(new SwiGluBackward(rows, cols, x.buffer(), dy.buffer(), dx.buffer()));
             x.addGrad(dx);
         }, x);
+    }
+
+    // ---- attention ------------------------------------------------------------------------------------------------
+
+    /**
+     * Rotates the first {@code R <= D} features of {@code x [..., D]} by their position (Su et al. 2021): {@code [..., D]}.
+     *
+     * @param cos {@code [positions, R / 2]}, one angle for each pair of features; {@code sin} likewise
+     * @param position the position of each row, of a shape that expands to that of {@code x} without its last dimension: {@code
+     *     [T]} for {@code x [B, H, T, D]}
+     * @param interleaved pairs {@code (2j, 2j + 1)}, as in GPT-J and llama2.c; otherwise {@code (j, j + R / 2)}, as in GPT-NeoX
+     *     and Hugging Face
+     */
+    public static Tensor rotary(Tensor x, Tensor cos, Tensor sin, Tensor position, boolean interleaved) {
+        return Rotary.rotary(x, cos, sin, position, interleaved);
     }
 
     /**
@@ -153,80 +121,49 @@ public final class Functional {
      */
     public static Tensor rotaryInPlace(
             Tensor x, int heads, int headDim, Tensor cos, Tensor sin, Tensor position, boolean interleaved) {
-        if (!x.alive().layout().isContiguous() || cols(x) < heads * headDim) {
-            throw new TensorException("rotaryInPlace: " + heads + " heads of " + headDim + " in a tensor of " + x.layout());
-        }
-        if (x.requiresGrad() && x.node() == null) {
-            throw new TensorException("rotaryInPlace: a parameter cannot be changed in place");
-        }
-        Tensor before = new Tensor(x.storage(), x.layout());
-        before.setNode(x.node());
-        x.run(rope(x, heads, headDim, cos, sin, position, interleaved, false));
-        // The rotated tensor takes the place of x in the graph. Its gradient is rotated back where it lies, which no one else
-        // may see: hence a copy if it is shared.
-        return Autograd.record("rotary", x, dy -> {
-            before.addGrad(dy);
-            x.releaseGrad();
-            Tensor dx = before.gradInto().target();
-            dx.run(rope(dx, heads, headDim, cos, sin, position, interleaved, true));
-        }, before);
-    }
-
-    private static Rope rope(
-            Tensor x, int heads, int headDim, Tensor cos, Tensor sin, Tensor position, boolean interleaved, boolean inverse) {
-        return new Rope(
-                rows(x),
-                heads,
-                headDim,
-                x.buffer(),
-                cols(x),
-                cos.buffer(),
-                sin.buffer(),
-                position.buffer(),
-                interleaved,
-                inverse);
+        return Rotary.inPlace(x, heads, headDim, cos, sin, position, interleaved);
     }
 
     /**
      * Attention within each sequence, of {@code qkv [N, (heads + 2 kvHeads) headDim]} whose columns are the query heads, the key
      * heads and the value heads: {@code [N, heads headDim]} (Vaswani et al. 2017, eq. 1).
      */
-    public static Tensor attention(Tensor input, Ragged ragged, Heads heads) {
-        Tensor qkv = input.alive().contiguous();
-        int width = heads.heads() * heads.headDim();
-        int kv = heads.kvHeads() * heads.headDim();
-        int ld = width + 2 * kv;
-        if (cols(qkv) != ld || rows(qkv) != ragged.rows()) {
-            throw new TensorException("attention: qkv of " + qkv.layout() + "; expected [" + ragged.rows() + ", " + ld + "]");
-        }
-        Buffer q = qkv.buffer();
-        Buffer k = q.plus(width);
-        Buffer v = k.plus(kv);
-        Tensor out = Tensor.empty(qkv.dtype(), ragged.rows(), width);
-        Tensor lse = Tensor.empty(qkv.dtype(), ragged.rows(), heads.heads());
-        out.run(new Attention(ragged, heads, q, ld, k, ld, v, ld, out.buffer(), width, lse.buffer()));
-        return Autograd.record("attention", out, dOut -> {
-            Tensor d = Tensor.empty(qkv.dtype(), qkv.shape());
-            Buffer dq = d.buffer();
-            d.run(new AttentionBackward(
-                    ragged,
-                    heads,
-                    q,
-                    ld,
-                    k,
-                    ld,
-                    v,
-                    ld,
-                    out.buffer(),
-                    dOut.buffer(),
-                    width,
-                    lse.buffer(),
-                    dq,
-                    dq.plus(width),
-                    dq.plus(width + kv)));
-            qkv.addGrad(d);
-        }, qkv);
+    public static Tensor attention(Tensor qkv, Ragged ragged, Heads heads) {
+        return ScaledDotProduct.packed(qkv, ragged, heads);
     }
+
+    /** {@code softmax(q k^T / sqrt(D)) v} of {@code q, k, v [B, H, T, D]}. */
+    public static Tensor scaledDotProductAttention(Tensor q, Tensor k, Tensor v, boolean isCausal) {
+        return ScaledDotProduct.attention(q, k, v, null, isCausal, null, false);
+    }
+
+    /**
+     * {@code softmax(scale q k^T + mask) v}: {@code [B, H, Tq, Dv]} (Vaswani et al. 2017, eq. 1).
+     *
+     * <p>A query that sees no key gets zeros.
+     *
+     * @param q {@code [B, H, Tq, D]}
+     * @param k {@code [B, Hkv, Tk, D]}; {@code v [B, Hkv, Tk, Dv]}
+     * @param attnMask of a shape that expands to {@code [B, H, Tq, Tk]}: floating-point numbers are added to the scores, others
+     *     are not zero where a query sees a key
+     * @param isCausal whether query {@code i} sees only the keys up to {@code Tk - Tq + i}: the last query stands at the last
+     *     key, as with a cache (PyTorch puts the first query at the first key); may be joined with a mask
+     * @param scale null for {@code 1 / sqrt(D)}
+     * @param enableGqa whether {@code H} may be a multiple of {@code Hkv}: query head {@code h} reads key head {@code h / (H /
+     *     Hkv)}
+     */
+    public static Tensor scaledDotProductAttention(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            @Nullable Tensor attnMask,
+            boolean isCausal,
+            @Nullable Double scale,
+            boolean enableGqa) {
+        return ScaledDotProduct.attention(q, k, v, attnMask, isCausal, scale, enableGqa);
+    }
+
+    // ---- losses ---------------------------------------------------------------------------------------------------
 
     /** What {@link #tokenLoss} computes for each token. */
     public record TokenLoss(Tensor loss, @Nullable Tensor entropy) {}
@@ -238,54 +175,111 @@ public final class Functional {
      * @param target {@code [N]} int32
      * @param withEntropy whether to compute each row's entropy, {@code [N]}, which carries no gradient
      */
-    public static TokenLoss tokenLoss(Tensor input, Tensor target, double temperature, boolean withEntropy) {
-        Tensor logits = input.alive().contiguous();
-        int words = cols(logits);
-        int rows = rows(logits);
-        if (target.alive().count() != rows || target.dtype() != DType.INT32) {
-            throw new TensorException("tokenLoss: targets of " + target.dtype() + " " + target.layout() + " for logits of "
-                    + logits.layout() + "; expected one INT32 for each row");
-        }
-        Tensor loss = Tensor.empty(logits.dtype(), rows);
-        Tensor lse = Tensor.empty(logits.dtype(), rows);
-        Tensor entropy = withEntropy ? Tensor.empty(logits.dtype(), rows) : null;
-        loss.run(new CrossEntropy(
-                rows, words, logits.buffer(), 1 / temperature, target.buffer(), loss.buffer(), lse.buffer(), bufferOf(entropy)));
-        Autograd.record("token_loss", loss, dLoss -> {
-            Tensor d = Tensor.empty(logits.dtype(), logits.shape());
-            d.run(new CrossEntropyBackward(
-                    rows,
-                    words,
-                    logits.buffer(),
-                    1 / temperature,
-                    target.buffer(),
-                    lse.buffer(),
-                    dLoss.buffer(),
-                    d.buffer()));
-            logits.addGrad(d);
-        }, logits);
-        return new TokenLoss(loss, entropy);
+    public static TokenLoss tokenLoss(Tensor logits, Tensor target, double temperature, boolean withEntropy) {
+        return Losses.tokenLoss(logits, target, temperature, withEntropy);
     }
 
-    private static @Nullable Buffer bufferOf(@Nullable Tensor t) {
+    /** The mean of {@code -log softmax(logits)[target]} over the targets that are not -100. */
+    public static Tensor crossEntropy(Tensor logits, Tensor target) {
+        return Losses.crossEntropy(logits, target, null, IGNORE_INDEX, Reduction.MEAN, 0);
+    }
+
+    /**
+     * {@code -sum_c q[c] weight[c] log softmax(logits)[c]} with {@code q = (1 - labelSmoothing) onehot(target) + labelSmoothing /
+     * C}, and 0 where the target is ignored.
+     *
+     * <p>The mean divides by the sum of the weights of the targets that are not ignored; it is NaN if there are none.
+     *
+     * @param logits {@code [C]}, {@code [N, C]} or {@code [N, C, d1, ...]}
+     * @param target classes, {@code []}, {@code [N]} or {@code [N, d1, ...]}
+     * @param weight {@code [C]}, or null for ones; carries no gradient
+     * @param ignoreIndex the target that counts nothing
+     */
+    public static Tensor crossEntropy(
+            Tensor logits,
+            Tensor target,
+            @Nullable Tensor weight,
+            int ignoreIndex,
+            Reduction reduction,
+            double labelSmoothing) {
+        return Losses.crossEntropy(logits, target, weight, ignoreIndex, reduction, labelSmoothing);
+    }
+
+    /** {@code -weight[target] logProbs[target]}; shapes and the mean as in {@link #crossEntropy}. */
+    public static Tensor nllLoss(
+            Tensor logProbs, Tensor target, @Nullable Tensor weight, int ignoreIndex, Reduction reduction) {
+        return Losses.nllLoss(logProbs, target, weight, ignoreIndex, reduction);
+    }
+
+    /**
+     * The mean cross-entropy of each next token, as Hugging Face's {@code ForCausalLMLoss}: logits {@code [B, T, V]} at {@code t}
+     * against {@code labels [B, T]} at {@code t + 1}, but for those that are -100.
+     */
+    public static Tensor causalLmLoss(Tensor logits, Tensor labels) {
+        return Losses.causalLmLoss(logits, labels, IGNORE_INDEX);
+    }
+
+    /** {@code log softmax(logits)[index]}: of {@code logits [..., V]} and {@code index [...]}, {@code [...]}; TRL's name. */
+    public static Tensor selectiveLogSoftmax(Tensor logits, Tensor index) {
+        return Losses.selectiveLogSoftmax(logits, index);
+    }
+
+    /** {@code -sum p log p} with {@code p = softmax(logits)}: of {@code [..., V]}, {@code [...]}; TRL's name. */
+    public static Tensor entropyFromLogits(Tensor logits) {
+        return Losses.entropyFromLogits(logits);
+    }
+
+    /**
+     * {@code -weight (posWeight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))} of logits {@code x} and targets {@code t} of
+     * one shape, computed without overflow.
+     *
+     * @param weight of a shape that expands to that of the logits, or null for ones; {@code posWeight} likewise
+     */
+    public static Tensor binaryCrossEntropyWithLogits(
+            Tensor logits, Tensor target, @Nullable Tensor weight, Reduction reduction, @Nullable Tensor posWeight) {
+        return Losses.binaryCrossEntropyWithLogits(logits, target, weight, reduction, posWeight);
+    }
+
+    /** {@code (input - target)^2}. */
+    public static Tensor mseLoss(Tensor input, Tensor target, Reduction reduction) {
+        return Losses.mseLoss(input, target, reduction);
+    }
+
+    /** {@code d^2 / 2} where {@code |d| <= delta}, else {@code delta (|d| - delta / 2)}, {@code d = input - target} (Huber 1964). */
+    public static Tensor huberLoss(Tensor input, Tensor target, Reduction reduction, double delta) {
+        return Losses.huberLoss(input, target, reduction, delta);
+    }
+
+    /** {@code d^2 / (2 beta)} where {@code |d| <= beta}, else {@code |d| - beta / 2}, {@code d = input - target} (Girshick 2015). */
+    public static Tensor smoothL1Loss(Tensor input, Tensor target, Reduction reduction, double beta) {
+        return Losses.smoothL1Loss(input, target, reduction, beta);
+    }
+
+    /**
+     * {@code target (log target - input)}: {@code KL(target || exp(input))}, element by element before the reduction.
+     *
+     * @param input logarithms of probabilities
+     * @param target probabilities, or their logarithms if {@code logTarget}
+     */
+    public static Tensor klDiv(Tensor input, Tensor target, Reduction reduction, boolean logTarget) {
+        return Losses.klDiv(input, target, reduction, logTarget);
+    }
+
+    // ---- for the classes of the rules -----------------------------------------------------------------------------
+
+    static @Nullable Buffer bufferOf(@Nullable Tensor t) {
         return t == null ? null : t.alive().buffer();
     }
 
-    private static @Nullable Buffer bufferOf(@Nullable GradTarget into) {
+    static @Nullable Buffer bufferOf(@Nullable GradTarget into) {
         return into == null ? null : into.target().buffer();
     }
 
-    private static int cols(Tensor x) {
+    static int cols(Tensor x) {
         return Math.toIntExact(x.size(-1));
     }
 
-    private static int rows(Tensor x) {
+    static int rows(Tensor x) {
         return Math.toIntExact(x.count() / Math.max(1, x.size(-1)));
-    }
-
-    private static void requireSize(String op, @Nullable Tensor weight, int cols) {
-        if (weight != null && weight.alive().count() != cols) {
-            throw new TensorException(op + ": a weight of " + weight.layout() + " for rows of " + cols);
-        }
     }
 }

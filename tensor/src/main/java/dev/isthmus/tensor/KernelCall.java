@@ -307,7 +307,8 @@ public sealed interface KernelCall {
      * target is negative.
      *
      * <p>{@code logits [rows, words]}, {@code target [rows]} of INT32; {@code entropy}, when given, receives {@code lse - sum
-     * softmax(z) z}.
+     * softmax(z) z}. With {@code s = smoothing} (Szegedy et al. 2016, section 7) and {@code w = weight [words]}, ones when null,
+     * the loss is {@code (1 - s) w[target] (lse - z[target]) + s mean_j w[j] (lse - z[j])}.
      */
     record CrossEntropy(
             int rows,
@@ -315,14 +316,32 @@ public sealed interface KernelCall {
             Buffer logits,
             double invTemperature,
             Buffer target,
+            double smoothing,
+            @Nullable Buffer weight,
             Buffer loss,
             Buffer lse,
             @Nullable Buffer entropy)
-            implements KernelCall {}
+            implements KernelCall {
+        /** Without smoothing and weights. */
+        public CrossEntropy(
+                int rows,
+                int words,
+                Buffer logits,
+                double invTemperature,
+                Buffer target,
+                Buffer loss,
+                Buffer lse,
+                @Nullable Buffer entropy) {
+            this(rows, words, logits, invTemperature, target, 0, null, loss, lse, entropy);
+        }
+    }
 
     /**
      * {@code dLogits[i] = dLoss[i] invTemperature (softmax(z[i]) - onehot(target[i]))}, 0 where the target is negative.
      * {@code dLogits} may be {@code logits}.
+     *
+     * <p>With {@code s = smoothing} and {@code w = weight}: {@code dLoss[i] invTemperature (((1 - s) w[target] + s mean(w))
+     * softmax(z[i]) - (1 - s) w[target] onehot(target[i]) - s w / words)}.
      */
     record CrossEntropyBackward(
             int rows,
@@ -330,10 +349,25 @@ public sealed interface KernelCall {
             Buffer logits,
             double invTemperature,
             Buffer target,
+            double smoothing,
+            @Nullable Buffer weight,
             Buffer lse,
             Buffer dLoss,
             Buffer dLogits)
-            implements KernelCall {}
+            implements KernelCall {
+        /** Without smoothing and weights. */
+        public CrossEntropyBackward(
+                int rows,
+                int words,
+                Buffer logits,
+                double invTemperature,
+                Buffer target,
+                Buffer lse,
+                Buffer dLoss,
+                Buffer dLogits) {
+            this(rows, words, logits, invTemperature, target, 0, null, lse, dLoss, dLogits);
+        }
+    }
 
     // ---- elementwise, reductions, movement ------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ package dev.isthmus.tensor.cpu;
 import static dev.isthmus.tensor.cpu.Numbers.add;
 import static dev.isthmus.tensor.cpu.Numbers.get;
 import static dev.isthmus.tensor.cpu.Numbers.getInt;
+import static dev.isthmus.tensor.cpu.Numbers.getOr;
 import static dev.isthmus.tensor.cpu.Numbers.put;
 import static dev.isthmus.tensor.cpu.Numbers.set;
 
@@ -70,7 +71,7 @@ final class ScalarLoss {
             double lse = logSumExp(c.logits(), row, c.words(), c.invTemperature());
             int target = getInt(c.target(), i);
             set(c.lse(), i, lse);
-            set(c.loss(), i, target < 0 ? 0 : lse - get(c.logits(), row + target) * c.invTemperature());
+            set(c.loss(), i, target < 0 ? 0 : loss(c, row, target, lse));
             if (c.entropy() != null) {
                 double mean = 0;
                 for (int j = 0; j < c.words(); j++) {
@@ -82,15 +83,31 @@ final class ScalarLoss {
         }
     }
 
+    private static double loss(CrossEntropy c, long row, int target, double lse) {
+        double hit = lse - get(c.logits(), row + target) * c.invTemperature();
+        double even = 0;
+        for (int j = 0; j < c.words() && c.smoothing() != 0; j++) {
+            even += getOr(c.weight(), j, 1) * (lse - get(c.logits(), row + j) * c.invTemperature()) / c.words();
+        }
+        return (1 - c.smoothing()) * getOr(c.weight(), target, 1) * hit + c.smoothing() * even;
+    }
+
     static void crossEntropyBackward(CrossEntropyBackward c) {
+        double meanWeight = 0;
+        for (int j = 0; j < c.words(); j++) {
+            meanWeight += getOr(c.weight(), j, 1) / c.words();
+        }
         for (int i = 0; i < c.rows(); i++) {
             long row = (long) i * c.words();
             int target = getInt(c.target(), i);
             double lse = get(c.lse(), i);
             double g = target < 0 ? 0 : get(c.dLoss(), i) * c.invTemperature();
+            double hit = target < 0 ? 0 : (1 - c.smoothing()) * getOr(c.weight(), target, 1);
             for (int j = 0; j < c.words(); j++) {
                 double p = Math.exp(get(c.logits(), row + j) * c.invTemperature() - lse);
-                set(c.dLogits(), row + j, g == 0 ? 0 : g * (p - (j == target ? 1 : 0)));
+                double even = c.smoothing() * getOr(c.weight(), j, 1) / c.words();
+                double q = (j == target ? hit : 0) + even;
+                set(c.dLogits(), row + j, g == 0 ? 0 : g * ((hit + c.smoothing() * meanWeight) * p - q));
             }
         }
     }

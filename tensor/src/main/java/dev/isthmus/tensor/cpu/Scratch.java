@@ -20,7 +20,8 @@ final class Scratch {
         ATTENTION,
         LANES,
         PARTIAL_SUMS,
-        CONSTANTS
+        CONSTANTS,
+        WEIGHTS
     }
 
     private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);

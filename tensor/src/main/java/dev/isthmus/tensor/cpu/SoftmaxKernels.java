@@ -69,6 +69,7 @@ final class SoftmaxKernels {
         long losses = c.loss().address();
         long lses = c.lse().address();
         long entropies = c.entropy() == null ? 0 : c.entropy().address();
+        SmoothTargets smooth = SmoothTargets.of(n, c.smoothing(), c.weight());
         int group = Math.clamp((1 << 14) / Math.max(1, n), 1, GROUP);
         Rows.parallel(c.rows(), group, (_, from, to) -> {
             SoftmaxLoops loops = new SoftmaxLoops();
@@ -95,7 +96,11 @@ final class SoftmaxKernels {
                 int word = id(target, i);
                 float z = word < 0 ? 0 : getFloat(logits + i * row + word * 4L) * factor;
                 setFloat(lses + i * 4L, Float.isInfinite(max) ? max : max + logSum);
-                setFloat(losses + i * 4L, word < 0 ? 0 : logSum - (z - max));
+                float loss = word < 0 ? 0 : logSum - (z - max);
+                if (smooth != null && word >= 0) {
+                    loss = smooth.loss(loss, word, max + logSum, factor, logits + i * row);
+                }
+                setFloat(losses + i * 4L, loss);
                 if (entropies != 0) {
                     setFloat(entropies + i * 4L, logSum - getFloat(weighted + at));
                 }
@@ -112,6 +117,7 @@ final class SoftmaxKernels {
         long lses = c.lse().address();
         long dLoss = c.dLoss().address();
         long dLogits = c.dLogits().address();
+        SmoothTargets smooth = SmoothTargets.of(n, c.smoothing(), c.weight());
         Rows.parallel(c.rows(), 2 * n, (from, to) -> {
             SoftmaxLoops loops = new SoftmaxLoops();
             for (int i = from; i < to; i++) {
@@ -120,6 +126,9 @@ final class SoftmaxKernels {
                 long dx = dLogits + i * row;
                 if (g == 0) {
                     MEM.asSlice(dx, row).fill((byte) 0);
+                } else if (smooth != null) {
+                    loops.exponentials(n, logits + i * row, factor, getFloat(lses + i * 4L), g * smooth.total(word), dx);
+                    smooth.subtract(g, word, dx);
                 } else {
                     loops.exponentials(n, logits + i * row, factor, getFloat(lses + i * 4L), g, dx);
                     setFloat(dx + word * 4L, getFloat(dx + word * 4L) - g);
