@@ -49,7 +49,7 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
      * @throws IsthmusException if the prompt is empty and the model has no token that begins a text
      */
     public List<Text> complete(String prompt, SamplingParams sampling, int maxNewTokens, int count, Rng rng) {
-        int[] tokens = tokenizer.encodeStart(prompt);
+        int[] tokens = tokenizer.encode(prompt, true);
         if (tokens.length == 0) {
             throw new IsthmusException("the prompt is empty and this model has no token that begins a text; "
                     + "give it something to go on from");

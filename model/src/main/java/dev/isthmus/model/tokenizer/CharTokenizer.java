@@ -63,7 +63,7 @@ public final class CharTokenizer implements Tokenizer {
     }
 
     @Override
-    public String decode(int[] tokens) {
+    public String decode(int[] tokens, boolean skipSpecialTokens) {
         StringBuilder text = new StringBuilder();
         for (int id : tokens) {
             if (id < 0 || id >= vocabSize()) {
@@ -71,6 +71,8 @@ public final class CharTokenizer implements Tokenizer {
             }
             if (id >= first()) {
                 text.appendCodePoint(characters[id - first()]);
+            } else if (!skipSpecialTokens) {
+                text.append(EOS);
             }
         }
         return text.toString();
@@ -132,22 +134,19 @@ public final class CharTokenizer implements Tokenizer {
         Json.write(directory.resolve("tokenizer_config.json"), config);
     }
 
+    /** Whether a {@code tokenizer.json} is like those that {@link #save} writes. */
+    static boolean wrote(JsonNode root) {
+        return root.at("/model/type").asString("").equals("WordLevel")
+                && root.at("/pre_tokenizer/pattern/Regex").asString("").equals(ONE_CHARACTER);
+    }
+
     /**
      * The tokenizer of a {@code tokenizer.json} like those that {@link #save} writes.
      *
-     * @throws ModelFormatException if it is of another kind
+     * @throws ModelFormatException if its vocabulary is not one of single characters
      */
     static CharTokenizer of(Path file, JsonNode root) {
-        JsonNode model = root.path("model");
-        if (!model.path("type").asString("").equals("WordLevel")
-                || !root.at("/pre_tokenizer/pattern/Regex").asString("").equals(ONE_CHARACTER)) {
-            throw new ModelFormatException(
-                    file,
-                    "a tokenizer of the type "
-                            + ModelFormatException.quote(model.path("type").asString("unknown"))
-                            + "; only those of single characters can be read so far");
-        }
-        JsonNode vocab = model.path("vocab");
+        JsonNode vocab = root.path("model").path("vocab");
         boolean withEos = vocab.has(EOS);
         int first = withEos ? 1 : 0;
         int[] characters = new int[vocab.size() - first];

@@ -1,6 +1,11 @@
 package dev.isthmus.model.tokenizer;
 
 import dev.isthmus.model.io.ModelFormatException;
+import dev.isthmus.model.tokenizer.PretrainedTokenizer.Ends;
+import dev.isthmus.model.tokenizer.SentencePiece.Algorithm;
+import dev.isthmus.model.tokenizer.SentencePiece.Kind;
+import dev.isthmus.model.tokenizer.SentencePiece.Piece;
+import dev.isthmus.model.tokenizer.SentencePiece.Spelling;
 import dev.isthmus.tensor.IsthmusException;
 import java.io.IOException;
 import java.nio.BufferUnderflowException;
@@ -11,19 +16,21 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * The tokenizer files of llama2.c: the length of the longest piece, then for each id its score (float32), its length
  * (int32) and its UTF-8 bytes.
  */
 final class Llama2cVocabulary {
+    private static final int BOS = 1;
+    private static final int EOS = 2;
     private static final long MAX_BYTES = 200_000_000;
 
     private Llama2cVocabulary() {}
 
-    static SentencePieceTokenizer read(Path file) {
+    static PretrainedTokenizer read(Path file) {
         try {
             if (Files.size(file) > MAX_BYTES) {
                 throw new ModelFormatException(
@@ -35,7 +42,7 @@ final class Llama2cVocabulary {
         }
     }
 
-    static SentencePieceTokenizer parse(Path file, byte[] content) {
+    static PretrainedTokenizer parse(Path file, byte[] content) {
         ByteBuffer bytes = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
         List<String> pieces = new ArrayList<>();
         float[] scores = new float[content.length / 8];
@@ -68,7 +75,28 @@ final class Llama2cVocabulary {
         } catch (CharacterCodingException e) {
             throw bad(file, pieces.size(), "is not valid UTF-8");
         }
-        return new SentencePieceTokenizer(pieces, Arrays.copyOf(scores, pieces.size()));
+        return tokenizer(file, pieces, scores);
+    }
+
+    /** The first three tokens are the unknown one, the begin and the end of a text. */
+    static PretrainedTokenizer tokenizer(Path file, List<String> texts, float[] scores) {
+        List<Piece> pieces = new ArrayList<>(texts.size());
+        for (int id = 0; id < texts.size(); id++) {
+            Kind kind = id == 0
+                    ? Kind.UNKNOWN
+                    : id <= EOS ? Kind.CONTROL : Vocabulary.byteOf(texts.get(id)) >= 0 ? Kind.BYTE : Kind.NORMAL;
+            pieces.add(new Piece(texts.get(id), scores[id], kind));
+        }
+        if (pieces.size() <= EOS) {
+            throw new ModelFormatException(file, "holds " + pieces.size() + " tokens, not even the three special ones");
+        }
+        return SentencePiece.tokenizer(
+                pieces,
+                Algorithm.BPE,
+                new Spelling(Normalizer.NONE, true, false, " "),
+                new Ends(OptionalInt.of(BOS), OptionalInt.of(EOS)),
+                true,
+                false);
     }
 
     private static ModelFormatException bad(Path file, int id, String problem) {

@@ -12,14 +12,25 @@ public interface Tokenizer {
      */
     int[] encode(String text);
 
-    /** The ids of the start of a text: the token that begins one, where there is such a token, and the text. */
-    default int[] encodeStart(String text) {
-        return IntStream.concat(bosTokenId().stream(), IntStream.of(encode(text)))
-                .toArray();
+    /**
+     * The ids of a text.
+     *
+     * @param addSpecialTokens whether the tokens that a model wants around a text are added, such as the one that begins it
+     */
+    default int[] encode(String text, boolean addSpecialTokens) {
+        int[] ids = encode(text);
+        return addSpecialTokens
+                ? IntStream.concat(bosTokenId().stream(), IntStream.of(ids)).toArray()
+                : ids;
     }
 
     /** The text of ids; special tokens stand for nothing. */
-    String decode(int[] ids);
+    default String decode(int[] ids) {
+        return decode(ids, true);
+    }
+
+    /** The text of ids, with or without that of special tokens. */
+    String decode(int[] ids, boolean skipSpecialTokens);
 
     /** The number of ids. */
     int vocabSize();

@@ -111,7 +111,7 @@ final class DatasetRows implements ExampleSource {
                 prompt = encode("prompt", field(row, "prompt"));
                 // By itself first, so that what is wrong with it is said of it alone.
                 encode("completion", field(row, "completion"));
-                tokens = tokenizer.encodeStart(field(row, "prompt") + field(row, "completion"));
+                tokens = tokenizer.encode(field(row, "prompt") + field(row, "completion"), true);
             } else if (row.has("text")) {
                 tokens = encode("text", field(row, "text"));
             } else {
@@ -148,7 +148,7 @@ final class DatasetRows implements ExampleSource {
 
         private int[] encode(String field, String text) {
             try {
-                return tokenizer.encodeStart(text);
+                return tokenizer.encode(text, true);
             } catch (IsthmusException e) {
                 throw wrong("\"" + field + "\": " + e.getMessage());
             }

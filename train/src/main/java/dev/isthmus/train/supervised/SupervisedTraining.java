@@ -343,7 +343,7 @@ public final class SupervisedTraining {
             int length = Math.clamp(tokens.length / 4, 1, SAMPLE_PROMPT);
             String text = tokenizer.decode(tokens);
             String lines = text.substring(text.indexOf('\n') + 1).stripLeading();
-            int[] whole = tokenizer.encodeStart(lines);
+            int[] whole = tokenizer.encode(lines, true);
             return Arrays.copyOf(config.method() == Method.PRETRAIN && whole.length > length ? whole : tokens, length);
         }
 

@@ -36,7 +36,7 @@ class ExampleSourceTests {
         }
 
         @Override
-        public String decode(int[] ids) {
+        public String decode(int[] ids, boolean skipSpecialTokens) {
             throw new UnsupportedOperationException();
         }
 

@@ -27,7 +27,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 
-class SentencePieceTokenizerTests {
+class Llama2cVocabularyTests {
     @TempDir
     Path dir;
 
@@ -61,11 +61,11 @@ class SentencePieceTokenizerTests {
     @Tag("fixture")
     void joinsTheBestPairFirst() throws IOException {
         // The definition, in quadratic time: scan all neighbors, join the first best pair, begin again.
-        SentencePieceTokenizer tokenizer = (SentencePieceTokenizer) Tokenizers.load(data("models/stories260K"));
+        PretrainedTokenizer tokenizer = (PretrainedTokenizer) Tokenizers.load(data("models/stories260K"));
         StringBuilder known = new StringBuilder();
         Files.readString(data("text/tinyshakespeare.txt"))
                 .codePoints()
-                .filter(c -> tokenizer.ids.containsKey(Character.toString(c)))
+                .filter(c -> tokenizer.model().id(Character.toString(c)) >= 0)
                 .limit(3000)
                 .forEach(known::appendCodePoint);
         String text = known.toString();
@@ -87,8 +87,8 @@ class SentencePieceTokenizerTests {
     void smallVocabulary() {
         List<String> pieces =
                 List.of("<unk>", "\n<s>\n", "\n</s>\n", "<0xC3>", "<0xA9>", " ", "a", "b", "ab", " a", "bb");
-        SentencePieceTokenizer tokenizer =
-                new SentencePieceTokenizer(pieces, new float[] {0, 0, 0, 0, 0, -9, -8, -7, -2, -3, -2});
+        PretrainedTokenizer tokenizer =
+                Llama2cVocabulary.tokenizer(dir, pieces, new float[] {0, 0, 0, 0, 0, -9, -8, -7, -2, -3, -2});
         assertThat(tokenizer.encode("")).isEmpty();
         assertThat(tokenizer.encode("a")).containsExactly(9);
         assertThat(tokenizer.encode("abb")).containsExactly(5, 8, 7); // " a b b": "ab" and "bb" tie, the left one wins
@@ -139,21 +139,22 @@ class SentencePieceTokenizerTests {
         return Arrays.copyOf(bytes.array(), bytes.position());
     }
 
-    private static int[] joined(SentencePieceTokenizer tokenizer, String text) {
+    private static int[] joined(PretrainedTokenizer tokenizer, String text) {
+        ScoredBpe model = (ScoredBpe) tokenizer.model();
         List<String> symbols =
                 new ArrayList<>(text.codePoints().mapToObj(Character::toString).toList());
         while (true) {
             int best = -1;
             float bestScore = Float.NEGATIVE_INFINITY;
             for (int i = 0; i + 1 < symbols.size(); i++) {
-                Integer id = tokenizer.ids.get(symbols.get(i) + symbols.get(i + 1));
-                if (id != null && tokenizer.scores[id] > bestScore) {
-                    bestScore = tokenizer.scores[id];
+                int id = model.id(symbols.get(i) + symbols.get(i + 1));
+                if (id >= 0 && model.score(id) > bestScore) {
+                    bestScore = model.score(id);
                     best = i;
                 }
             }
             if (best < 0) {
-                return symbols.stream().mapToInt(tokenizer.ids::get).toArray();
+                return symbols.stream().mapToInt(model::id).toArray();
             }
             symbols.set(best, symbols.get(best) + symbols.remove(best + 1));
         }
