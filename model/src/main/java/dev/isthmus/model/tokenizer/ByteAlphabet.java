@@ -29,6 +29,11 @@ final class ByteAlphabet {
         return CHARACTERS[b & 0xff];
     }
 
+    /** The byte of a character, or -1. */
+    static int value(char c) {
+        return c < BYTES.length ? BYTES[c] : -1;
+    }
+
     /** The bytes of a text's UTF-8, a character each. */
     static String encode(String text) {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
@@ -42,8 +47,7 @@ final class ByteAlphabet {
     /** Appends the bytes that a token stands for; one with other characters, as added tokens may have, is its own UTF-8. */
     static void decode(String token, ByteArrayOutputStream out) {
         for (int i = 0; i < token.length(); i++) {
-            char c = token.charAt(i);
-            if (c >= BYTES.length || BYTES[c] < 0) {
+            if (value(token.charAt(i)) < 0) {
                 out.writeBytes(token.getBytes(StandardCharsets.UTF_8));
                 return;
             }
