@@ -5,7 +5,6 @@ import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
-import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
@@ -105,7 +104,12 @@ public final class Trainer {
     }
 
     private static StoredType stored(Tensor tensor) {
-        return tensor.dtype() == DType.INT64 ? StoredType.I64 : StoredType.F32;
+        return switch (tensor.dtype()) {
+            case FLOAT32 -> StoredType.F32;
+            case FLOAT64 -> StoredType.F64;
+            case INT64 -> StoredType.I64;
+            default -> throw new IsthmusException("an optimizer's state of type " + tensor.dtype() + " cannot be saved");
+        };
     }
 
     /** Goes on from what {@link #save} wrote after {@code steps} steps. */

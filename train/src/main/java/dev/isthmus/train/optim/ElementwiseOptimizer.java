@@ -6,10 +6,10 @@ import dev.isthmus.tensor.KernelCall.OptimizerStep;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.tensor.UpdateRule;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.ToDoubleFunction;
 
 /** An optimizer that treats every number by itself, as an {@link UpdateRule} says: all of them but {@link Muon}. */
@@ -73,11 +73,10 @@ public final class ElementwiseOptimizer implements Optimizer {
     public Map<String, Tensor> state() {
         Map<String, Tensor> named = new LinkedHashMap<>();
         for (Parameter p : parameters) {
-            Slot slot = slots.get(p.tensor());
+            Slot slot = Objects.requireNonNull(slots.get(p.tensor()));
             named.put(p.name() + ".step", slot.steps.tensor());
-            List<String> names = new ArrayList<>(rule.state());
-            for (int i = 0; i < names.size(); i++) {
-                named.put(p.name() + "." + names.get(i), slot.state.get(i).narrow(0, p.start(), p.rows()));
+            for (int i = 0; i < slot.state.size(); i++) {
+                named.put(p.name() + "." + rule.state().get(i), slot.state.get(i).narrow(0, p.start(), p.rows()));
             }
         }
         return named;
