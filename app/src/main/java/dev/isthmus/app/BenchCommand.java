@@ -1,34 +1,43 @@
 package dev.isthmus.app;
 
+import dev.isthmus.bench.Bench;
+import dev.isthmus.bench.DecodeBench;
 import dev.isthmus.bench.GemmBench;
+import dev.isthmus.bench.KernelBench;
+import dev.isthmus.bench.Measurement.Effort;
 import dev.isthmus.bench.MicroBenchmarks;
+import dev.isthmus.bench.Report;
+import dev.isthmus.bench.RolloutBench;
+import dev.isthmus.bench.StartupBench;
 import dev.isthmus.bench.StepBench;
+import dev.isthmus.bench.ladder.Ladders;
+import dev.isthmus.bench.peer.Peers;
 import dev.isthmus.tensor.Device;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Machine;
-import dev.isthmus.tensor.Machine.Ceilings;
-import java.io.PrintWriter;
-import java.util.LinkedHashMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
-import tools.jackson.databind.json.JsonMapper;
 
-/** Measures what kernels and training steps reach, beside what the machine can do at most. */
+/** Measures what kernels, training steps and generation reach, beside what the machine can do at most. */
 @Command(
         name = "bench",
         description = {
-            "Measures matrix products (gemm) or whole training steps (step) beside the machine's ceilings.",
-            "Wants the cores to itself."
+            "Measures beside the machine's ceilings, which are measured in the same run; without WHAT, an overview.",
+            "Other engines that are there (OpenBLAS, a Python with torch) do the same work in turn. Wants the cores to itself."
         })
 final class BenchCommand implements Runnable {
-    private static final int WARMUP_STEPS = 5;
-    private static final int MEASURED_STEPS = 10;
+    private static final int JVMS = 3;
 
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -37,20 +46,45 @@ final class BenchCommand implements Runnable {
     /** What can be measured. */
     enum What {
         gemm,
+        kernels,
         step,
+        decode,
+        rollout,
+        startup,
+        ladder,
         jmh
     }
+
+    /** What other engines can do, too. */
+    private static final Set<What> COMPARABLE = EnumSet.of(What.gemm, What.kernels, What.step, What.rollout);
+
+    /** What {@code --config} chooses from. */
+    private static final Set<What> CONFIGURED = EnumSet.of(What.step, What.rollout);
 
     @Parameters(
             index = "0",
             arity = "0..1",
             paramLabel = "WHAT",
-            description = "${COMPLETION-CANDIDATES}: products, training steps, or the JMH benchmarks.",
-            defaultValue = "step")
-    private What what = What.step;
+            description = {
+                "gemm: matrix products; kernels: everything else a step calls; step: training steps; decode: one text; "
+                        + "rollout: many samples at once; startup: from JVM start to full speed; ladder: the lessons of "
+                        + "docs/kernels.md; jmh: the JMH benchmarks."
+            })
+    private @Nullable What what;
 
-    @Option(names = "--config", paramLabel = "NAME", description = "Only this configuration of step: S, M, L, baby, gpt2-124m.")
+    @Option(
+            names = "--config",
+            paramLabel = "NAME",
+            description = "Only this configuration: S, M, L, baby, gpt2-124m (step), S, M, L (rollout).")
     private @Nullable String config;
+
+    @Option(
+            names = "--peers",
+            negatable = true,
+            defaultValue = "true",
+            fallbackValue = "true",
+            description = "Compare with other engines; ISTHMUS_PYTHON names the Python to ask for torch.")
+    private boolean peers;
 
     @Option(names = "--json", description = "One JSON object a line.")
     private boolean json;
@@ -61,95 +95,86 @@ final class BenchCommand implements Runnable {
             MicroBenchmarks.run(".*");
             return;
         }
-        List<StepBench.Config> configs = config == null ? StepBench.Config.ALL : StepBench.Config.named(config);
-        Ceilings ceilings = Machine.measure();
-        PrintWriter out = spec.commandLine().getOut();
-        if (!json) {
-            out.println(Device.cpu().name());
-            out.printf(
-                    Locale.ROOT,
-                    "ceilings: %.0f GFLOP/s of fused multiply-adds, %.0f GB/s read, %.0f GB/s updated in place%n%n",
-                    ceilings.flops() / 1e9,
-                    ceilings.readBytes() / 1e9,
-                    ceilings.updateBytes() / 1e9);
+        if (config != null && !CONFIGURED.contains(what)) {
+            throw new ParameterException(spec.commandLine(), "--config is for step and rollout");
         }
-        if (what == What.gemm) {
-            gemm(ceilings);
-        } else {
-            step(configs, ceilings);
+        List<StepBench.Config> steps =
+                what == What.step ? chosen(StepBench.Config.ALL, StepBench.Config::name) : List.of();
+        List<RolloutBench.Config> rollouts =
+                what == What.rollout ? chosen(RolloutBench.Config.ALL, RolloutBench.Config::name) : List.of();
+        if (Machine.vectorBits() == 0) {
+            throw new IsthmusException("bench needs the Vector API; ./isthmus doctor says what is missing");
         }
-    }
-
-    private void gemm(Ceilings ceilings) {
-        head("product                    GFLOP/s median (best)  of peak");
-        for (GemmBench.Shape shape : GemmBench.Shape.ALL) {
-            GemmBench.Result result = GemmBench.measure(shape);
-            Map<String, Object> line = line("gemm");
-            line.put("op", shape.op());
-            line.put("m", shape.m());
-            line.put("n", shape.n());
-            line.put("k", shape.k());
-            print(line, result.median() / 1e9, "GFLOP/s", ceilings.flops() / 1e9, result.median() / ceilings.flops(), String.format(
-                    Locale.ROOT,
-                    "%s %6d x%6d x%6d  %8.0f (%.0f)  %9.0f%%",
-                    shape.op(),
-                    shape.m(),
-                    shape.n(),
-                    shape.k(),
-                    result.median() / 1e9,
-                    result.best() / 1e9,
-                    100 * result.median() / ceilings.flops()));
+        Report report =
+                new Report(spec.commandLine().getOut(), spec.commandLine().getErr(), json);
+        report.note(Device.cpu().name());
+        if (what == null) {
+            overview(new Bench(report, Effort.BRIEF, List.of()));
+            return;
+        }
+        if (!peers || !COMPARABLE.contains(what)) {
+            measure(new Bench(report, what == What.ladder ? Effort.BRIEF : Effort.FULL, List.of()), steps, rollouts);
+            return;
+        }
+        try (Peers found = Peers.find(what == What.gemm, report::note)) {
+            measure(new Bench(report, Effort.FULL, found.found()), steps, rollouts);
         }
     }
 
-    private void step(List<StepBench.Config> configs, Ceilings ceilings) {
-        head("training step              ms a step, median (best)  products alone at peak");
-        for (StepBench.Config c : configs) {
-            StepBench.Result result = StepBench.measure(c, WARMUP_STEPS, MEASURED_STEPS);
-            double least = c.flops() / ceilings.flops() * 1e3;
-            Map<String, Object> line = line("step");
-            line.put("config", c.name());
-            line.put("batch", c.batch());
-            line.put("length", c.length());
-            line.put("dtype", "float32");
-            print(line, result.median(), "ms", least, least / result.median(), String.format(
-                    Locale.ROOT,
-                    "%-10s batch %3d x %3d  %12.1f (%.1f)  %16.1f ms: %.0f%%",
-                    c.name(),
-                    c.batch(),
-                    c.length(),
-                    result.median(),
-                    result.best(),
-                    least,
-                    100 * least / result.median()));
+    private void measure(Bench bench, List<StepBench.Config> steps, List<RolloutBench.Config> rollouts) {
+        switch (what) {
+            case gemm -> GemmBench.run(bench, GemmBench.Shape.ALL, threads());
+            case kernels -> KernelBench.run(bench, KernelBench.Sizes.FULL);
+            case step -> StepBench.run(bench, steps);
+            case decode -> DecodeBench.run(bench, DecodeBench.Config.DEFAULT);
+            case rollout -> RolloutBench.run(bench, rollouts);
+            case startup -> StartupBench.run(bench, JVMS);
+            case ladder -> Ladders.run(bench);
+            case jmh -> throw new IllegalStateException();
+            case null -> throw new IllegalStateException();
         }
     }
 
-    private static Map<String, Object> line(String bench) {
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("bench", bench);
-        return line;
+    /** Something of everything, in less than two minutes. */
+    private static void overview(Bench bench) {
+        GemmBench.run(bench, GemmBench.Shape.FEW, Machine.threads());
+        KernelBench.run(bench, KernelBench.Sizes.FEW);
+        StepBench.run(
+                bench,
+                StepBench.Config.ALL.stream()
+                        .filter(c -> c.name().equals("S") || c.name().equals("baby"))
+                        .toList());
+        DecodeBench.run(bench, DecodeBench.Config.DEFAULT);
+        RolloutBench.run(bench, RolloutBench.Config.ALL.subList(0, 1));
+        StartupBench.run(bench, 1);
+        bench.report().note("");
+        bench.report()
+                .note(
+                        "More, and other engines beside it: ./isthmus bench gemm, kernels, step, decode, rollout, startup");
     }
 
-    private void head(String title) {
-        if (!json) {
-            spec.commandLine().getOut().println(title);
-        }
+    /** The number of threads that was asked for; otherwise one, and as many as there are cores. */
+    private int[] threads() {
+        boolean given = spec.commandLine().getParseResult().hasMatchedOption("--threads")
+                || spec.root().commandLine().getParseResult().hasMatchedOption("--threads");
+        return given
+                ? new int[] {Machine.threads()}
+                : IntStream.of(1, Machine.threads()).distinct().toArray();
     }
 
-    private void print(Map<String, Object> line, double value, String unit, double ceiling, double fraction, String text) {
-        PrintWriter out = spec.commandLine().getOut();
-        if (json) {
-            line.put("threads", Machine.threads());
-            line.put("value", value);
-            line.put("unit", unit);
-            line.put("ceiling", ceiling);
-            line.put("fraction", fraction);
-            line.put("peer", null);
-            out.println(JsonMapper.shared().writeValueAsString(line));
-        } else {
-            out.println(text);
+    private <T> List<T> chosen(List<T> all, Function<T, String> name) {
+        List<T> found = all.stream()
+                .filter(c -> config == null || name.apply(c).equalsIgnoreCase(config))
+                .toList();
+        if (found.isEmpty()) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    String.format(
+                            Locale.ROOT,
+                            "there is no configuration '%s'; there are %s",
+                            config,
+                            String.join(", ", all.stream().map(name).distinct().toList())));
         }
-        out.flush();
+        return found;
     }
 }

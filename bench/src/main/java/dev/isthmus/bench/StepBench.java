@@ -1,23 +1,31 @@
 package dev.isthmus.bench;
 
+import dev.isthmus.bench.Figure.Unit;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.ModelSize;
 import dev.isthmus.tensor.DType;
-import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import dev.isthmus.train.TrainingArguments;
 import dev.isthmus.train.schedule.LrSchedule;
-import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** Times whole training steps: forward, backward, clipping and AdamW, through the tensors and autograd that trainers use. */
 public final class StepBench {
+    private static final double PROFILE_SECONDS = 1;
+    private static final int PROFILE_KINDS = 8;
+
     private StepBench() {}
 
     /**
@@ -37,7 +45,7 @@ public final class StepBench {
                 new Config("gpt2-124m", DecoderConfig.gpt2(50257, 768, 12, 12, 1024), 4, 256));
 
         /** The floating-point operations of the matrix products of a step: 6 a weight and token, 12 a score and head size. */
-        public double flops() {
+        double flops() {
             double tokens = (double) batch * length;
             long weights = model.numHiddenLayers()
                             * ((long) model.hiddenSize() * (model.querySize() + 2 * model.keyValueSize())
@@ -48,41 +56,120 @@ public final class StepBench {
             return tokens * (6.0 * weights + attention);
         }
 
-        /** The configurations of a name. */
-        public static List<Config> named(String name) {
-            List<Config> found =
-                    ALL.stream().filter(c -> c.name.equalsIgnoreCase(name)).toList();
-            if (found.isEmpty()) {
-                throw new IsthmusException("there is no configuration '" + name + "'; there are "
-                        + String.join(", ", ALL.stream().map(Config::name).distinct().toList()));
-            }
-            return found;
+        /**
+         * The bytes that a step cannot do without as it is computed here: weights, gradients and both moments; of each token
+         * and block what the backward rules read (the residual stream and its norm twice, queries, keys and values, what
+         * attention gave, and the MLP's inner values before and after the activation); the logits and their gradient. Of
+         * attention only a number a row is kept; its probabilities are computed again.
+         */
+        long leastBytes(long parameters) {
+            long inner = (model.gatedMlp() ? 3L : 2L) * model.intermediateSize();
+            long block = 4L * model.hiddenSize() + 2L * model.querySize() + 2L * model.keyValueSize() + inner;
+            long token = model.numHiddenLayers() * block + 2L * model.hiddenSize() + 2L * model.vocabSize();
+            return Float.BYTES * (4 * parameters + batch * (long) length * token);
+        }
+
+        Map<String, Object> fields() {
+            Map<String, Object> fields = new LinkedHashMap<>();
+            fields.put("config", name);
+            fields.put("batch", batch);
+            fields.put("length", length);
+            fields.put("style", model.modelType().hfName());
+            fields.put("vocab_size", model.vocabSize());
+            fields.put("hidden_size", model.hiddenSize());
+            fields.put("intermediate_size", model.intermediateSize());
+            fields.put("layers", model.numHiddenLayers());
+            fields.put("heads", model.numAttentionHeads());
+            fields.put("max_position_embeddings", model.maxPositionEmbeddings());
+            fields.put("dtype", "float32");
+            return fields;
         }
     }
 
-    /** Milliseconds a step: the best, and the median of those measured. */
-    public record Result(Config config, double best, double median) {}
+    /** A model in training on one batch, in the current scope. */
+    static final class Training {
+        final Decoder model;
+        private final Trainer trainer;
+        private final List<Example> batch;
 
-    /** Runs {@code warmup} steps and then measures {@code steps}. */
-    public static Result measure(Config config, int warmup, int steps) {
-        try (Scope scope = Scope.open()) {
-            Decoder model = new Decoder(config.model, DType.FLOAT32).initialize(Rng.of(1));
-            Trainer trainer = new Trainer(model, TrainingArguments.of(1e-3, new LrSchedule.Constant()));
+        Training(Config config) {
+            model = new Decoder(config.model, DType.FLOAT32).initialize(Rng.of(1));
+            trainer = new Trainer(model, TrainingArguments.of(1e-3, new LrSchedule.Constant()));
             Rng rng = Rng.of(2);
-            List<Example> batch = IntStream.range(0, config.batch)
+            batch = IntStream.range(0, config.batch)
                     .mapToObj(_ -> new Example(
-                            rng.ints(config.length + 1, 0, config.model.vocabSize()).toArray(), 1))
+                            rng.ints(config.length + 1, 0, config.model.vocabSize())
+                                    .toArray(),
+                            1))
                     .toList();
-            double[] times = new double[steps];
-            for (int i = -warmup; i < steps; i++) {
-                long start = System.nanoTime();
-                trainer.step(List.of(() -> CompletionLoss.mean(model, batch, CompletionLoss.tokens(batch))));
-                if (i >= 0) {
-                    times[i] = (System.nanoTime() - start) / 1e6;
-                }
-            }
-            Arrays.sort(times);
-            return new Result(config, times[0], times[steps / 2]);
         }
+
+        double step() {
+            return trainer.step(List.of(this::loss)).loss();
+        }
+
+        private Tensor loss() {
+            return CompletionLoss.mean(model, batch, CompletionLoss.tokens(batch));
+        }
+    }
+
+    /** Measures a step of each configuration on the present number of threads. */
+    public static void run(Bench bench, List<Config> configs) {
+        bench.ceilings();
+        bench.report().title("training steps; the ceiling is the arithmetic of the matrix products at the peak");
+        configs.forEach(config -> measure(bench, config));
+    }
+
+    private static void measure(Bench bench, Config config) {
+        TimedDevice timed = new TimedDevice(Scope.current().device());
+        Figure figure;
+        Profile profile;
+        long least;
+        try (Scope scope = Scope.open()) {
+            Training training = new Training(config);
+            least = config.leastBytes(training.model.size());
+            figure = bench.measure(
+                    "step",
+                    String.format(Locale.ROOT, "%s, batch %d x %d", config.name, config.batch, config.length),
+                    config.fields(),
+                    Unit.MILLISECONDS,
+                    Needs.flops(config.flops()),
+                    training::step);
+        }
+        try (Scope scope = Scope.open(timed)) {
+            profile = profile(new Training(config), timed, figure.seconds().median());
+        }
+        bench.report(figure.with(Map.of("overhead", profile.outside, "calls", profile.calls, "least_bytes", least)));
+        bench.report()
+                .note(String.format(
+                        Locale.ROOT,
+                        "    %d calls; outside of them (autograd, dispatch, memory) %.1f%% of the step; in %s",
+                        profile.calls,
+                        100 * profile.outside,
+                        profile.kinds));
+    }
+
+    /**
+     * Where a step's time goes.
+     *
+     * @param outside the share spent outside of kernel calls
+     */
+    private record Profile(long calls, double outside, String kinds) {}
+
+    private static Profile profile(Training training, TimedDevice timed, double step) {
+        int steps = (int) Math.clamp(PROFILE_SECONDS / step, 1, 10);
+        training.step();
+        timed.reset();
+        long start = System.nanoTime();
+        for (int i = 0; i < steps; i++) {
+            training.step();
+        }
+        double seconds = (System.nanoTime() - start) / 1e9;
+        String kinds = timed.byKind().entrySet().stream()
+                .sorted(Map.Entry.<String, Double>comparingByValue(Comparator.reverseOrder()))
+                .limit(PROFILE_KINDS)
+                .map(e -> String.format(Locale.ROOT, "%s %.1f%%", e.getKey(), 100 * e.getValue() / seconds))
+                .collect(Collectors.joining(", "));
+        return new Profile(timed.calls() / steps, 1 - timed.seconds() / seconds, kinds);
     }
 }

@@ -1,0 +1,187 @@
+"""Does in PyTorch what the benchmarks of Isthmus do.
+
+Says who it is, then answers each line of standard input, the fields of a figure, with {"median": seconds, "best": seconds} of a
+run, or {} where it has nothing to compare. By hand:
+
+    echo '{"bench": "gemm", "op": "NN", "m": 1024, "n": 1024, "k": 1024, "threads": 2,
+           "warmup": 0.3, "window": 0.06, "windows": 9, "limit": 8}' | tr -d '\\n' | python3 torch_peer.py
+"""
+
+import json
+import math
+import sys
+import time
+
+try:
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+except ImportError as e:
+    print(json.dumps({"missing": str(e)}), flush=True)
+    sys.exit()
+
+
+def measure(q, run):
+    """The windows of Measurement.java: warmed up until they no longer get faster, then the median and the best."""
+
+    def window(runs):
+        start = time.perf_counter()
+        for _ in range(runs):
+            run()
+        return (time.perf_counter() - start) / runs
+
+    def runs(seconds):
+        return max(1, int(q["window"] / seconds))
+
+    once = window(1)
+    spent, before, last = once, math.inf, []
+    while spent < q["limit"]:
+        n = runs(once)
+        once = window(n)
+        spent += once * n
+        last.append(once)
+        if len(last) == 3:
+            now, last = min(last), []
+            if spent >= q["warmup"] and now > 0.98 * before:
+                break
+            before = min(before, now)
+    n, times, measured = runs(once), [], 0
+    while len(times) < q["windows"] and (len(times) < 3 or measured < q["limit"]):
+        times.append(window(n))
+        measured += times[-1] * n
+    times.sort()
+    return {"median": times[len(times) // 2], "best": times[0]}
+
+
+# ---- matrix products and attention --------------------------------------------------------------------------------
+
+
+def gemm(q):
+    m, n, k = q["m"], q["n"], q["k"]
+    a = torch.randn(k, m).t() if q["op"][0] == "T" else torch.randn(m, k)
+    b = torch.randn(n, k).t() if q["op"][1] == "T" else torch.randn(k, n)
+    c = torch.empty(m, n)
+    with torch.no_grad():
+        return measure(q, lambda: torch.mm(a, b, out=c))
+
+
+def kernels(q):
+    if q["op"] not in ("attention", "attention_backward"):
+        return {}
+    shape = q["batch"], q["heads"], q["length"], q["head_dim"]
+    query, key, value = (torch.randn(shape, requires_grad=True) for _ in range(3))
+    if q["op"] == "attention":
+        with torch.no_grad():
+            return measure(q, lambda: F.scaled_dot_product_attention(query, key, value, is_causal=True))
+    out = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    dout = torch.randn(shape)
+    return measure(q, lambda: torch.autograd.grad(out, (query, key, value), dout, retain_graph=True))
+
+
+# ---- training steps -----------------------------------------------------------------------------------------------
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads, bias):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
+
+    def forward(self, x, rotate):
+        b, t, c = x.shape
+        q, k, v = (p.view(b, t, self.heads, c // self.heads).transpose(1, 2) for p in self.qkv(x).split(c, 2))
+        if rotate is not None:
+            q, k = rotary(q, *rotate), rotary(k, *rotate)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(y.transpose(1, 2).reshape(b, t, c))
+
+
+def rotary(x, cos, sin):
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+class SwiGlu(nn.Module):
+    def __init__(self, width, inner):
+        super().__init__()
+        self.inner = inner
+        self.up = nn.Linear(width, 2 * inner, bias=False)
+        self.down = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x):
+        gate, up = self.up(x).split(self.inner, 2)
+        return self.down(F.silu(gate) * up)
+
+
+class GeluMlp(nn.Module):
+    def __init__(self, width, inner):
+        super().__init__()
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
+
+    def forward(self, x):
+        return self.down(F.gelu(self.up(x), approximate="tanh"))
+
+
+class Decoder(nn.Module):
+    """Llama style with rotary positions, RMSNorm and SwiGLU, or GPT-2 style; the head is the embedding."""
+
+    def __init__(self, q):
+        super().__init__()
+        width, heads, self.llama = q["hidden_size"], q["heads"], q["style"] == "llama"
+        norm = (lambda: nn.RMSNorm(width, 1e-5)) if self.llama else (lambda: nn.LayerNorm(width))
+        mlp = SwiGlu if self.llama else GeluMlp
+        self.tokens = nn.Embedding(q["vocab_size"], width)
+        self.positions = None if self.llama else nn.Embedding(q["max_position_embeddings"], width)
+        self.norms = nn.ModuleList(norm() for _ in range(2 * q["layers"] + 1))
+        self.attention = nn.ModuleList(Attention(width, heads, not self.llama) for _ in range(q["layers"]))
+        self.mlp = nn.ModuleList(mlp(width, q["intermediate_size"]) for _ in range(q["layers"]))
+        half = width // heads // 2
+        angles = torch.outer(torch.arange(q["length"]), 10000 ** (-torch.arange(half) / half))
+        self.rotate = (angles.cos(), angles.sin()) if self.llama else None
+        for p in self.parameters():
+            if p.dim() > 1:
+                nn.init.normal_(p, std=0.02)
+
+    def forward(self, ids, targets):
+        h = self.tokens(ids)
+        if self.positions is not None:
+            h = h + self.positions(torch.arange(ids.shape[1]))
+        for i, (attention, mlp) in enumerate(zip(self.attention, self.mlp)):
+            h = h + attention(self.norms[2 * i](h), self.rotate)
+            h = h + mlp(self.norms[2 * i + 1](h))
+        logits = F.linear(self.norms[-1](h), self.tokens.weight)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def step(q):
+    torch.manual_seed(1)
+    model = Decoder(q)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0, fused=True)
+    tokens = torch.randint(q["vocab_size"], (q["batch"], q["length"] + 1))
+    ids, targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+
+    def run():
+        loss = model(ids, targets)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return loss.item()
+
+    return measure(q, run)
+
+
+def main():
+    print(json.dumps({"peer": "torch " + torch.__version__.split("+")[0]}), flush=True)
+    does = {"gemm": gemm, "kernels": kernels, "step": step}
+    for line in sys.stdin:
+        q = json.loads(line)
+        torch.set_num_threads(q["threads"])
+        answer = does[q["bench"]](q) if q["bench"] in does else {}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
