@@ -23,8 +23,9 @@ final class Elementwise {
         }
         return Autograd.record(op.name(), y, dy -> {
             GradTarget into = x.gradInto();
-            dy.run(new UnaryBackward(
-                    op, x.count(), x.buffer(), dy.buffer(), into.target().buffer(), p, q, into.accumulate()));
+            boolean linear = op == UnaryOp.AFFINE || op == UnaryOp.NEG; // then x, which may have changed, does not matter
+            Buffer at = linear ? dy.buffer() : x.buffer();
+            dy.run(new UnaryBackward(op, x.count(), at, dy.buffer(), into.target().buffer(), p, q, into.accumulate()));
         }, x);
     }
 

@@ -399,7 +399,7 @@ public sealed interface KernelCall {
         GT, GE, EQ
     }
 
-    /** {@code out = f(a, b)} over {@code shape}; strides are in elements, 0 where an argument is broadcast. */
+    /** {@code out = f(a, b)} over {@code shape}; strides are in elements, 0 where an argument is broadcast. {@code out} may be {@code a}. */
     record Binary(BinaryOp op, long[] shape, Buffer a, long[] strideA, Buffer b, long[] strideB, Buffer out, long[] strideOut)
             implements KernelCall {}
 

@@ -46,20 +46,11 @@ final class Rotary {
         if (!x.alive().layout().isContiguous() || Functional.cols(x) < heads * headDim) {
             throw new TensorException("rotaryInPlace: " + heads + " heads of " + headDim + " in a tensor of " + x.layout());
         }
-        if (x.requiresGrad() && x.node() == null) {
-            throw new TensorException("rotaryInPlace: a parameter cannot be changed in place");
-        }
-        Tensor before = new Tensor(x.storage(), x.layout());
-        before.setNode(x.node());
-        x.run(rope(x, heads, headDim, cos, sin, position, interleaved, false));
-        // The rotated tensor takes the place of x in the graph. Its gradient is rotated back where it lies, which no one else
-        // may see: hence a copy if it is shared.
-        return Autograd.record("rotary", x, dy -> {
-            before.addGrad(dy);
-            x.releaseGrad();
-            Tensor dx = before.gradInto().target();
-            dx.run(rope(dx, heads, headDim, cos, sin, position, interleaved, true));
-        }, before);
+        return InPlace.invertible(
+                "rotary",
+                x,
+                () -> x.run(rope(x, heads, headDim, cos, sin, position, interleaved, false)),
+                dx -> dx.run(rope(dx, heads, headDim, cos, sin, position, interleaved, true)));
     }
 
     private static Rope rope(

@@ -35,15 +35,16 @@ final class ScaledDotProduct {
         out.run(new Attention(ragged, heads, q, ld, k, ld, v, ld, out.buffer(), width, lse.buffer()));
         return Autograd.record("attention", out, dOut -> {
             Tensor d = Tensor.empty(qkv.dtype(), qkv.shape());
+            Buffer query = qkv.buffer();
             Buffer dq = d.buffer();
             d.run(new AttentionBackward(
                     ragged,
                     heads,
-                    q,
+                    query,
                     ld,
-                    k,
+                    query.plus(width),
                     ld,
-                    v,
+                    query.plus(width + kv),
                     ld,
                     out.buffer(),
                     dOut.buffer(),

@@ -28,15 +28,18 @@ public final class Scope implements AutoCloseable {
 
     private final @Nullable Scope parent;
     private final Device device;
+    private final int depth;
     private final Thread owner = Thread.currentThread();
     private final List<MemoryBlocks.Block> blocks = new ArrayList<>();
     private final Map<Long, ArrayDeque<MemorySegment>> recycled = new HashMap<>();
     private long used;
+    private long innerPeak;
     private boolean open = true;
 
     private Scope(@Nullable Scope parent, Device device) {
         this.parent = parent;
         this.device = device;
+        depth = parent == null ? 0 : parent.depth + 1;
     }
 
     /** Opens a scope inside the current one, on its device. */
@@ -66,6 +69,11 @@ public final class Scope implements AutoCloseable {
         return parent == null ? this : parent;
     }
 
+    /** Whether the memory of this scope is there as long as that of {@code other}. */
+    boolean outlives(Scope other) {
+        return depth <= other.depth;
+    }
+
     /** Whether the memory of this scope can still be used. */
     public boolean isOpen() {
         return open;
@@ -74,6 +82,16 @@ public final class Scope implements AutoCloseable {
     /** The bytes handed out by this scope so far, recycled ones counted once. */
     public long bytes() {
         return blocks.stream().mapToLong(b -> b.used).sum() + used;
+    }
+
+    /**
+     * The most bytes that this scope and those opened within it have held at once: what a step needs.
+     *
+     * <p>An inner scope counts when it closes. What this scope hands out while one is open is counted as if it had been there at
+     * the inner one's peak, so the figure may be a little high, never low.
+     */
+    public long peakBytes() {
+        return Math.max(bytes(), innerPeak);
     }
 
     /** Allocates memory that is not cleared. */
@@ -121,6 +139,7 @@ public final class Scope implements AutoCloseable {
         if (Thread.currentThread() != owner || CURRENT.get() != this || parent == null) {
             throw new ScopeException("scopes close on their own thread, the innermost first");
         }
+        parent.innerPeak = Math.max(parent.innerPeak, parent.bytes() + peakBytes());
         open = false;
         CURRENT.set(parent);
         blocks.forEach(MemoryBlocks::giveBack);

@@ -12,6 +12,12 @@ public final class Storage {
     /** How many gradients share this memory; at 0 it can be used again. */
     int gradOwners;
 
+    /** The number of the node that would have come next when this was last changed in place; 0 if it never was. */
+    long changedAt;
+
+    /** What changed it. */
+    String changedBy = "";
+
     Storage(Scope scope, MemorySegment segment, DType dtype, long length) {
         this.scope = scope;
         this.segment = segment;

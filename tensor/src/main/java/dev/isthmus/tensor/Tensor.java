@@ -4,7 +4,9 @@ import dev.isthmus.tensor.Autograd.Node;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,12 +23,31 @@ public final class Tensor extends TensorOperations {
     private final Storage storage;
     private final Layout layout;
     private boolean requiresGrad;
-    private boolean retainsGrad;
     private boolean gradStale;
     private @Nullable Node node;
     private @Nullable Tensor grad;
+    private @Nullable GradHooks hooks;
 
+    /** What this is a view of; null if it is none, or shares memory without sharing history. */
+    private @Nullable Tensor base;
+
+    /** How often the history of the elements has changed in place; of a view, the number that its node was made at. */
+    private int version;
+
+    /** What this was for the rules of nodes before {@link #changedAt}; null if it was never changed in place. */
+    private @Nullable Tensor previous;
+
+    private long changedAt;
+
+    /**
+     * Elements in a storage.
+     *
+     * @throws ScopeException if the scope that owns the storage has closed
+     */
     Tensor(Storage storage, Layout layout) {
+        if (!storage.scope().isOpen()) {
+            throw closed(layout);
+        }
         this.storage = storage;
         this.layout = layout;
     }
@@ -170,9 +191,27 @@ public final class Tensor extends TensorOperations {
         return storage;
     }
 
-    /** The first element as an argument of a kernel call. */
+    /**
+     * The first element as an argument of a kernel call.
+     *
+     * @throws ScopeException if the scope that owns this tensor has closed
+     * @throws TensorException if a gradient rule asks for it and the elements were changed after its operation
+     */
     public Buffer buffer() {
+        if (!storage.scope().isOpen()) {
+            throw closed(layout);
+        }
+        if (storage.changedAt != 0) {
+            Autograd.requireUnchanged(this);
+        }
         return new Buffer(storage, layout.offset());
+    }
+
+    /** {@link #buffer()} for a call that changes the elements: gradient rules that need the old ones will say so. */
+    public Buffer mutableBuffer() {
+        Buffer buffer = buffer();
+        Autograd.changed(storage, "a kernel");
+        return buffer;
     }
 
     /**
@@ -182,10 +221,14 @@ public final class Tensor extends TensorOperations {
      */
     Tensor alive() {
         if (!storage.scope().isOpen()) {
-            throw new ScopeException("a tensor of " + layout
-                    + " was used after its scope closed; make it outside of the scope, or keep() it before the scope ends");
+            throw closed(layout);
         }
         return this;
+    }
+
+    private static ScopeException closed(Layout layout) {
+        return new ScopeException("a tensor of " + layout
+                + " was used after its scope closed; make it outside of the scope, or keep() it before the scope ends");
     }
 
     void run(KernelCall call) {
@@ -238,16 +281,16 @@ public final class Tensor extends TensorOperations {
         if (!Arrays.equals(layout.shape(), from.layout.shape())) {
             throw new TensorException("copyFrom: " + from.layout + " into " + layout);
         }
-        from.alive();
-        alive().run(new KernelCall.Copy(
-                shape(), from.buffer(), from.layout.strides(), buffer(), layout.strides(), false));
+        run(new KernelCall.Copy(shape(), from.buffer(), from.layout.strides(), buffer(), layout.strides(), false));
+        Autograd.changed(storage, "copyFrom");
         return this;
     }
 
     /** Sets every element; not recorded for autograd. */
     public Tensor fill(double value) {
         requireContiguous("fill");
-        alive().run(new KernelCall.Fill(count(), buffer(), value));
+        run(new KernelCall.Fill(count(), buffer(), value));
+        Autograd.changed(storage, "fill");
         return this;
     }
 
@@ -268,12 +311,19 @@ public final class Tensor extends TensorOperations {
 
     /** Whether gradients flow to this tensor. */
     public boolean requiresGrad() {
-        return requiresGrad || node != null;
+        node();
+        Tensor t = previous == null ? this : asOf(Autograd.ruleRunning());
+        return t.requiresGrad || t.node != null;
+    }
+
+    /** Whether this is not the result of a recorded operation: a parameter, or without a gradient. */
+    public boolean isLeaf() {
+        return node() == null;
     }
 
     /** Marks a tensor that was not computed from others as a parameter. */
     public Tensor requireGrad() {
-        if (node != null || !dtype().isFloatingPoint()) {
+        if (node() != null || !dtype().isFloatingPoint()) {
             throw new TensorException("requireGrad: only floating-point tensors that are not results can be parameters");
         }
         requiresGrad = true;
@@ -287,43 +337,161 @@ public final class Tensor extends TensorOperations {
 
     /** Keeps the gradient of a result after {@link #backward()}, as parameters do. */
     public Tensor retainGrad() {
-        retainsGrad = true;
+        hooksToAdd("retainGrad").retain = true;
         return this;
     }
 
-    /** The gradient, or null if none has arrived since the last {@link #zeroGrad()}. */
+    /**
+     * Calls {@code hook} with the gradient of this tensor in each backward pass, once it is complete; what the hook returns goes
+     * on in its place.
+     *
+     * <p>Hooks run in the order in which they were registered, without recording. They see their argument and must not change it
+     * in place. A parameter's hooks see what one pass adds to {@link #grad()}.
+     *
+     * @return takes the hook back
+     * @throws TensorException if this tensor does not require a gradient
+     */
+    public RemovableHandle registerHook(UnaryOperator<Tensor> hook) {
+        return hooksToAdd("registerHook").add(hook);
+    }
+
+    private GradHooks hooksToAdd(String op) {
+        if (!requiresGrad()) {
+            throw new TensorException(op + ": no gradient flows to this tensor of " + layout
+                    + "; it must be a parameter, or computed from one outside of noGrad");
+        }
+        GradHooks to = hooks == null ? new GradHooks() : hooks;
+        hooks = to;
+        return to;
+    }
+
+    @Nullable GradHooks hooks() {
+        return hooks;
+    }
+
+    /** The gradient of a parameter, or of a result that {@linkplain #retainGrad retains} it; null if none has arrived. */
     public @Nullable Tensor grad() {
-        return gradStale ? null : grad;
+        if (node == null) {
+            return arrived();
+        }
+        return hooks == null ? null : hooks.kept;
     }
 
     /** Forgets the gradient. The memory stays and the next gradient overwrites it. */
     public void zeroGrad() {
-        gradStale = grad != null;
+        if (node == null) {
+            gradStale = grad != null;
+        } else if (hooks != null) {
+            hooks.kept = null;
+        }
     }
 
     /** Adds the gradient of this number to every parameter it depends on. */
     public void backward() {
-        if (count() != 1) {
-            throw new TensorException("backward: a tensor of " + layout + " is not one number; give its gradient");
-        }
-        backward(full(dtype(), 1, layout.shape()));
+        backward(one(), false);
     }
 
     /** Adds the gradient of {@code sum(this * seed)} to every parameter it depends on. */
     public void backward(Tensor seed) {
-        if (!Arrays.equals(seed.layout.shape(), layout.shape())) {
-            throw new TensorException("backward: a gradient of " + seed.layout + " for a tensor of " + layout);
-        }
-        seed.storage.gradOwners++;
-        Autograd.backward(this, seed);
+        backward(seed, false);
     }
 
+    /**
+     * Adds the gradient of {@code sum(this * seed)} to every parameter it depends on.
+     *
+     * @param retainGraph whether another backward through the same graph will follow; otherwise it is freed on the way
+     */
+    public void backward(Tensor seed, boolean retainGraph) {
+        Autograd.backward(List.of(this), List.of(seed), retainGraph);
+    }
+
+    /** The gradient to start from at one number. */
+    Tensor one() {
+        if (count() != 1) {
+            throw new TensorException("backward: a tensor of " + layout + " is not one number; give its gradient");
+        }
+        return full(dtype(), 1, layout.shape());
+    }
+
+    /** The operation that this is the result of now. */
     @Nullable Node node() {
+        if (base != null && base.version != version) {
+            InPlace.follow(this, base);
+        }
         return node;
+    }
+
+    /** The operation that this is the result of, whatever has become of the tensor that it views. */
+    @Nullable Node lastNode() {
+        return node;
+    }
+
+    Node recorded() {
+        return Objects.requireNonNull(node);
     }
 
     void setNode(@Nullable Node node) {
         this.node = node;
+    }
+
+    void viewOf(Tensor other) {
+        if (other != this) {
+            base = other.base == null ? other : other.base;
+            version = base.version;
+        }
+    }
+
+    @Nullable Tensor base() {
+        return base;
+    }
+
+    /** Makes this the result of {@code node}, which changed it in place; returns what it was before. */
+    Tensor become(Node node) {
+        Tensor before = asBefore();
+        this.node = node;
+        requiresGrad = false;
+        grad = null;
+        previous = before;
+        changedAt = node.order;
+        hooks = null;
+        if (before.hooks != null && before.hooks.retain) {
+            before.hooks.retain = false;
+            retainGrad();
+        }
+        return before;
+    }
+
+    /** This tensor with the history that it has now. */
+    private Tensor asBefore() {
+        Tensor before = detach();
+        before.requiresGrad = requiresGrad;
+        before.node = node;
+        before.grad = grad;
+        before.gradStale = gradStale;
+        before.hooks = hooks;
+        before.base = base;
+        before.version = version;
+        before.previous = previous;
+        before.changedAt = changedAt;
+        return before;
+    }
+
+    /** Says to views of this that they must follow a change of its history. */
+    void changedHistory() {
+        version++;
+    }
+
+    void followed(Tensor base) {
+        version = base.version;
+    }
+
+    /** What this tensor was for the node of a number. */
+    Tensor asOf(long order) {
+        Tensor t = this;
+        while (t.previous != null && t.changedAt > order) {
+            t = t.previous;
+        }
+        return t;
     }
 
     /** Where a rule writes a gradient: {@code target = result}, or {@code += result} if {@code accumulate}. */
@@ -331,40 +499,71 @@ public final class Tensor extends TensorOperations {
 
     /** The place for a rule that computes this tensor's gradient itself. */
     public GradTarget gradInto() {
-        Tensor old = grad();
-        if (old == null) {
-            boolean reuse = grad != null && gradStale;
-            if (!reuse) {
-                Scope scope = node == null ? storage.scope() : Scope.current();
-                grad = new Tensor(scope.allocate(dtype(), count()), Layout.contiguous(shape()));
-                grad.storage.gradOwners++;
-            }
-            gradStale = false;
-            return new GradTarget(Objects.requireNonNull(grad()), false);
-        }
-        if (old.storage.gradOwners > 1) {
-            Tensor copy = empty(dtype(), shape()).copyFrom(old);
-            old.storage.gradOwners--;
-            copy.storage.gradOwners++;
-            grad = copy;
-        }
-        return new GradTarget(Objects.requireNonNull(grad()), true);
+        return slot().into();
     }
 
     /** Adds {@code g}, of this tensor's shape; a result may share its memory until the next gradient arrives. */
     public void addGrad(Tensor g) {
-        if (!requiresGrad()) {
-            return;
+        Tensor slot = slot();
+        if (slot.requiresGrad || slot.node != null) {
+            slot.accumulate(g);
         }
+    }
+
+    /** The tensor whose gradient the rule that runs means. */
+    private Tensor slot() {
+        if (previous != null) {
+            return asOf(Autograd.ruleRunning());
+        }
+        return node == null && requiresGrad ? Autograd.slot(this) : this;
+    }
+
+    /** What has arrived of the gradient. */
+    @Nullable Tensor arrived() {
+        return gradStale ? null : grad;
+    }
+
+    private GradTarget into() {
+        Tensor old = arrived();
+        if (old == null) {
+            Tensor to = grad;
+            if (to == null) {
+                to = newGrad();
+                grad = to;
+            }
+            gradStale = false;
+            return new GradTarget(to, false);
+        }
+        if (old.storage.gradOwners > 1) {
+            Tensor copy = newGrad().copyFrom(old);
+            old.storage.gradOwners--;
+            grad = copy;
+            return new GradTarget(copy, true);
+        }
+        return new GradTarget(old, true);
+    }
+
+    private Tensor newGrad() {
+        Tensor g = new Tensor(gradScope().allocate(dtype(), count()), Layout.contiguous(shape()));
+        g.storage.gradOwners++;
+        return g;
+    }
+
+    /** Where the gradient lives: a leaf's as long as the leaf, a result's as long as its operation. */
+    private Scope gradScope() {
+        return node == null ? storage.scope() : node.scope;
+    }
+
+    void accumulate(Tensor g) {
         if (!Arrays.equals(g.layout.shape(), layout.shape())) {
             throw new TensorException("a gradient of " + g.layout + " for a tensor of " + layout);
         }
-        if (grad == null && node != null && g.layout.isContiguous()) {
+        if (grad == null && node != null && g.layout.isContiguous() && g.storage.scope().outlives(node.scope)) {
             grad = g.detach();
             g.storage.gradOwners++;
             return;
         }
-        GradTarget into = gradInto();
+        GradTarget into = into();
         into.target.run(new KernelCall.Copy(
                 shape(), g.buffer(), g.layout.strides(), into.target.buffer(), into.target.layout.strides(), into.accumulate));
     }
@@ -372,7 +571,7 @@ public final class Tensor extends TensorOperations {
     /** Called when the rule of this result has used its gradient. */
     void releaseGrad() {
         Tensor old = grad;
-        if (old == null || retainsGrad) {
+        if (old == null) {
             return;
         }
         grad = null;

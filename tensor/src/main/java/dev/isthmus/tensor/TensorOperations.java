@@ -151,6 +151,59 @@ abstract sealed class TensorOperations permits Tensor {
         return Movement.to(self(), dtype);
     }
 
+    // ---- in place -------------------------------------------------------------------------------------------------
+    // Each returns this. The operand is broadcast to this tensor's shape. A parameter can be changed within noGrad only.
+
+    public Tensor add_(Tensor b) {
+        return InPlace.binary(BinaryOp.ADD, self(), b);
+    }
+
+    public Tensor sub_(Tensor b) {
+        return InPlace.binary(BinaryOp.SUB, self(), b);
+    }
+
+    public Tensor mul_(Tensor b) {
+        return InPlace.binary(BinaryOp.MUL, self(), b);
+    }
+
+    public Tensor div_(Tensor b) {
+        return InPlace.binary(BinaryOp.DIV, self(), b);
+    }
+
+    public Tensor add_(double b) {
+        return InPlace.binary(BinaryOp.ADD, self(), b);
+    }
+
+    public Tensor sub_(double b) {
+        return InPlace.binary(BinaryOp.SUB, self(), b);
+    }
+
+    public Tensor mul_(double b) {
+        return InPlace.binary(BinaryOp.MUL, self(), b);
+    }
+
+    public Tensor div_(double b) {
+        return InPlace.binary(BinaryOp.DIV, self(), b);
+    }
+
+    /** Limits the numbers to {@code [min, max]}. */
+    public Tensor clamp_(double min, double max) {
+        return InPlace.clamp(self(), min, max);
+    }
+
+    public Tensor zero_() {
+        return InPlace.fill("zero_", self(), 0);
+    }
+
+    public Tensor fill_(double value) {
+        return InPlace.fill("fill_", self(), value);
+    }
+
+    /** Overwrites the numbers with those of {@code from}, converted to this type. */
+    public Tensor copy_(Tensor from) {
+        return InPlace.copy(self(), from);
+    }
+
     // ---- reductions -----------------------------------------------------------------------------------------------
 
     /** The sum of all elements, of shape {@code []}. */

@@ -58,7 +58,7 @@ public final class ElementwiseOptimizer implements Optimizer {
                     .run(new OptimizerStep(
                             rule,
                             p.count(),
-                            p.buffer(),
+                            p.mutableBuffer(),
                             grad.buffer(),
                             slot.buffers,
                             learningRate,

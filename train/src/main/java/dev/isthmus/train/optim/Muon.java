@@ -111,7 +111,7 @@ public final class Muon implements Optimizer {
                     .run(new OptimizerStep(
                             new Sgd(0, 0, false),
                             n,
-                            matrix.buffer(),
+                            matrix.mutableBuffer(),
                             orthogonal.buffer(),
                             List.of(),
                             learningRate,
