@@ -284,6 +284,31 @@ class RowKernelsTests {
     }
 
     @Test
+    void weightedAndSmoothedClasses() {
+        for (int words : new int[] {1, 7, 13, 207, 702}) {
+            int rows = 5;
+            Buffer logits = gaussian(words, rows * words);
+            Buffer target = TestMemory.of(0, words - 1, -100, words / 2, 0);
+            Buffer dLoss = gaussian(2, rows);
+            Buffer lse = filled(rows);
+            VECTOR.run(new CrossEntropy(rows, words, logits, 0.7, target, filled(rows), lse, null));
+            for (Buffer weight : new Buffer[] {null, gaussian(3, words)}) {
+                for (double smoothing : new double[] {0, 0.2}) {
+                    check(4e-6, device -> {
+                        Buffer loss = filled(rows);
+                        Buffer dLogits = TestMemory.copy(logits, rows * words);
+                        device.run(new CrossEntropy(
+                                rows, words, logits, 0.7, target, smoothing, weight, loss, filled(rows), null));
+                        device.run(new CrossEntropyBackward(
+                                rows, words, dLogits, 0.7, target, smoothing, weight, lse, dLoss, dLogits));
+                        return concat(read(loss, rows), read(dLogits, rows * words));
+                    });
+                }
+            }
+        }
+    }
+
+    @Test
     void impossibleWords() {
         float inf = Float.POSITIVE_INFINITY;
         Buffer logits = TestMemory.of(-inf, 1, 2, -inf, 3, 0, -inf, -inf, -inf, -inf, -inf, 5);
