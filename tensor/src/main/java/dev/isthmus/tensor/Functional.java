@@ -1,6 +1,5 @@
 package dev.isthmus.tensor;
 
-import dev.isthmus.tensor.KernelCall.EmbeddingBackward;
 import dev.isthmus.tensor.KernelCall.Heads;
 import dev.isthmus.tensor.KernelCall.Ragged;
 import dev.isthmus.tensor.KernelCall.SwiGlu;
@@ -33,18 +32,7 @@ public final class Functional {
 
     /** The rows of {@code table [words, C]} that {@code ids [...]} (int32 or int64) name: {@code [..., C]}. */
     public static Tensor embedding(Tensor table, Tensor ids) {
-        int cols = cols(table);
-        int words = rows(table);
-        int rows = Math.toIntExact(ids.alive().count());
-        Indexing.check("embedding", ids, words, 0);
-        Tensor index = ids.to(DType.INT32).contiguous();
-        Tensor y = Tensor.empty(table.alive().dtype(), Layout.with(ids.shape(), ids.rank(), cols));
-        y.run(new KernelCall.Embedding(rows, cols, table.buffer(), index.buffer(), y.buffer(), false));
-        return Autograd.record("embedding", y, dy -> {
-            GradTarget into = table.gradInto();
-            dy.run(new EmbeddingBackward(
-                    rows, cols, words, index.buffer(), dy.buffer(), into.target().buffer(), into.accumulate()));
-        }, table);
+        return Indexing.embedding(table, ids);
     }
 
     /** 1 at each index (int32 or int64), 0 elsewhere: {@code [..., classes]} int64. */

@@ -1,5 +1,7 @@
 package dev.isthmus.tensor;
 
+import dev.isthmus.tensor.KernelCall.Embedding;
+import dev.isthmus.tensor.KernelCall.EmbeddingBackward;
 import dev.isthmus.tensor.KernelCall.Gather;
 import dev.isthmus.tensor.KernelCall.Scatter;
 import dev.isthmus.tensor.KernelCall.Sort;
@@ -137,6 +139,26 @@ final class Indexing {
                 },
                 x,
                 src);
+    }
+
+    /** {@code dtable[ids[i]] += dy[i]}, in the order of i. */
+    static Tensor embedding(Tensor weight, Tensor ids) {
+        if (weight.rank() != 2) {
+            throw new TensorException("embedding: a table of " + weight.layout() + "; expected two dimensions");
+        }
+        Tensor table = weight.alive().contiguous();
+        int words = Math.toIntExact(table.size(0));
+        int cols = Math.toIntExact(table.size(1));
+        int rows = Math.toIntExact(ids.count());
+        check("embedding", ids, words, 0);
+        Tensor index = ids.to(DType.INT32).contiguous();
+        Tensor y = Tensor.empty(table.dtype(), Layout.with(ids.shape(), ids.rank(), cols));
+        y.run(new Embedding(rows, cols, table.buffer(), index.buffer(), y.buffer(), false));
+        return Autograd.record("embedding", y, dy -> {
+            GradTarget into = table.gradInto();
+            dy.run(new EmbeddingBackward(
+                    rows, cols, words, index.buffer(), dy.buffer(), into.target().buffer(), into.accumulate()));
+        }, table);
     }
 
     // ---- order ----------------------------------------------------------------------------------------------------

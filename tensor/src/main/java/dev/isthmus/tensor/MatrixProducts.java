@@ -26,10 +26,11 @@ final class MatrixProducts {
         return project(input, weight, bias, Storing.PLAIN);
     }
 
-    private static Tensor project(Tensor input, Tensor weight, @Nullable Tensor bias, Storing storing) {
+    private static Tensor project(Tensor input, Tensor weight, @Nullable Tensor added, Storing storing) {
         boolean outIn = storing == Storing.TRANSPOSED;
         Tensor x = input.alive().contiguous();
-        Tensor w = weight.alive();
+        Tensor w = weight.alive().contiguous();
+        Tensor bias = added == null ? null : added.alive().contiguous();
         int in = Math.toIntExact(w.size(outIn ? 1 : 0));
         int out = Math.toIntExact(w.size(outIn ? 0 : 1));
         if (x.size(-1) != in || w.rank() != 2 || bias != null && bias.count() != out) {
@@ -37,12 +38,15 @@ final class MatrixProducts {
                     + (bias == null ? "" : ", bias of " + bias.layout()) + "; expected the input's last size to be " + in);
         }
         Elementwise.requireSameType("linear", x, w);
+        if (bias != null) {
+            Elementwise.requireSameType("linear", x, bias);
+        }
         int rows = Math.toIntExact(x.count() / Math.max(1, in));
         long[] shape = x.shape();
         shape[shape.length - 1] = out;
         Tensor y = Tensor.empty(x.dtype(), shape);
         long ldw = outIn ? in : out;
-        Buffer b = bias == null ? null : bias.alive().buffer();
+        Buffer b = bias == null ? null : bias.buffer();
         y.run(product(false, storing, rows, out, in, x.buffer(), in, w.buffer(), ldw, b, y.buffer(), out, false));
         Tensor[] inputs = bias == null ? new Tensor[] {x, w} : new Tensor[] {x, w, bias};
         return Autograd.record("linear", y, dy -> {

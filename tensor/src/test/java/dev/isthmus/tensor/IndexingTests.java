@@ -132,6 +132,7 @@ class IndexingTests {
         check(t -> t[0].sort(0, true).values().mul(t[0]), shape(4, 3));
         check(t -> t[0].topk(2, 1, true).values().mul(t[0].topk(2, 1, false).values()), shape(2, 5));
         check(t -> Functional.embedding(t[0], twice), shape(3, 2));
+        check(t -> Functional.embedding(t[0].t(), index(1, 1)), shape(3, 2));
     }
 
     @Test

@@ -157,6 +157,8 @@ class ProductTests {
         check(t -> t[0].matmul(t[0].t()), shape(3, 4));
         check(t -> t[0].dot(t[1]).mul(t[0].outer(t[1])), shape(3), shape(3));
         check(t -> t[0].addmm(t[1], t[2]), shape(4), shape(3, 2), shape(2, 4));
+        check(t -> Functional.linear(t[0], t[1].t(), t[2].select(1, 1)), shape(2, 3), shape(3, 4), shape(4, 2));
+        check(t -> Functional.conv1d(t[0].t(), t[1].t(), null), shape(3, 2), shape(4, 3));
         check(t -> t[0].baddbmm(t[1], t[2]), shape(3, 1), shape(2, 3, 2), shape(2, 2, 4));
     }
 
