@@ -5,6 +5,7 @@ module dev.isthmus.model {
     requires transitive tools.jackson.databind;
 
     exports dev.isthmus.model;
+    exports dev.isthmus.model.chat;
     exports dev.isthmus.model.io;
     exports dev.isthmus.model.generate;
     exports dev.isthmus.model.sample;
