@@ -14,13 +14,16 @@ final class Elementwise {
 
     /** {@code y = f(x)}; {@code dx = dy f'(x)}. */
     static Tensor unary(UnaryOp op, Tensor input, double p, double q) {
-        requireFloat(op.name(), input);
-        Tensor x = input.alive().contiguous();
-        Tensor y = Tensor.empty(x.dtype(), x.shape());
-        y.run(new Unary(op, x.count(), x.buffer(), y.buffer(), p, q));
-        if (op == UnaryOp.GREATER || op == UnaryOp.SIGN) {
-            return y;
+        DType dtype = resultType(op, input.dtype(), p, q);
+        if (dtype.isHalf()) {
+            boolean limits = op == UnaryOp.CLAMP;
+            double first = limits ? rounded(p, dtype) : p;
+            double second = limits || op == UnaryOp.AFFINE ? rounded(q, dtype) : q;
+            return unary(op, input.to(DType.FLOAT32), first, second).to(dtype);
         }
+        Tensor x = input.alive().to(dtype).contiguous();
+        Tensor y = Tensor.empty(dtype, x.shape());
+        y.run(new Unary(op, x.count(), x.buffer(), y.buffer(), p, q));
         return Autograd.record(op.name(), y, dy -> {
             GradTarget into = x.gradInto();
             boolean linear = op == UnaryOp.AFFINE || op == UnaryOp.NEG; // then x, which may have changed, does not matter
@@ -29,7 +32,83 @@ final class Elementwise {
         }, x);
     }
 
-    static Tensor binary(BinaryOp op, Tensor a, Tensor b) {
+    /** Integers stay integers where the function and its constants have integer values; else they become float32. */
+    private static DType resultType(UnaryOp op, DType x, double p, double q) {
+        if (x.isFloatingPoint()) {
+            return x;
+        }
+        boolean whole = switch (op) {
+            case NEG, ABS, SIGN, SQUARE, RELU, FLOOR, CEIL, ROUND -> true;
+            case AFFINE -> isWhole(p) && isWhole(q);
+            case POW -> isWhole(p);
+            case CLAMP -> (isWhole(p) || Double.isInfinite(p)) && (isWhole(q) || Double.isInfinite(q));
+            default -> false;
+        };
+        if (!whole) {
+            return DType.FLOAT32;
+        }
+        if (op == UnaryOp.POW && p < 0) {
+            throw new TensorException("pow: the negative power " + p + " of integers; convert them with to(FLOAT32)");
+        }
+        if (x != DType.BOOL || op == UnaryOp.SIGN) {
+            return x;
+        }
+        return switch (op) {
+            case NEG, ABS, RELU -> throw new TensorException(op + ": not defined for BOOL; use logicalNot() or to()");
+            default -> DType.INT64;
+        };
+    }
+
+    /** Numbers take the type of the tensor beside them; PyTorch excepts factors and divisors of the half types, as we do. */
+    private static double rounded(double number, DType half) {
+        float value = (float) number;
+        return half == DType.BFLOAT16
+                ? BFloat16.toFloat(BFloat16.of(value))
+                : Float.float16ToFloat(Float.floatToFloat16(value));
+    }
+
+    private static boolean isWhole(double number) {
+        return number == Math.rint(number) && !Double.isInfinite(number);
+    }
+
+    /** The type of two tensors' results; one of rank 0 counts only if it is of a higher kind: {@code torch.result_type}. */
+    static DType resultType(Tensor a, Tensor b) {
+        if (a.rank() == 0 && b.rank() > 0 && kind(a.dtype()) <= kind(b.dtype())) {
+            return b.dtype();
+        }
+        if (b.rank() == 0 && a.rank() > 0 && kind(b.dtype()) <= kind(a.dtype())) {
+            return a.dtype();
+        }
+        return DType.promote(a.dtype(), b.dtype());
+    }
+
+    private static int kind(DType dtype) {
+        return dtype == DType.BOOL ? 0 : dtype.isFloatingPoint() ? 2 : 1;
+    }
+
+    /** A number as a tensor of {@code type}, unless it has a fraction and the type has none. */
+    static Tensor number(double value, DType type) {
+        if (type.isFloatingPoint()) {
+            return Tensor.full(type, value);
+        }
+        boolean truth = value == 0 || value == 1;
+        return Tensor.full(!isWhole(value) ? DType.FLOAT32 : type == DType.BOOL && !truth ? DType.INT64 : type, value);
+    }
+
+    static Tensor binary(BinaryOp op, Tensor left, Tensor right) {
+        DType dtype = resultType(left.alive(), right.alive());
+        if (!dtype.isFloatingPoint()) {
+            requireIntegers(op, dtype, left, right);
+        }
+        if (op == BinaryOp.DIV && !dtype.isFloatingPoint()) {
+            dtype = DType.FLOAT32;
+        }
+        if (dtype.isHalf()) {
+            Tensor y = binary(op, left.to(DType.FLOAT32), right.to(DType.FLOAT32));
+            return op.isComparison() ? y : y.to(dtype);
+        }
+        Tensor a = left.to(dtype);
+        Tensor b = right.to(dtype);
         Tensor y = compute(op, a, b);
         return switch (op) {
             case ADD -> Autograd.record("add", y, dy -> {
@@ -59,32 +138,49 @@ final class Elementwise {
                 }
                 a.addGrad(sumTo(da, a.shape()));
             }, a, b);
-            // da = dy b a^(b - 1), db = dy y log a
+            // da = dy b a^(b - 1), db = dy y log a; both 0 at the corners 0^0 and a^0, where they would be 0 times
+            // infinity
             case POW -> Autograd.record("pow", y, dy -> {
                 if (a.requiresGrad()) {
-                    a.addGrad(sumTo(dy.mul(b).mul(a.pow(b.sub(1))), a.shape()));
+                    Tensor slope = b.mul(a.pow(b.sub(1))).maskedFill(b.eq(0), 0);
+                    a.addGrad(sumTo(dy.mul(slope), a.shape()));
                 }
                 if (b.requiresGrad()) {
-                    b.addGrad(sumTo(dy.mul(y).mul(a.log()), b.shape()));
+                    Tensor slope = y.mul(a.log()).maskedFill(a.eq(0).logicalAnd(b.ge(0)), 0);
+                    b.addGrad(sumTo(dy.mul(slope), b.shape()));
                 }
             }, a, b);
             // the gradient of equal numbers is shared
             case MAXIMUM, MINIMUM -> Autograd.record(op.name(), y, dy -> {
-                Tensor toA = compute(op == BinaryOp.MAXIMUM ? BinaryOp.GT : BinaryOp.GE, a, b);
-                Tensor share = compute(BinaryOp.EQ, a, b).mul(op == BinaryOp.MAXIMUM ? 0.5 : -0.5);
-                Tensor weight = toA.add(share);
-                Tensor weightA = op == BinaryOp.MAXIMUM ? weight : weight.neg().add(1);
-                a.addGrad(sumTo(dy.mul(weightA), a.shape()));
-                b.addGrad(sumTo(dy.mul(weightA.neg().add(1)), b.shape()));
+                Tensor shared = dy.mul(0.5).where(a.eq(b), dy);
+                Tensor less = op == BinaryOp.MAXIMUM ? a.lt(b) : a.gt(b);
+                Tensor more = op == BinaryOp.MAXIMUM ? a.gt(b) : a.lt(b);
+                a.addGrad(sumTo(shared.maskedFill(less, 0), a.shape()));
+                b.addGrad(sumTo(shared.maskedFill(more, 0), b.shape()));
             }, a, b);
-            case GT, GE, EQ -> y;
+            // da = dy, db = -dy floor(a / b)
+            case REMAINDER -> Autograd.record("remainder", y, dy -> {
+                a.addGrad(sumTo(dy, a.shape()));
+                if (b.requiresGrad()) {
+                    b.addGrad(sumTo(dy.mul(a.div(b).floor()).neg(), b.shape()));
+                }
+            }, a, b);
+            case GT, GE, EQ, NE -> y;
         };
     }
 
+    private static void requireIntegers(BinaryOp op, DType dtype, Tensor a, Tensor b) {
+        if (dtype == DType.BOOL && (op == BinaryOp.SUB || op == BinaryOp.POW || op == BinaryOp.REMAINDER)) {
+            throw new TensorException(op + ": not defined for BOOL; use logicalXor() or convert one with to()");
+        }
+        if (op == BinaryOp.REMAINDER && b.eq(0).any().item() != 0) {
+            throw new TensorException("remainder: an integer of " + a.layout() + " divided by 0");
+        }
+    }
+
     private static Tensor compute(BinaryOp op, Tensor a, Tensor b) {
-        requireSameType(op.name(), a, b);
-        long[] shape = Layout.broadcast(op.name(), a.alive().shape(), b.alive().shape());
-        Tensor y = Tensor.empty(a.dtype(), shape);
+        long[] shape = Layout.broadcast(op.name(), a.shape(), b.shape());
+        Tensor y = Tensor.empty(op.isComparison() ? DType.BOOL : a.dtype(), shape);
         y.run(new Binary(
                 op,
                 shape,
@@ -97,9 +193,32 @@ final class Elementwise {
         return y;
     }
 
-    static Tensor where(Tensor condition, Tensor a, Tensor b) {
-        requireSameType("where", a, b);
-        long[] shape = Layout.broadcast("where", condition.alive().shape(), a.alive().shape());
+    /** {@code y = condition ? a : b}; {@code dy} goes to the one that was chosen. */
+    static Tensor where(Tensor condition, Tensor left, Tensor right) {
+        requireBool("where", condition);
+        DType dtype = resultType(left.alive(), right.alive());
+        Tensor a = left.to(dtype);
+        Tensor b = right.to(dtype);
+        Tensor y = choose(condition, a, b);
+        return Autograd.record("where", y, dy -> {
+            Tensor zero = Tensor.zeros(dy.dtype());
+            if (a.requiresGrad()) {
+                a.addGrad(sumTo(choose(condition, dy, zero), a.shape()));
+            }
+            if (b.requiresGrad()) {
+                b.addGrad(sumTo(choose(condition, zero, dy), b.shape()));
+            }
+        }, a, b);
+    }
+
+    static Tensor maskedFill(Tensor x, Tensor mask, double value) {
+        requireBool("maskedFill", mask);
+        return where(mask.expand(x.shape()), Tensor.full(x.dtype(), value), x);
+    }
+
+    private static Tensor choose(Tensor condition, Tensor a, Tensor b) {
+        long[] shape =
+                Layout.broadcast("where", condition.alive().shape(), a.alive().shape());
         shape = Layout.broadcast("where", shape, b.alive().shape());
         Tensor y = Tensor.empty(a.dtype(), shape);
         y.run(new Where(
@@ -111,11 +230,7 @@ final class Elementwise {
                 b.buffer(),
                 b.layout().expand(shape).strides(),
                 y.buffer()));
-        return Autograd.record("where", y, dy -> {
-            Tensor zero = Tensor.zeros(dy.dtype());
-            a.addGrad(sumTo(where(condition, dy, zero), a.shape()));
-            b.addGrad(sumTo(where(condition, zero, dy), b.shape()));
-        }, a, b);
+        return y;
     }
 
     /** The gradient of a broadcast: {@code g} summed over the dimensions that were stretched. */
@@ -141,6 +256,13 @@ final class Elementwise {
     static void requireSameType(String op, Tensor a, Tensor b) {
         if (a.dtype() != b.dtype()) {
             throw new TensorException(op + ": " + a.dtype() + " and " + b.dtype() + "; convert one with to()");
+        }
+    }
+
+    private static void requireBool(String op, Tensor condition) {
+        if (condition.dtype() != DType.BOOL) {
+            throw new TensorException(
+                    op + ": expected a condition of BOOL, found " + condition.dtype() + "; compare it with ne(0)");
         }
     }
 }

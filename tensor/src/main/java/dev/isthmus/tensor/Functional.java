@@ -30,6 +30,39 @@ public final class Functional {
         return MatrixProducts.conv1d(x, weight, bias);
     }
 
+    /** The two formulas of {@link #gelu}. */
+    public enum Approximate {
+        /** {@code x Phi(x)} with the distribution function of the normal distribution. */
+        NONE,
+        /** {@code x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2}. */
+        TANH
+    }
+
+    /** The Gaussian error linear unit (Hendrycks and Gimpel 2016). */
+    public static Tensor gelu(Tensor x, Approximate approximate) {
+        return x.unary(approximate == Approximate.TANH ? UnaryOp.GELU_TANH : UnaryOp.GELU);
+    }
+
+    /** {@code x tanh(softplus(x))} (Misra 2019). */
+    public static Tensor mish(Tensor x) {
+        return x.unary(UnaryOp.MISH);
+    }
+
+    /** {@code log(1 + exp(beta x)) / beta}; {@code x} where {@code beta x > threshold}. PyTorch's defaults are 1 and 20. */
+    public static Tensor softplus(Tensor x, double beta, double threshold) {
+        return Elementwise.unary(UnaryOp.SOFTPLUS, x, beta, threshold);
+    }
+
+    /** {@code x} where positive, else {@code negativeSlope x}. */
+    public static Tensor leakyRelu(Tensor x, double negativeSlope) {
+        return Elementwise.unary(UnaryOp.LEAKY_RELU, x, negativeSlope, 0);
+    }
+
+    /** {@code x} where positive, else {@code alpha (exp(x) - 1)} (Clevert et al. 2016). */
+    public static Tensor elu(Tensor x, double alpha) {
+        return Elementwise.unary(UnaryOp.ELU, x, alpha, 0);
+    }
+
     /** The rows of {@code table [words, C]} that {@code ids [...]} (int32 or int64) name: {@code [..., C]}. */
     public static Tensor embedding(Tensor table, Tensor ids) {
         return Indexing.embedding(table, ids);

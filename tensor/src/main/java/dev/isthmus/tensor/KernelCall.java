@@ -373,16 +373,44 @@ public sealed interface KernelCall {
 
     /** Functions of one number; {@code p} and {@code q} are the constants of the call. */
     enum UnaryOp {
-        NEG, EXP, LOG, LOG1P, EXPM1, SQRT, RSQRT, RECIPROCAL, ABS, SIGN, SQUARE, SIN, COS, TANH, SIGMOID, LOGSIGMOID,
-        SOFTPLUS, RELU, GELU, GELU_TANH, SILU, ERF,
+        NEG,
+        EXP,
+        LOG,
+        LOG1P,
+        EXPM1,
+        SQRT,
+        RSQRT,
+        RECIPROCAL,
+        ABS,
+        SIGN,
+        SQUARE,
+        SIN,
+        COS,
+        TANH,
+        SIGMOID,
+        LOGSIGMOID,
+        RELU,
+        GELU,
+        GELU_TANH,
+        SILU,
+        MISH,
+        ERF,
+        FLOOR,
+        CEIL,
+        /** To the nearest integer, ties to even. */
+        ROUND,
+        /** {@code log(1 + exp(p x)) / p}; {@code x} where {@code p x > q}. */
+        SOFTPLUS,
+        /** {@code x} if positive, else {@code p x}. */
+        LEAKY_RELU,
+        /** {@code x} if positive, else {@code p (exp(x) - 1)}. */
+        ELU,
         /** {@code p x + q}. */
         AFFINE,
         /** {@code x^p}. */
         POW,
         /** {@code min(max(x, p), q)}. */
-        CLAMP,
-        /** 1 if {@code x > p}, else 0. */
-        GREATER
+        CLAMP
     }
 
     /** {@code y = f(x)} for {@code n} numbers; {@code y} may be {@code x}. */
@@ -394,13 +422,35 @@ public sealed interface KernelCall {
 
     /** Functions of two numbers. */
     enum BinaryOp {
-        ADD, SUB, MUL, DIV, POW, MAXIMUM, MINIMUM,
-        /** 1 if {@code a > b}, else 0; and so on. */
-        GT, GE, EQ
+        ADD,
+        SUB,
+        MUL,
+        DIV,
+        POW,
+        MAXIMUM,
+        MINIMUM,
+        /** {@code a - b floor(a / b)}. */
+        REMAINDER,
+        /** Whether {@code a > b}, and so on: a BOOL. */
+        GT,
+        GE,
+        EQ,
+        NE;
+
+        /** Whether the result is a BOOL. */
+        public boolean isComparison() {
+            return compareTo(GT) >= 0;
+        }
     }
 
-    /** {@code out = f(a, b)} over {@code shape}; strides are in elements, 0 where an argument is broadcast. {@code out} may be {@code a}. */
-    record Binary(BinaryOp op, long[] shape, Buffer a, long[] strideA, Buffer b, long[] strideB, Buffer out, long[] strideOut)
+    /**
+     * {@code out = f(a, b)} over {@code shape}; strides are in elements, 0 where an argument is broadcast.
+     *
+     * <p>{@code a} and {@code b} have one type, which is {@code out}'s unless the function is a comparison. {@code out} may be
+     * an argument of its type and strides.
+     */
+    record Binary(
+            BinaryOp op, long[] shape, Buffer a, long[] strideA, Buffer b, long[] strideB, Buffer out, long[] strideOut)
             implements KernelCall {}
 
     /** {@code to (+)= from} over {@code shape}, element by element, converting between types. */
@@ -410,7 +460,7 @@ public sealed interface KernelCall {
     /** Sets {@code n} numbers. */
     record Fill(long n, Buffer x, double value) implements KernelCall {}
 
-    /** {@code out = cond ? a : b} over {@code shape}; {@code cond} is not zero where true. */
+    /** {@code out = cond ? a : b} over {@code shape}; {@code cond} is BOOL, the others have one type. */
     record Where(
             long[] shape,
             Buffer cond,
@@ -424,16 +474,24 @@ public sealed interface KernelCall {
 
     /** Folds over one dimension. */
     enum ReduceOp {
-        SUM, PROD, MAX, MIN,
+        SUM,
+        PROD,
+        MAX,
+        MIN,
         /** The index (INT32) of the first largest or smallest element. */
-        ARGMAX, ARGMIN
+        ARGMAX,
+        ARGMIN
     }
 
-    /** {@code out[outer, inner] = fold over d of x[outer, d, inner]}, in order of d. */
+    /** {@code out[outer, inner] = fold over d of x[outer, d, inner]}. Integers are added and multiplied as INT64. */
     record Reduce(ReduceOp op, long outer, long dim, long inner, Buffer x, Buffer out) implements KernelCall {}
 
-    /** {@code y[outer, d, inner] = sum of x[outer, 0..d, inner]}; from the end if {@code reverse}. */
-    record CumSum(long outer, long dim, long inner, Buffer x, Buffer y, boolean reverse) implements KernelCall {}
+    /**
+     * {@code y[outer, d, inner] = fold of x[outer, 0..d, inner]}, a SUM or PROD; from the end if {@code reverse}. {@code y} may
+     * be {@code x}.
+     */
+    record Scan(ReduceOp op, long outer, long dim, long inner, Buffer x, Buffer y, boolean reverse)
+            implements KernelCall {}
 
     /**
      * {@code out[i] = x[i with index[i] at dim]} over {@code shape}; {@code out} is contiguous, {@code index} INT32 or INT64.

@@ -14,7 +14,7 @@ final class Movement {
             return x;
         }
         Tensor y = Tensor.empty(dtype, x.shape()).copyFrom(x);
-        if (!dtype.isFloatingPoint()) {
+        if (!dtype.isFloatingPoint() || !x.dtype().isFloatingPoint()) {
             return y;
         }
         return Autograd.record("to", y, dy -> x.addGrad(to(dy, x.dtype())), x);
@@ -382,9 +382,5 @@ final class Movement {
         }
         Tensor rows = Tensor.arange(DType.FLOAT32, x.size(-2)).add((double) diagonal);
         return rows.unsqueeze(1).ge(Tensor.arange(DType.FLOAT32, x.size(-1)));
-    }
-
-    static Tensor maskedFill(Tensor x, Tensor mask, double value) {
-        return Elementwise.where(mask.expand(x.shape()), Tensor.full(x.dtype(), value), x);
     }
 }

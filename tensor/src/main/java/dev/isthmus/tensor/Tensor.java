@@ -140,6 +140,29 @@ public final class Tensor extends TensorOperations {
         return t;
     }
 
+    /** An int64 tensor from row-major data. */
+    public static Tensor of(long[] data, long... shape) {
+        Tensor t = sized(DType.INT64, data.length, shape);
+        MemorySegment.copy(data, 0, t.storage.segment(), ValueLayout.JAVA_LONG, 0, data.length);
+        return t;
+    }
+
+    /** An int8 tensor from row-major data. */
+    public static Tensor of(byte[] data, long... shape) {
+        Tensor t = sized(DType.INT8, data.length, shape);
+        MemorySegment.copy(data, 0, t.storage.segment(), ValueLayout.JAVA_BYTE, 0, data.length);
+        return t;
+    }
+
+    /** A bool tensor from row-major data. */
+    public static Tensor of(boolean[] data, long... shape) {
+        Tensor t = sized(DType.BOOL, data.length, shape);
+        for (int i = 0; i < data.length; i++) {
+            t.storage.segment().set(ValueLayout.JAVA_BYTE, i, (byte) (data[i] ? 1 : 0));
+        }
+        return t;
+    }
+
     /** A tensor of independent normal numbers with mean 0 and deviation {@code std}. */
     public static Tensor randn(DType dtype, Rng rng, double std, long... shape) {
         double[] values = new double[Math.toIntExact(Layout.count(shape))];
@@ -266,6 +289,24 @@ public final class Tensor extends TensorOperations {
         Tensor t = detach().to(DType.INT32).contiguous().alive();
         int[] out = new int[Math.toIntExact(count())];
         MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_INT, t.layout.offset() * 4, out, 0, out.length);
+        return out;
+    }
+
+    /** The elements in row-major order. */
+    public long[] toLongs() {
+        Tensor t = detach().to(DType.INT64).contiguous().alive();
+        long[] out = new long[Math.toIntExact(count())];
+        MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_LONG, t.layout.offset() * 8, out, 0, out.length);
+        return out;
+    }
+
+    /** Whether the elements are not zero, in row-major order. */
+    public boolean[] toBooleans() {
+        Tensor t = detach().to(DType.BOOL).contiguous().alive();
+        boolean[] out = new boolean[Math.toIntExact(count())];
+        for (int i = 0; i < out.length; i++) {
+            out[i] = t.storage.segment().get(ValueLayout.JAVA_BYTE, t.layout.offset() + i) != 0;
+        }
         return out;
     }
 

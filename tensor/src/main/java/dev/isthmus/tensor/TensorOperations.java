@@ -43,19 +43,9 @@ abstract sealed class TensorOperations permits Tensor {
         return Elementwise.binary(BinaryOp.MINIMUM, self(), b);
     }
 
-    /** 1 where {@code this > b}, else 0; no gradient. */
-    public Tensor gt(Tensor b) {
-        return Elementwise.binary(BinaryOp.GT, self(), b);
-    }
-
-    /** 1 where {@code this >= b}, else 0; no gradient. */
-    public Tensor ge(Tensor b) {
-        return Elementwise.binary(BinaryOp.GE, self(), b);
-    }
-
-    /** 1 where {@code this == b}, else 0; no gradient. */
-    public Tensor eq(Tensor b) {
-        return Elementwise.binary(BinaryOp.EQ, self(), b);
+    /** {@code this - other floor(this / other)}, which has the sign of {@code other}. */
+    public Tensor remainder(Tensor b) {
+        return Elementwise.binary(BinaryOp.REMAINDER, self(), b);
     }
 
     public Tensor add(double b) {
@@ -71,11 +61,15 @@ abstract sealed class TensorOperations permits Tensor {
     }
 
     public Tensor div(double b) {
-        return mul(1 / b);
+        return div(Elementwise.number(b, DType.promote(self().dtype(), DType.FLOAT32)));
     }
 
     public Tensor pow(double exponent) {
         return Elementwise.unary(UnaryOp.POW, self(), exponent, 0);
+    }
+
+    public Tensor remainder(double b) {
+        return remainder(Elementwise.number(b, self().dtype()));
     }
 
     /** The numbers limited to {@code [min, max]}; the gradient passes inside, the limits included. */
@@ -83,9 +77,12 @@ abstract sealed class TensorOperations permits Tensor {
         return Elementwise.unary(UnaryOp.CLAMP, self(), min, max);
     }
 
-    /** 1 where {@code this > b}, else 0; no gradient. */
-    public Tensor gt(double b) {
-        return Elementwise.unary(UnaryOp.GREATER, self(), b, 0);
+    public Tensor clampMin(double min) {
+        return clamp(min, Double.POSITIVE_INFINITY);
+    }
+
+    public Tensor clampMax(double max) {
+        return clamp(Double.NEGATIVE_INFINITY, max);
     }
 
     /** A function without constants. */
@@ -105,6 +102,14 @@ abstract sealed class TensorOperations permits Tensor {
         return unary(UnaryOp.LOG);
     }
 
+    public Tensor log1p() {
+        return unary(UnaryOp.LOG1P);
+    }
+
+    public Tensor expm1() {
+        return unary(UnaryOp.EXPM1);
+    }
+
     public Tensor sqrt() {
         return unary(UnaryOp.SQRT);
     }
@@ -113,12 +118,29 @@ abstract sealed class TensorOperations permits Tensor {
         return unary(UnaryOp.RSQRT);
     }
 
+    public Tensor reciprocal() {
+        return unary(UnaryOp.RECIPROCAL);
+    }
+
     public Tensor abs() {
         return unary(UnaryOp.ABS);
     }
 
+    /** 1, 0 or -1. */
+    public Tensor sign() {
+        return unary(UnaryOp.SIGN);
+    }
+
     public Tensor square() {
         return unary(UnaryOp.SQUARE);
+    }
+
+    public Tensor sin() {
+        return unary(UnaryOp.SIN);
+    }
+
+    public Tensor cos() {
+        return unary(UnaryOp.COS);
     }
 
     public Tensor tanh() {
@@ -141,12 +163,117 @@ abstract sealed class TensorOperations permits Tensor {
         return unary(UnaryOp.RELU);
     }
 
-    /** {@code condition ? this : other}, all broadcast; {@code condition} is not zero where true. */
+    public Tensor erf() {
+        return unary(UnaryOp.ERF);
+    }
+
+    public Tensor floor() {
+        return unary(UnaryOp.FLOOR);
+    }
+
+    public Tensor ceil() {
+        return unary(UnaryOp.CEIL);
+    }
+
+    /** The nearest integers, of two equally near ones the even one. */
+    public Tensor round() {
+        return unary(UnaryOp.ROUND);
+    }
+
+    // ---- comparison and logic: tensors of BOOL, without gradient ----------------------------------------------------
+
+    public Tensor gt(Tensor b) {
+        return Elementwise.binary(BinaryOp.GT, self(), b);
+    }
+
+    public Tensor gt(double b) {
+        return gt(Elementwise.number(b, self().dtype()));
+    }
+
+    public Tensor ge(Tensor b) {
+        return Elementwise.binary(BinaryOp.GE, self(), b);
+    }
+
+    public Tensor ge(double b) {
+        return ge(Elementwise.number(b, self().dtype()));
+    }
+
+    public Tensor lt(Tensor b) {
+        return Elementwise.binary(BinaryOp.GT, b, self());
+    }
+
+    public Tensor lt(double b) {
+        return lt(Elementwise.number(b, self().dtype()));
+    }
+
+    public Tensor le(Tensor b) {
+        return Elementwise.binary(BinaryOp.GE, b, self());
+    }
+
+    public Tensor le(double b) {
+        return le(Elementwise.number(b, self().dtype()));
+    }
+
+    public Tensor eq(Tensor b) {
+        return Elementwise.binary(BinaryOp.EQ, self(), b);
+    }
+
+    public Tensor eq(double b) {
+        return eq(Elementwise.number(b, self().dtype()));
+    }
+
+    public Tensor ne(Tensor b) {
+        return Elementwise.binary(BinaryOp.NE, self(), b);
+    }
+
+    public Tensor ne(double b) {
+        return ne(Elementwise.number(b, self().dtype()));
+    }
+
+    /** Whether both are not zero. */
+    public Tensor logicalAnd(Tensor b) {
+        return to(DType.BOOL).mul(b.to(DType.BOOL));
+    }
+
+    /** Whether one or both are not zero. */
+    public Tensor logicalOr(Tensor b) {
+        return to(DType.BOOL).add(b.to(DType.BOOL));
+    }
+
+    /** Whether exactly one is not zero. */
+    public Tensor logicalXor(Tensor b) {
+        return to(DType.BOOL).ne(b.to(DType.BOOL));
+    }
+
+    public Tensor logicalNot() {
+        return eq(0);
+    }
+
+    public Tensor isnan() {
+        return ne(self());
+    }
+
+    public Tensor isinf() {
+        return eq(Double.POSITIVE_INFINITY).logicalOr(eq(Double.NEGATIVE_INFINITY));
+    }
+
+    public Tensor isfinite() {
+        return gt(Double.NEGATIVE_INFINITY).logicalAnd(lt(Double.POSITIVE_INFINITY));
+    }
+
+    /** {@code condition ? this : other}, all broadcast; {@code condition} is BOOL. */
     public Tensor where(Tensor condition, Tensor other) {
         return Elementwise.where(condition, self(), other);
     }
 
-    /** The numbers converted to another type. */
+    /** {@code value} where {@code mask} (BOOL) is true, else the number as it is. */
+    public Tensor maskedFill(Tensor mask, double value) {
+        return Elementwise.maskedFill(self(), mask, value);
+    }
+
+    // ---- types ----------------------------------------------------------------------------------------------------
+
+    /** The numbers converted to another type; from floating-point numbers to integers by cutting off, to BOOL by {@code ne(0)}. */
     public Tensor to(DType dtype) {
         return Movement.to(self(), dtype);
     }
@@ -208,30 +335,120 @@ abstract sealed class TensorOperations permits Tensor {
 
     /** The sum of all elements, of shape {@code []}. */
     public Tensor sum() {
-        return Reductions.sum(reshape(self().count()), 0, false).reshape();
+        return Reductions.sum(self(), Reductions.all(self()), false);
     }
 
+    /** The sum along a dimension. */
     public Tensor sum(int dim, boolean keepdim) {
-        return Reductions.sum(self(), dim, keepdim);
+        return Reductions.sum(self(), new int[] {dim}, keepdim);
+    }
+
+    /** The sum over some dimensions. */
+    public Tensor sum(int[] dims, boolean keepdim) {
+        return Reductions.sum(self(), dims, keepdim);
     }
 
     /** The mean of all elements, of shape {@code []}. */
     public Tensor mean() {
-        return sum().mul(1.0 / self().count());
+        return Reductions.mean(self(), Reductions.all(self()), false);
     }
 
+    /** The mean along a dimension. */
     public Tensor mean(int dim, boolean keepdim) {
-        return sum(dim, keepdim).mul(1.0 / self().size(dim));
+        return Reductions.mean(self(), new int[] {dim}, keepdim);
+    }
+
+    /** The mean over some dimensions. */
+    public Tensor mean(int[] dims, boolean keepdim) {
+        return Reductions.mean(self(), dims, keepdim);
+    }
+
+    /** The sum of squared distances from the mean, divided by the number of elements less {@code correction}:
+     * the variance of all elements, of shape {@code []}. */
+    public Tensor var(int correction) {
+        return Reductions.var(self(), Reductions.all(self()), correction, false);
+    }
+
+    /** The sum of squared distances from the mean, divided by the number of elements less {@code correction}:
+     * the variance along a dimension. */
+    public Tensor var(int dim, int correction, boolean keepdim) {
+        return Reductions.var(self(), new int[] {dim}, correction, keepdim);
+    }
+
+    /** The sum of squared distances from the mean, divided by the number of elements less {@code correction}:
+     * the variance over some dimensions. */
+    public Tensor var(int[] dims, int correction, boolean keepdim) {
+        return Reductions.var(self(), dims, correction, keepdim);
+    }
+
+    /** The root of the variance of all elements, of shape {@code []}. */
+    public Tensor std(int correction) {
+        return Reductions.std(self(), Reductions.all(self()), correction, false);
+    }
+
+    /** The root of the variance along a dimension. */
+    public Tensor std(int dim, int correction, boolean keepdim) {
+        return Reductions.std(self(), new int[] {dim}, correction, keepdim);
+    }
+
+    /** The root of the variance over some dimensions. */
+    public Tensor std(int[] dims, int correction, boolean keepdim) {
+        return Reductions.std(self(), dims, correction, keepdim);
+    }
+
+    /** The product of all elements, of shape {@code []}. */
+    public Tensor prod() {
+        return Reductions.prod(self(), Reductions.all(self()), false);
+    }
+
+    /** The product along a dimension. */
+    public Tensor prod(int dim, boolean keepdim) {
+        return Reductions.prod(self(), new int[] {dim}, keepdim);
+    }
+
+    /** The product over some dimensions. */
+    public Tensor prod(int[] dims, boolean keepdim) {
+        return Reductions.prod(self(), dims, keepdim);
+    }
+
+    /** The largest of all elements, of shape {@code []}; equal ones share the gradient. */
+    public Tensor max() {
+        return amax(Reductions.all(self()), false);
+    }
+
+    /** The smallest of all elements, of shape {@code []}; equal ones share the gradient. */
+    public Tensor min() {
+        return amin(Reductions.all(self()), false);
     }
 
     /** The largest element along a dimension; the gradient goes to the first of equal ones. */
     public Tensor max(int dim, boolean keepdim) {
-        return Reductions.extreme(ReduceOp.ARGMAX, self(), dim, keepdim);
+        return Reductions.found(ReduceOp.ARGMAX, self(), dim, keepdim);
     }
 
     /** The smallest element along a dimension; the gradient goes to the first of equal ones. */
     public Tensor min(int dim, boolean keepdim) {
-        return Reductions.extreme(ReduceOp.ARGMIN, self(), dim, keepdim);
+        return Reductions.found(ReduceOp.ARGMIN, self(), dim, keepdim);
+    }
+
+    /** The largest element over some dimensions; equal ones share the gradient. */
+    public Tensor amax(int[] dims, boolean keepdim) {
+        return Reductions.extreme(ReduceOp.MAX, self(), dims, keepdim);
+    }
+
+    /** The smallest element over some dimensions; equal ones share the gradient. */
+    public Tensor amin(int[] dims, boolean keepdim) {
+        return Reductions.extreme(ReduceOp.MIN, self(), dims, keepdim);
+    }
+
+    /** The index (int32) of the first largest element in row-major order. */
+    public Tensor argmax() {
+        return reshape(self().count()).argmax(0, false);
+    }
+
+    /** The index (int32) of the first smallest element in row-major order. */
+    public Tensor argmin() {
+        return reshape(self().count()).argmin(0, false);
     }
 
     /** The index (int32) of the first largest element along a dimension. */
@@ -239,8 +456,62 @@ abstract sealed class TensorOperations permits Tensor {
         return Reductions.index(ReduceOp.ARGMAX, self(), dim, keepdim);
     }
 
+    /** The index (int32) of the first smallest element along a dimension. */
+    public Tensor argmin(int dim, boolean keepdim) {
+        return Reductions.index(ReduceOp.ARGMIN, self(), dim, keepdim);
+    }
+
+    /** Whether one of all elements is not zero. */
+    public Tensor any() {
+        return to(DType.BOOL).sum().ne(0);
+    }
+
+    /** Whether one of the elements along a dimension is not zero. */
+    public Tensor any(int dim, boolean keepdim) {
+        return to(DType.BOOL).sum(dim, keepdim).ne(0);
+    }
+
+    /** Whether none of all elements is zero. */
+    public Tensor all() {
+        return eq(0).sum().eq(0);
+    }
+
+    /** Whether none of the elements along a dimension is zero. */
+    public Tensor all(int dim, boolean keepdim) {
+        return eq(0).sum(dim, keepdim).eq(0);
+    }
+
+    /** {@code log(sum(exp(x)))} along a dimension. */
+    public Tensor logsumexp(int dim, boolean keepdim) {
+        return logsumexp(new int[] {dim}, keepdim);
+    }
+
+    /** {@code log(sum(exp(x)))} over some dimensions. */
+    public Tensor logsumexp(int[] dims, boolean keepdim) {
+        return Reductions.logsumexp(self(), dims, keepdim);
+    }
+
+    /** {@code (sum |x|^p)^(1 / p)} over all elements, of shape {@code []}; the largest {@code |x|} for an infinite p. */
+    public Tensor norm(double p) {
+        return Reductions.norm(self(), p, Reductions.all(self()), false);
+    }
+
+    /** {@code (sum |x|^p)^(1 / p)} along a dimension. */
+    public Tensor norm(double p, int dim, boolean keepdim) {
+        return norm(p, new int[] {dim}, keepdim);
+    }
+
+    /** {@code (sum |x|^p)^(1 / p)} over some dimensions. */
+    public Tensor norm(double p, int[] dims, boolean keepdim) {
+        return Reductions.norm(self(), p, dims, keepdim);
+    }
+
     public Tensor cumsum(int dim) {
         return Reductions.cumsum(self(), dim);
+    }
+
+    public Tensor cumprod(int dim) {
+        return Reductions.cumprod(self(), dim);
     }
 
     public Tensor softmax(int dim) {
@@ -406,11 +677,6 @@ abstract sealed class TensorOperations permits Tensor {
         return Movement.triu(self(), diagonal);
     }
 
-    /** {@code value} where {@code mask} is true (not zero), this elsewhere; the mask is broadcast. */
-    public Tensor maskedFill(Tensor mask, double value) {
-        return Movement.maskedFill(self(), mask, value);
-    }
-
     /** The tensor itself, or a copy in row-major order. */
     public Tensor contiguous() {
         return Movement.contiguous(self());
@@ -440,7 +706,8 @@ abstract sealed class TensorOperations permits Tensor {
 
     /** A copy with {@code y[i with index[i] at dim] = value}. */
     public Tensor scatter(int dim, Tensor index, double value) {
-        return Indexing.scatter(self(), dim, index, Tensor.full(self().dtype(), value).expand(index.shape()));
+        return Indexing.scatter(
+                self(), dim, index, Tensor.full(self().dtype(), value).expand(index.shape()));
     }
 
     /** A copy with {@code y[i with index[i] at dim] += src[i]}, in the order of {@code i}. */

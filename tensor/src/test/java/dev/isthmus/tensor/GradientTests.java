@@ -43,13 +43,17 @@ class GradientTests {
     }
 
     @ParameterizedTest
-    @EnumSource(mode = Mode.EXCLUDE, names = {"SIGN", "GREATER", "LOG", "LOG1P", "SQRT", "RSQRT", "AFFINE", "POW", "CLAMP"})
+    @EnumSource(
+            mode = Mode.EXCLUDE,
+            names = {"LOG", "LOG1P", "SQRT", "RSQRT", "AFFINE", "POW", "CLAMP", "SOFTPLUS"})
     void unary(UnaryOp op) {
         check(t -> t[0].unary(op), random(3, 5));
     }
 
     @ParameterizedTest
-    @EnumSource(mode = Mode.INCLUDE, names = {"LOG", "LOG1P", "SQRT", "RSQRT"})
+    @EnumSource(
+            mode = Mode.INCLUDE,
+            names = {"LOG", "LOG1P", "SQRT", "RSQRT"})
     void unaryOfPositive(UnaryOp op) {
         check(t -> t[0].unary(op), positive(3, 5));
     }
@@ -58,7 +62,13 @@ class GradientTests {
     void constants() {
         check(t -> t[0].mul(-2.5).add(0.7), random(4));
         check(t -> t[0].pow(3), random(4));
+        check(t -> t[0].pow(-0.5), positive(4));
         check(t -> t[0].clamp(-0.4, 0.6), random(9));
+        check(t -> t[0].clampMin(-0.4).add(t[0].clampMax(0.2)), random(9));
+        check(t -> t[0].remainder(0.7), random(9));
+        check(t -> Functional.softplus(t[0], 1.5, 2), random(20));
+        check(t -> Functional.leakyRelu(t[0], 0.1), random(9));
+        check(t -> Functional.elu(t[0], 1.3), random(9));
     }
 
     @Test
@@ -68,6 +78,7 @@ class GradientTests {
         check(t -> t[0].mul(t[1]), random(2, 3, 4), random(3, 1));
         check(t -> t[0].div(t[1]), random(2, 1, 4), positive(3, 1));
         check(t -> t[0].pow(t[1]), positive(2, 3), random(3));
+        check(t -> t[0].remainder(t[1]), random(2, 3), positive(3));
         check(t -> t[0].maximum(t[1]), random(2, 3), random(3));
         check(t -> t[0].minimum(t[1]), random(2, 3), random(3));
         Tensor condition = random(2, 3).gt(0);
@@ -78,11 +89,68 @@ class GradientTests {
     void reductions() {
         check(t -> t[0].sum(), random(2, 3, 4));
         check(t -> t[0].mean(1, true), random(2, 3, 4));
+        check(t -> t[0].sum(new int[] {0, 2}, true), random(2, 3, 4));
+        check(t -> t[0].mean(new int[] {1, -1}, false), random(2, 3, 4));
+        check(t -> t[0].var(1), random(2, 3, 4));
+        check(t -> t[0].var(new int[] {0, 2}, 0, false), random(2, 3, 4));
+        check(t -> t[0].std(-1, 1, true), random(2, 3, 4));
+        check(t -> t[0].prod(), random(5));
+        check(t -> t[0].prod(1, false), Tensor.of(new double[] {1, 0, 3, 0, 5, 0, 2, -1, 4}, 3, 3));
+        check(t -> t[0].logsumexp(new int[] {0, 2}, false), random(2, 3, 4));
+        for (double p : new double[] {1, 2, 3, Double.POSITIVE_INFINITY}) {
+            check(t -> t[0].norm(p), random(2, 5));
+            check(t -> t[0].norm(p, 1, true), random(2, 5));
+        }
+        check(t -> t[0].max().add(t[0].min()), random(2, 3));
+        check(t -> t[0].amax(new int[] {0, 2}, false), random(2, 3, 4));
+        check(t -> t[0].amin(new int[] {1}, true), random(2, 3, 4));
+        check(t -> t[0].cumprod(1), random(2, 5, 2));
+        check(t -> t[0].cumprod(-1), Tensor.of(new double[] {1, 2, 3, 4, 5, 0, 2, 0, 4, 0, 1, 2, 3, 4, 5, 6}, 4, 4));
         check(t -> t[0].max(1, false), random(2, 3, 4));
         check(t -> t[0].min(-1, true), random(2, 3, 4));
         check(t -> t[0].cumsum(1), random(2, 3, 4));
         check(t -> t[0].softmax(1), random(2, 3, 4));
         check(t -> t[0].logSoftmax(-1), random(2, 5));
+    }
+
+    @Test
+    void cornersOfReductions() {
+        Tensor x = Tensor.of(new double[] {2, 2, 1, 2}, 4).requireGrad();
+        x.max().backward();
+        assertThat(x.grad().toDoubles()).containsExactly(1 / 3.0, 1 / 3.0, 0, 1 / 3.0);
+        x.zeroGrad();
+        x.max(0, false).backward();
+        assertThat(x.grad().toDoubles()).containsExactly(1, 0, 0, 0);
+        Tensor same = Tensor.full(DType.FLOAT64, 3, 4).requireGrad();
+        same.std(1).backward();
+        assertThat(same.grad().toDoubles()).containsOnly(0);
+        Tensor zero = Tensor.zeros(DType.FLOAT64, 3).requireGrad();
+        zero.norm(2).backward();
+        assertThat(zero.grad().toDoubles()).containsOnly(0);
+        double inf = Double.POSITIVE_INFINITY;
+        Tensor ends = Tensor.of(new double[] {-inf, -inf, 0, inf}, 2, 2);
+        assertThat(ends.logsumexp(1, false).toDoubles()).containsExactly(-inf, inf);
+        assertThat(random(1).var(1).item()).isNaN();
+        Tensor nan = Tensor.of(new double[] {1, Double.NaN, 7}, 3);
+        assertThat(nan.max().item()).isNaN();
+        assertThat(nan.argmin().toInts()).containsExactly(1);
+        assertThat(Tensor.of(new double[] {2, 7, 7}, 3).argmax().toInts()).containsExactly(1);
+        assertThatThrownBy(() -> Tensor.zeros(DType.FLOAT64, 0).max()).hasMessageContaining("no elements");
+        assertThatThrownBy(() -> x.sum(new int[] {0, -1}, false)).hasMessageContaining("twice");
+    }
+
+    @Test
+    void powersAndExtremesAtTheirCorners() {
+        Tensor a = Tensor.of(new double[] {0, 0, 2}, 3).requireGrad();
+        Tensor b = Tensor.of(new double[] {0, 2, 0}, 3).requireGrad();
+        a.pow(b).sum().backward();
+        assertThat(a.grad().toDoubles()).containsExactly(0, 0, 0);
+        assertThat(b.grad().toDoubles()).containsExactly(0, 0, Math.log(2));
+        Tensor c = Tensor.of(new double[] {1, 2}, 2).requireGrad();
+        Tensor d = Tensor.of(new double[] {1, 3}, 2).requireGrad();
+        c.maximum(d).sum().backward();
+        assertThat(c.grad().toDoubles()).containsExactly(0.5, 0);
+        assertThat(d.grad().toDoubles()).containsExactly(0.5, 1);
     }
 
     @Test
@@ -180,9 +248,7 @@ class GradientTests {
     void aSecondBackwardOfOneGraphIsAnError() {
         Tensor loss = random(3).requireGrad().square().sum();
         loss.backward();
-        assertThatThrownBy(loss::backward)
-                .isInstanceOf(TensorException.class)
-                .hasMessageContaining("already used");
+        assertThatThrownBy(loss::backward).isInstanceOf(TensorException.class).hasMessageContaining("already used");
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.isthmus.model.io;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
+import dev.isthmus.tensor.BFloat16;
 import dev.isthmus.tensor.IsthmusException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -75,7 +76,7 @@ public record TensorEntry(String name, String typeName, long[] shape, MemorySegm
             }
             case BF16 -> {
                 for (long i = 0; i < n; i++) {
-                    target.set(out, i * 4, Float.intBitsToFloat(data.get(SHORT, i * 2) << 16));
+                    target.set(out, i * 4, BFloat16.toFloat(data.get(SHORT, i * 2)));
                 }
             }
             default -> throw notOfKind("floating-point numbers");

@@ -10,10 +10,7 @@ import dev.isthmus.tensor.KernelCall.Binary;
 import dev.isthmus.tensor.KernelCall.BinaryOp;
 import dev.isthmus.tensor.KernelCall.Copy;
 import dev.isthmus.tensor.KernelCall.Fill;
-import dev.isthmus.tensor.KernelCall.Where;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
 
 /** Functions of two numbers with broadcasting, and movement. */
 final class ElementwiseKernels {
@@ -21,8 +18,10 @@ final class ElementwiseKernels {
 
     static void fill(Fill c) {
         float value = (float) c.value();
-        Elements.parallel(c.n(), (from, count) -> Elements.vectors(
-                count, 0, c.x().plus(from).address(), 0, 0, 0, (n, x, _, _, _) -> fill(n, x, value)));
+        Elements.parallel(
+                c.n(),
+                (from, count) -> Elements.vectors(
+                        count, 0, c.x().plus(from).address(), 0, 0, 0, (n, x, _, _, _) -> fill(n, x, value)));
     }
 
     private static void fill(int n, long x, float value) {
@@ -59,51 +58,26 @@ final class ElementwiseKernels {
         }
     }
 
-    static void where(Where c) {
-        RowLoop loop = new RowLoop(c.shape(), c.strideCond(), c.strideA(), c.strideB(), contiguous(c.shape()));
-        loop.run((n, at) -> Elements.vectors(
-                n,
-                3,
-                RowLoop.row(Scratch.Use.ROW_A, n, c.cond().plus(at[0]).address(), loop.step(0)),
-                RowLoop.row(Scratch.Use.ROW_B, n, c.a().plus(at[1]).address(), loop.step(1)),
-                RowLoop.row(Scratch.Use.ROW_C, n, c.b().plus(at[2]).address(), loop.step(2)),
-                c.out().plus(at[3]).address(),
-                ElementwiseKernels::where));
-    }
-
-    private static void where(int n, long cond, long a, long b, long out) {
-        for (int i = 0; i < n; i += LANES) {
-            long o = i * 4L;
-            store(load(a + o).blend(load(b + o), load(cond + o).compare(VectorOperators.EQ, 0)), out + o);
-        }
-    }
-
-    static long[] contiguous(long[] shape) {
-        long[] strides = new long[shape.length];
-        long stride = 1;
-        for (int i = shape.length - 1; i >= 0; i--) {
-            strides[i] = stride;
-            stride *= shape[i];
-        }
-        return strides;
-    }
-
     /** Whether there is a vector form. */
-    static boolean has(Binary c) {
-        return c.op() != BinaryOp.POW
-                && new RowLoop(c.shape(), c.strideA(), c.strideB(), c.strideOut()).step(2) == 1;
+    static boolean has(BinaryOp op) {
+        return switch (op) {
+            case ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM -> true;
+            default -> false;
+        };
     }
 
     static void binary(Binary c) {
         RowLoop loop = new RowLoop(c.shape(), c.strideA(), c.strideB(), c.strideOut());
-        loop.run((n, at) -> Elements.vectors(
-                n,
-                2,
-                RowLoop.row(Scratch.Use.ROW_A, n, c.a().plus(at[0]).address(), loop.step(0)),
-                RowLoop.row(Scratch.Use.ROW_B, n, c.b().plus(at[1]).address(), loop.step(1)),
-                c.out().plus(at[2]).address(),
-                0,
-                (m, a, b, out, _) -> binary(c.op(), m, a, b, out)));
+        loop.run((n, at) -> {
+            long a = RowLoop.row(Scratch.Use.ROW_A, n, c.a().plus(at[0]).address(), loop.step(0));
+            long b = RowLoop.row(Scratch.Use.ROW_B, n, c.b().plus(at[1]).address(), loop.step(1));
+            long to = c.out().plus(at[2]).address();
+            long out = loop.step(2) == 1 ? to : Scratch.address(Scratch.Use.ROW_C, RowLoop.PIECE * 4L);
+            Elements.vectors(n, 2, a, b, out, 0, (m, x, y, z, _) -> binary(c.op(), m, x, y, z));
+            if (out != to) {
+                scatter(n, out, to, loop.step(2) * 4, false);
+            }
+        });
     }
 
     private static void binary(BinaryOp op, int n, long a, long b, long out) {
@@ -114,15 +88,8 @@ final class ElementwiseKernels {
             case DIV -> div(n, a, b, out);
             case MAXIMUM -> maximum(n, a, b, out);
             case MINIMUM -> minimum(n, a, b, out);
-            case GT -> gt(n, a, b, out);
-            case GE -> ge(n, a, b, out);
-            case EQ -> eq(n, a, b, out);
-            case POW -> throw new IllegalArgumentException(op.name());
+            default -> throw new IllegalArgumentException(op.name());
         }
-    }
-
-    private static FloatVector flag(VectorMask<Float> mask) {
-        return FloatVector.zero(F).blend(1, mask);
     }
 
     static void add(int n, long aAt, long bAt, long out) {
@@ -170,30 +137,6 @@ final class ElementwiseKernels {
             FloatVector a = load(aAt + i * 4L);
             FloatVector b = load(bAt + i * 4L);
             store(a.min(b), out + i * 4L);
-        }
-    }
-
-    private static void gt(int n, long aAt, long bAt, long out) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector a = load(aAt + i * 4L);
-            FloatVector b = load(bAt + i * 4L);
-            store(flag(a.compare(VectorOperators.GT, b)), out + i * 4L);
-        }
-    }
-
-    private static void ge(int n, long aAt, long bAt, long out) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector a = load(aAt + i * 4L);
-            FloatVector b = load(bAt + i * 4L);
-            store(flag(a.compare(VectorOperators.GE, b)), out + i * 4L);
-        }
-    }
-
-    private static void eq(int n, long aAt, long bAt, long out) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector a = load(aAt + i * 4L);
-            FloatVector b = load(bAt + i * 4L);
-            store(flag(a.compare(VectorOperators.EQ, b)), out + i * 4L);
         }
     }
 }

@@ -14,7 +14,7 @@ final class IndexKernels {
     private IndexKernels() {}
 
     static void gather(Gather c) {
-        long[] dense = ElementwiseKernels.contiguous(c.shape());
+        long[] dense = RowLoop.dense(c.shape());
         RowLoop loop = new RowLoop(c.shape(), still(c.strideX(), c.dim()), c.strideIndex(), dense);
         long bytes = c.out().dtype().bytes();
         long pick = c.strideX()[c.dim()] * bytes;

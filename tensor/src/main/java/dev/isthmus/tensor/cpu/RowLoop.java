@@ -62,6 +62,17 @@ final class RowLoop {
         return true;
     }
 
+    /** The strides of a shape that lies row by row without gaps. */
+    static long[] dense(long[] shape) {
+        long[] strides = new long[shape.length];
+        long stride = 1;
+        for (int i = shape.length - 1; i >= 0; i--) {
+            strides[i] = stride;
+            stride *= shape[i];
+        }
+        return strides;
+    }
+
     /** The number of dimensions that remain; at least one. */
     int dims() {
         return dims;

@@ -38,8 +38,8 @@ final class ScalarDevice implements Device {
             case KernelCall.Copy c -> ScalarElementwise.copy(c);
             case KernelCall.Fill c -> ScalarElementwise.fill(c);
             case KernelCall.Where c -> ScalarElementwise.where(c);
-            case KernelCall.Reduce c -> ScalarElementwise.reduce(c);
-            case KernelCall.CumSum c -> ScalarElementwise.cumSum(c);
+            case KernelCall.Reduce c -> ScalarReductions.reduce(c);
+            case KernelCall.Scan c -> ScalarReductions.scan(c);
             case KernelCall.Gather c -> ScalarIndex.gather(c);
             case KernelCall.Scatter c -> ScalarIndex.scatter(c);
             case KernelCall.Sort c -> ScalarIndex.sort(c);

@@ -1,26 +1,32 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.Numbers.convert;
 import static dev.isthmus.tensor.cpu.Numbers.get;
+import static dev.isthmus.tensor.cpu.Numbers.getLong;
 import static dev.isthmus.tensor.cpu.Numbers.put;
 import static dev.isthmus.tensor.cpu.Numbers.set;
+import static dev.isthmus.tensor.cpu.Numbers.setLong;
 
 import dev.isthmus.tensor.KernelCall.Binary;
+import dev.isthmus.tensor.KernelCall.BinaryOp;
 import dev.isthmus.tensor.KernelCall.Copy;
-import dev.isthmus.tensor.KernelCall.CumSum;
 import dev.isthmus.tensor.KernelCall.Fill;
-import dev.isthmus.tensor.KernelCall.Reduce;
-import dev.isthmus.tensor.KernelCall.ReduceOp;
 import dev.isthmus.tensor.KernelCall.Unary;
 import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.Where;
 
-/** Elementwise functions, reductions and movement, scalar. */
+/** Elementwise functions and copies, scalar. */
 final class ScalarElementwise {
     private ScalarElementwise() {}
 
     static void unary(Unary c) {
+        boolean floating = c.x().dtype().isFloatingPoint();
         for (long i = 0; i < c.n(); i++) {
-            set(c.y(), i, UnaryFunctions.value(c.op(), get(c.x(), i), c.p(), c.q()));
+            if (floating) {
+                set(c.y(), i, UnaryFunctions.value(c.op(), get(c.x(), i), c.p(), c.q()));
+            } else {
+                setLong(c.y(), i, UnaryFunctions.value(c.op(), getLong(c.x(), i), c.p(), c.q()));
+            }
         }
     }
 
@@ -33,30 +39,74 @@ final class ScalarElementwise {
 
     static void binary(Binary c) {
         long[] at = new long[c.shape().length];
+        boolean floating = c.a().dtype().isFloatingPoint();
         for (long i = count(c.shape()); i > 0; i--) {
-            double a = get(c.a(), offset(at, c.strideA()));
-            double b = get(c.b(), offset(at, c.strideB()));
-            double y = switch (c.op()) {
-                case ADD -> a + b;
-                case SUB -> a - b;
-                case MUL -> a * b;
-                case DIV -> a / b;
-                case POW -> Math.pow(a, b);
-                case MAXIMUM -> Math.max(a, b);
-                case MINIMUM -> Math.min(a, b);
-                case GT -> a > b ? 1 : 0;
-                case GE -> a >= b ? 1 : 0;
-                case EQ -> a == b ? 1 : 0;
-            };
-            set(c.out(), offset(at, c.strideOut()), y);
+            long atA = offset(at, c.strideA());
+            long atB = offset(at, c.strideB());
+            long out = offset(at, c.strideOut());
+            if (floating) {
+                set(c.out(), out, binary(c.op(), get(c.a(), atA), get(c.b(), atB)));
+            } else {
+                setLong(c.out(), out, binary(c.op(), getLong(c.a(), atA), getLong(c.b(), atB)));
+            }
             advance(at, c.shape());
         }
     }
 
+    private static double binary(BinaryOp op, double a, double b) {
+        return switch (op) {
+            case ADD -> a + b;
+            case SUB -> a - b;
+            case MUL -> a * b;
+            case DIV -> a / b;
+            case POW -> Math.pow(a, b);
+            case MAXIMUM -> Math.max(a, b);
+            case MINIMUM -> Math.min(a, b);
+            case REMAINDER -> remainder(a, b);
+            case GT -> a > b ? 1 : 0;
+            case GE -> a >= b ? 1 : 0;
+            case EQ -> a == b ? 1 : 0;
+            case NE -> a != b ? 1 : 0;
+        };
+    }
+
+    /** In wrapping arithmetic; for BOOL, ADD is "or" and MUL "and", since all but 0 is true. */
+    private static long binary(BinaryOp op, long a, long b) {
+        return switch (op) {
+            case ADD -> a + b;
+            case SUB -> a - b;
+            case MUL -> a * b;
+            case POW -> UnaryFunctions.power(a, b);
+            case MAXIMUM -> Math.max(a, b);
+            case MINIMUM -> Math.min(a, b);
+            case REMAINDER -> Math.floorMod(a, b);
+            case GT -> a > b ? 1 : 0;
+            case GE -> a >= b ? 1 : 0;
+            case EQ -> a == b ? 1 : 0;
+            case NE -> a != b ? 1 : 0;
+            case DIV -> throw new IllegalArgumentException(op.name());
+        };
+    }
+
+    private static double remainder(double a, double b) {
+        double r = a % b;
+        return r != 0 && r < 0 != b < 0 ? r + b : r;
+    }
+
     static void copy(Copy c) {
         long[] at = new long[c.shape().length];
+        boolean integers =
+                !c.from().dtype().isFloatingPoint() && !c.to().dtype().isFloatingPoint();
         for (long i = count(c.shape()); i > 0; i--) {
-            put(c.to(), offset(at, c.strideTo()), get(c.from(), offset(at, c.strideFrom())), c.accumulate());
+            long from = offset(at, c.strideFrom());
+            long to = offset(at, c.strideTo());
+            if (!c.accumulate()) {
+                convert(c.from(), from, c.to(), to);
+            } else if (integers) {
+                setLong(c.to(), to, getLong(c.to(), to) + getLong(c.from(), from));
+            } else {
+                set(c.to(), to, get(c.to(), to) + get(c.from(), from));
+            }
             advance(at, c.shape());
         }
     }
@@ -65,8 +115,11 @@ final class ScalarElementwise {
         long[] at = new long[c.shape().length];
         long count = count(c.shape());
         for (long i = 0; i < count; i++) {
-            boolean cond = get(c.cond(), offset(at, c.strideCond())) != 0;
-            set(c.out(), i, cond ? get(c.a(), offset(at, c.strideA())) : get(c.b(), offset(at, c.strideB())));
+            if (getLong(c.cond(), offset(at, c.strideCond())) != 0) {
+                convert(c.a(), offset(at, c.strideA()), c.out(), i);
+            } else {
+                convert(c.b(), offset(at, c.strideB()), c.out(), i);
+            }
             advance(at, c.shape());
         }
     }
@@ -74,50 +127,6 @@ final class ScalarElementwise {
     static void fill(Fill c) {
         for (long i = 0; i < c.n(); i++) {
             set(c.x(), i, c.value());
-        }
-    }
-
-    static void reduce(Reduce c) {
-        for (long o = 0; o < c.outer(); o++) {
-            for (long r = 0; r < c.inner(); r++) {
-                double fold = c.op() == ReduceOp.PROD ? 1 : 0;
-                long best = 0;
-                for (long d = 0; d < c.dim(); d++) {
-                    double x = get(c.x(), (o * c.dim() + d) * c.inner() + r);
-                    switch (c.op()) {
-                        case SUM -> fold += x;
-                        case PROD -> fold *= x;
-                        case MAX, ARGMAX -> {
-                            if (d == 0 || x > fold || Double.isNaN(x) && !Double.isNaN(fold)) {
-                                fold = x;
-                                best = d;
-                            }
-                        }
-                        case MIN, ARGMIN -> {
-                            if (d == 0 || x < fold || Double.isNaN(x) && !Double.isNaN(fold)) {
-                                fold = x;
-                                best = d;
-                            }
-                        }
-                    }
-                }
-                boolean index = c.op() == ReduceOp.ARGMAX || c.op() == ReduceOp.ARGMIN;
-                set(c.out(), o * c.inner() + r, index ? best : fold);
-            }
-        }
-    }
-
-    static void cumSum(CumSum c) {
-        for (long o = 0; o < c.outer(); o++) {
-            for (long r = 0; r < c.inner(); r++) {
-                double sum = 0;
-                for (long i = 0; i < c.dim(); i++) {
-                    long d = c.reverse() ? c.dim() - 1 - i : i;
-                    long at = (o * c.dim() + d) * c.inner() + r;
-                    sum += get(c.x(), at);
-                    set(c.y(), at, sum);
-                }
-            }
         }
     }
 

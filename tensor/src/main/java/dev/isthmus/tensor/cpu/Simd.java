@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -46,7 +47,12 @@ final class Simd {
 
     static {
         // A class that is loaded later, beside one that was alone till then, would undo compiled kernels.
-        Object[] _ = {IntVector.SPECIES_PREFERRED, DoubleVector.SPECIES_PREFERRED, MemorySegment.ofArray(new byte[1])};
+        Object[] _ = {
+            IntVector.SPECIES_PREFERRED,
+            ShortVector.SPECIES_PREFERRED,
+            DoubleVector.SPECIES_PREFERRED,
+            MemorySegment.ofArray(new byte[1])
+        };
     }
 
     private Simd() {}

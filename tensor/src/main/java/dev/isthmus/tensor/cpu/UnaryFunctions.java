@@ -20,14 +20,13 @@ final class UnaryFunctions {
             case RSQRT -> 1 / Math.sqrt(x);
             case RECIPROCAL -> 1 / x;
             case ABS -> Math.abs(x);
-            case SIGN -> Math.signum(x);
+            case SIGN -> x > 0 ? 1 : x < 0 ? -1 : 0;
             case SQUARE -> x * x;
             case SIN -> Math.sin(x);
             case COS -> Math.cos(x);
             case TANH -> Math.tanh(x);
             case SIGMOID -> sigmoid(x);
             case LOGSIGMOID -> -softplus(-x);
-            case SOFTPLUS -> softplus(x);
             case RELU -> Math.max(x, 0);
             case GELU -> 0.5 * x * erfc(-x / Math.sqrt(2));
             case GELU_TANH -> 0.5 * x * (1 + Math.tanh(geluInner(x)));
@@ -36,8 +35,44 @@ final class UnaryFunctions {
             case AFFINE -> p * x + q;
             case POW -> Math.pow(x, p);
             case CLAMP -> Math.min(Math.max(x, p), q);
-            case GREATER -> x > p ? 1 : 0;
+            case MISH -> x * Math.tanh(softplus(x));
+            case FLOOR -> Math.floor(x);
+            case CEIL -> Math.ceil(x);
+            case ROUND -> Math.rint(x);
+            case SOFTPLUS -> p * x > q ? x : softplus(p * x) / p;
+            case LEAKY_RELU -> x > 0 ? x : p * x;
+            case ELU -> x > 0 ? x : p * Math.expm1(x);
         };
+    }
+
+    /** The functions that have integers as values, in wrapping arithmetic. */
+    static long value(UnaryOp op, long x, double p, double q) {
+        return switch (op) {
+            case NEG -> -x;
+            case ABS -> Math.abs(x);
+            case SIGN -> Long.signum(x);
+            case SQUARE -> x * x;
+            case RELU -> Math.max(x, 0);
+            case FLOOR, CEIL, ROUND -> x;
+            case AFFINE -> (long) p * x + (long) q;
+            case POW -> power(x, (long) p);
+            case CLAMP -> Math.min(Math.max(x, (long) p), (long) q);
+            default -> throw new IllegalArgumentException(op.name());
+        };
+    }
+
+    /** {@code x^n} in wrapping arithmetic; for negative {@code n} the integer part of the quotient {@code 1 / x^-n}. */
+    static long power(long x, long n) {
+        if (n < 0) {
+            return x == 1 ? 1 : x == -1 ? 1 - 2 * (n & 1) : 0;
+        }
+        long power = 1;
+        for (long square = x, bits = n; bits > 0; bits >>= 1, square *= square) {
+            if ((bits & 1) == 1) {
+                power *= square;
+            }
+        }
+        return power;
     }
 
     static double slope(UnaryOp op, double x, double p, double q) {
@@ -51,14 +86,20 @@ final class UnaryFunctions {
             case RSQRT -> -0.5 / (x * Math.sqrt(x));
             case RECIPROCAL -> -1 / (x * x);
             case ABS -> Math.signum(x);
-            case SIGN, GREATER -> 0;
+            case SIGN, FLOOR, CEIL, ROUND -> 0;
             case SQUARE -> 2 * x;
             case SIN -> Math.cos(x);
             case COS -> -Math.sin(x);
             case TANH -> 1 - Math.tanh(x) * Math.tanh(x);
             case SIGMOID -> sigmoid(x) * sigmoid(-x);
             case LOGSIGMOID -> sigmoid(-x);
-            case SOFTPLUS -> sigmoid(x);
+            case SOFTPLUS -> p * x > q ? 1 : sigmoid(p * x);
+            case LEAKY_RELU -> x > 0 ? 1 : p;
+            case ELU -> x > 0 ? 1 : p * Math.exp(x);
+            case MISH -> {
+                double t = Math.tanh(softplus(x));
+                yield t + x * sigmoid(x) * (1 - t * t);
+            }
             case RELU -> x > 0 ? 1 : 0;
             case GELU -> 0.5 * erfc(-x / Math.sqrt(2)) + x * Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
             case GELU_TANH -> {

@@ -22,7 +22,21 @@ final class UnaryKernels {
     /** Whether there is a vector form. */
     static boolean has(UnaryOp op) {
         return switch (op) {
-            case NEG, EXP, LOG, SQRT, RSQRT, RECIPROCAL, ABS, SQUARE, TANH, SIGMOID, RELU, GELU_TANH, SILU, AFFINE, CLAMP, GREATER -> true;
+            case NEG,
+                    EXP,
+                    LOG,
+                    SQRT,
+                    RSQRT,
+                    RECIPROCAL,
+                    ABS,
+                    SQUARE,
+                    TANH,
+                    SIGMOID,
+                    RELU,
+                    GELU_TANH,
+                    SILU,
+                    AFFINE,
+                    CLAMP -> true;
             default -> false;
         };
     }
@@ -62,7 +76,6 @@ final class UnaryKernels {
             case SILU -> silu(n, x, y);
             case AFFINE -> affine(n, x, y, p, q);
             case CLAMP -> clamp(n, x, y, p, q);
-            case GREATER -> greater(n, x, y, p);
             default -> throw new IllegalArgumentException(op.name());
         }
     }
@@ -244,14 +257,9 @@ final class UnaryKernels {
     private static void clamp(int n, long xAt, long yAt, float p, float q) {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
-            x.blend(p, x.compare(VectorOperators.LT, p)).blend(q, x.compare(VectorOperators.GT, q)).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void greater(int n, long xAt, long yAt, float p) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector.zero(F).blend(1, x.compare(VectorOperators.GT, p)).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+            x.blend(p, x.compare(VectorOperators.LT, p))
+                    .blend(q, x.compare(VectorOperators.GT, q))
+                    .intoMemorySegment(MEM, yAt + i * 4L, ORDER);
         }
     }
 
@@ -314,7 +322,9 @@ final class UnaryKernels {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
             FloatVector dy = load(dyAt + i * 4L);
-            FloatVector.zero(F).blend(dy, x.compare(VectorOperators.GT, 0)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
+            FloatVector.zero(F)
+                    .blend(dy, x.compare(VectorOperators.GT, 0))
+                    .intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
         }
     }
 

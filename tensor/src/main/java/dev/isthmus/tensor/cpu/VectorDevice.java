@@ -49,12 +49,13 @@ final class VectorDevice implements Device {
             case KernelCall.Unary c when c.y().dtype() == DType.FLOAT32 && UnaryKernels.has(c.op()) -> UnaryKernels.unary(c);
             case KernelCall.UnaryBackward c when c.dx().dtype() == DType.FLOAT32 && UnaryKernels.hasBackward(c.op()) ->
                 UnaryKernels.unaryBackward(c);
-            case KernelCall.Binary c when c.out().dtype() == DType.FLOAT32 && ElementwiseKernels.has(c) ->
+            case KernelCall.Binary c when c.a().dtype() == DType.FLOAT32 && ElementwiseKernels.has(c.op()) ->
                 ElementwiseKernels.binary(c);
-            case KernelCall.Where c when c.out().dtype() == DType.FLOAT32 && c.cond().dtype() == DType.FLOAT32 ->
-                ElementwiseKernels.where(c);
+            case KernelCall.Binary c when c.a().dtype() == DType.FLOAT32 && BoolKernels.has(c) -> BoolKernels.compare(c);
+            case KernelCall.Where c when c.out().dtype() == DType.FLOAT32 -> BoolKernels.where(c);
             case KernelCall.Copy c when c.from().dtype() == DType.FLOAT32 && c.to().dtype() == DType.FLOAT32 ->
                 ElementwiseKernels.copy(c);
+            case KernelCall.Copy c when ConversionKernels.has(c) -> ConversionKernels.convert(c);
             case KernelCall.Fill c when c.x().dtype() == DType.FLOAT32 -> ElementwiseKernels.fill(c);
             case KernelCall.Gather c -> IndexKernels.gather(c);
             case KernelCall.Scatter c when IndexKernels.has(c) -> IndexKernels.scatter(c);

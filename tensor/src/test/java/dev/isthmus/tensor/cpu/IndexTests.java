@@ -107,7 +107,7 @@ class IndexTests {
         try (Scope _ = Scope.open()) {
             Buffer x = Tensor.of(values, rows, n).buffer();
             Buffer whole = Tensor.of(values, rows, n)
-                    .maskedFill(Tensor.zeros(DType.FLOAT32, 1), 0)
+                    .maskedFill(Tensor.zeros(DType.BOOL, 1), 0)
                     .to(DType.INT32)
                     .buffer();
             for (Buffer numbers : new Buffer[] {x, whole}) {
