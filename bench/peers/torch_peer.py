@@ -78,7 +78,7 @@ def kernels(q):
     return measure(q, lambda: torch.autograd.grad(out, (query, key, value), dout, retain_graph=True))
 
 
-# ---- training steps -----------------------------------------------------------------------------------------------
+# ---- training steps and rollouts ----------------------------------------------------------------------------------
 
 
 class Attention(nn.Module):
@@ -88,12 +88,18 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.out = nn.Linear(width, width, bias=bias)
 
-    def forward(self, x, rotate):
+    def forward(self, x, start, rotate, cache):
         b, t, c = x.shape
         q, k, v = (p.view(b, t, self.heads, c // self.heads).transpose(1, 2) for p in self.qkv(x).split(c, 2))
         if rotate is not None:
-            q, k = rotary(q, *rotate), rotary(k, *rotate)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            cos, sin = (r[start : start + t] for r in rotate)
+            q, k = rotary(q, cos, sin), rotary(k, cos, sin)
+        if cache is not None:
+            keys, values = cache
+            keys[:, :, start : start + t] = k
+            values[:, :, start : start + t] = v
+            k, v = keys[:, :, : start + t], values[:, :, : start + t]
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=t > 1)
         return self.out(y.transpose(1, 2).reshape(b, t, c))
 
 
@@ -129,30 +135,30 @@ class Decoder(nn.Module):
 
     def __init__(self, q):
         super().__init__()
-        width, heads, self.llama = q["hidden_size"], q["heads"], q["style"] == "llama"
-        norm = (lambda: nn.RMSNorm(width, 1e-5)) if self.llama else (lambda: nn.LayerNorm(width))
-        mlp = SwiGlu if self.llama else GeluMlp
+        width, heads, layers, llama = q["hidden_size"], q["heads"], q["layers"], q["style"] == "llama"
+        norm = (lambda: nn.RMSNorm(width, 1e-5)) if llama else (lambda: nn.LayerNorm(width))
+        mlp = SwiGlu if llama else GeluMlp
         self.tokens = nn.Embedding(q["vocab_size"], width)
-        self.positions = None if self.llama else nn.Embedding(q["max_position_embeddings"], width)
-        self.norms = nn.ModuleList(norm() for _ in range(2 * q["layers"] + 1))
-        self.attention = nn.ModuleList(Attention(width, heads, not self.llama) for _ in range(q["layers"]))
-        self.mlp = nn.ModuleList(mlp(width, q["intermediate_size"]) for _ in range(q["layers"]))
+        self.positions = None if llama else nn.Embedding(q["max_position_embeddings"], width)
+        self.norms = nn.ModuleList(norm() for _ in range(2 * layers + 1))
+        self.attention = nn.ModuleList(Attention(width, heads, not llama) for _ in range(layers))
+        self.mlp = nn.ModuleList(mlp(width, q["intermediate_size"]) for _ in range(layers))
         half = width // heads // 2
-        angles = torch.outer(torch.arange(q["length"]), 10000 ** (-torch.arange(half) / half))
-        self.rotate = (angles.cos(), angles.sin()) if self.llama else None
+        angles = torch.outer(torch.arange(q["max_position_embeddings"]), 10000 ** (-torch.arange(half) / half))
+        self.rotate = (angles.cos(), angles.sin()) if llama else None
         for p in self.parameters():
             if p.dim() > 1:
                 nn.init.normal_(p, std=0.02)
 
-    def forward(self, ids, targets):
+    def forward(self, ids, start=0, caches=None):
+        """Logits; with caches, of tokens that stand behind `start` others."""
         h = self.tokens(ids)
         if self.positions is not None:
-            h = h + self.positions(torch.arange(ids.shape[1]))
+            h = h + self.positions(torch.arange(start, start + ids.shape[1]))
         for i, (attention, mlp) in enumerate(zip(self.attention, self.mlp)):
-            h = h + attention(self.norms[2 * i](h), self.rotate)
+            h = h + attention(self.norms[2 * i](h), start, self.rotate, caches and caches[i])
             h = h + mlp(self.norms[2 * i + 1](h))
-        logits = F.linear(self.norms[-1](h), self.tokens.weight)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        return F.linear(self.norms[-1](h), self.tokens.weight)
 
 
 def step(q):
@@ -160,10 +166,10 @@ def step(q):
     model = Decoder(q)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0, fused=True)
     tokens = torch.randint(q["vocab_size"], (q["batch"], q["length"] + 1))
-    ids, targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+    ids, targets = tokens[:, :-1].contiguous(), tokens[:, 1:].flatten()
 
     def run():
-        loss = model(ids, targets)
+        loss = F.cross_entropy(model(ids).flatten(0, 1), targets)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -173,9 +179,35 @@ def step(q):
     return measure(q, run)
 
 
+def rollout(q):
+    """A plain loop with a cache; prompts are read once for all of their samples."""
+    torch.manual_seed(1)
+    model = Decoder(q)
+    prompts = torch.randint(q["vocab_size"], (q["prompts"], q["prompt_tokens"]))
+    end = q["prompt_tokens"] + q["length"]
+    head = q["hidden_size"] // q["heads"]
+
+    def caches(rows):
+        return [tuple(torch.zeros(rows, q["heads"], end, head) for _ in range(2)) for _ in range(q["layers"])]
+
+    @torch.inference_mode()
+    def run():
+        read = caches(q["prompts"])
+        logits = model(prompts, 0, read)[:, -1].repeat_interleave(q["samples"], 0)
+        written = [tuple(c.repeat_interleave(q["samples"], 0) for c in layer) for layer in read]
+        for at in range(q["prompt_tokens"], end):
+            log_probs = logits.log_softmax(-1)
+            ids = torch.multinomial(log_probs.exp(), 1)
+            log_probs.gather(1, ids)
+            if at + 1 < end:
+                logits = model(ids, at, written)[:, -1]
+
+    return measure(q, run)
+
+
 def main():
     print(json.dumps({"peer": "torch " + torch.__version__.split("+")[0]}), flush=True)
-    does = {"gemm": gemm, "kernels": kernels, "step": step}
+    does = {"gemm": gemm, "kernels": kernels, "step": step, "rollout": rollout}
     for line in sys.stdin:
         q = json.loads(line)
         torch.set_num_threads(q["threads"])

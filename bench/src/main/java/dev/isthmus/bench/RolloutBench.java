@@ -45,6 +45,7 @@ public final class RolloutBench {
             fields.put("intermediate_size", model.intermediateSize());
             fields.put("layers", model.numHiddenLayers());
             fields.put("heads", model.numAttentionHeads());
+            fields.put("max_position_embeddings", model.maxPositionEmbeddings());
             fields.put("style", model.modelType().hfName());
             fields.put("dtype", "float32");
             return fields;

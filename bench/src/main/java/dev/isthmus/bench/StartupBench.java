@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -25,8 +26,8 @@ import java.util.Map;
  */
 public final class StartupBench {
     private static final double NEAR_PEAK = 0.8;
-    private static final GemmBench.Shape PRODUCT = new GemmBench.Shape("NN", 512, 512, 512);
-    private static final double PATIENCE_SECONDS = 20;
+    private static final GemmBench.Shape PRODUCT = new GemmBench.Shape("NN", 1024, 1024, 1024);
+    private static final double PATIENCE_SECONDS = 4;
 
     private StartupBench() {}
 
@@ -38,15 +39,26 @@ public final class StartupBench {
         double[] product = new double[jvms];
         double[] firstStep = new double[jvms];
         double[] thirdStep = new double[jvms];
+        double reached = 1;
         for (int i = 0; i < jvms; i++) {
             nothing[i] = child("nothing")[0];
-            product[i] = child("product", Double.toString(NEAR_PEAK * most.flops()))[0];
+            double[] first = child("product", Double.toString(most.flops()));
+            product[i] = first[0];
+            reached = Math.min(reached, first[1]);
             double[] steps = child("steps");
             firstStep[i] = steps[0];
             thirdStep[i] = steps[1];
         }
         Bound floor = new Bound(Measurement.of(nothing).median(), "an empty JVM");
-        report(bench, "first product at 80 % of the peak", Map.of("op", "product"), floor, product);
+        if (reached < NEAR_PEAK) {
+            bench.report().note(String.format(
+                    Locale.ROOT,
+                    "first product at 80 %% of the peak: never; %.0f%% was the most in %.0f seconds",
+                    100 * reached,
+                    PATIENCE_SECONDS));
+        } else {
+            report(bench, "first product at 80 % of the peak", Map.of("op", "product"), floor, product);
+        }
         report(bench, "first training step of S", Map.of("op", "step", "config", "S", "step", 1), floor, firstStep);
         report(bench, "third training step of S", Map.of("op", "step", "config", "S", "step", 3), floor, thirdStep);
     }
@@ -89,12 +101,13 @@ public final class StartupBench {
         }
     }
 
-    /** In the child: prints the seconds since its JVM started, once or at each mark. */
+    /** In the child: prints the seconds since its JVM started, at each mark, and for a product the share of the peak. */
     public static void main(String[] args) {
         List<Long> marks = new ArrayList<>();
         Machine.setThreads(Integer.parseInt(args[1]));
+        double reached = 0;
         switch (args[0]) {
-            case "product" -> untilNear(Double.parseDouble(args[2]));
+            case "product" -> reached = untilNear(Double.parseDouble(args[2]));
             case "steps" -> {
                 try (Scope scope = Scope.open()) {
                     StepBench.Training training = new StepBench.Training(StepBench.Config.ALL.getFirst());
@@ -110,18 +123,23 @@ public final class StartupBench {
         // Asked for last: the management classes take a while to load.
         long start = ManagementFactory.getRuntimeMXBean().getStartTime();
         marks.forEach(mark -> System.out.println((mark - start) / 1e3));
+        if (reached > 0) {
+            System.out.println(reached);
+        }
     }
 
-    private static void untilNear(double flops) {
+    /** Multiplies until a product is near the peak, or patience ends; returns the largest share of the peak. */
+    private static double untilNear(double peak) {
+        double best = 0;
         try (Scope scope = Scope.open()) {
             MatMul call = GemmBench.call(PRODUCT, Tensor.empty(DType.FLOAT32, PRODUCT.m(), PRODUCT.n()));
             long begin = System.nanoTime();
-            double rate = 0;
-            while (rate < flops && (System.nanoTime() - begin) / 1e9 < PATIENCE_SECONDS) {
+            while (best < NEAR_PEAK && (System.nanoTime() - begin) / 1e9 < PATIENCE_SECONDS) {
                 long start = System.nanoTime();
                 scope.device().run(call);
-                rate = PRODUCT.flops() / ((System.nanoTime() - start) / 1e9);
+                best = Math.max(best, PRODUCT.flops() / ((System.nanoTime() - start) / 1e9) / peak);
             }
         }
+        return best;
     }
 }

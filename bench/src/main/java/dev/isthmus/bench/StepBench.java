@@ -125,6 +125,7 @@ public final class StepBench {
         Figure figure;
         Profile profile;
         long least;
+        long peak;
         try (Scope scope = Scope.open()) {
             Training training = new Training(config);
             least = config.leastBytes(training.model.size());
@@ -135,18 +136,25 @@ public final class StepBench {
                     Unit.MILLISECONDS,
                     Needs.flops(config.flops()),
                     training::step);
+            peak = scope.peakBytes();
         }
         try (Scope scope = Scope.open(timed)) {
             profile = profile(new Training(config), timed, figure.seconds().median());
         }
-        bench.report(figure.with(Map.of("overhead", profile.outside, "calls", profile.calls, "least_bytes", least)));
-        bench.report()
-                .note(String.format(
-                        Locale.ROOT,
-                        "    %d calls; outside of them (autograd, dispatch, memory) %.1f%% of the step; in %s",
-                        profile.calls,
-                        100 * profile.outside,
-                        profile.kinds));
+        bench.report(figure.with(Map.of(
+                "overhead", profile.outside, "calls", profile.calls, "peak_bytes", peak, "least_bytes", least)));
+        bench.report().note(String.format(
+                Locale.ROOT,
+                "    at most %.0f MB, %.2f times the least (weights, gradients, moments, what backward reads: %.0f MB)",
+                peak / 1e6,
+                (double) peak / least,
+                least / 1e6));
+        bench.report().note(String.format(
+                Locale.ROOT,
+                "    %d calls; outside of them (autograd, dispatch, memory) %.1f%% of the step; in %s",
+                profile.calls,
+                100 * profile.outside,
+                profile.kinds));
     }
 
     /**

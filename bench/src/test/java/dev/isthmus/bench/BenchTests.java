@@ -125,6 +125,8 @@ class BenchTests {
             assertThat(line.get("length").intValue()).isEqualTo(8);
             assertThat(line.get("overhead").doubleValue()).isBetween(0.0, 1.0);
             assertThat(line.get("least_bytes").longValue()).isPositive();
+            assertThat(line.get("peak_bytes").longValue())
+                    .isGreaterThan(line.get("least_bytes").longValue() / 2);
         });
     }
 
