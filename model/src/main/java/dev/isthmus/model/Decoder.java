@@ -35,9 +35,12 @@ public final class Decoder {
     private final Linear head;
     private final @Nullable RotaryTable rotary;
 
-    private record NormWeights(Tensor weight, @Nullable Tensor bias) {}
+    private final ModuleHooks hooks;
+
+    private record NormWeights(String name, Tensor weight, @Nullable Tensor bias) {}
 
     private record Block(
+            String name,
             NormWeights attentionNorm,
             Linear qkv,
             @Nullable Tensor qNorm,
@@ -48,7 +51,7 @@ public final class Decoder {
             Linear down) {
         Block pack() {
             return new Block(
-                    attentionNorm, qkv.pack(), qNorm, kNorm, output.pack(), mlpNorm, up.pack(), down.pack());
+                    name, attentionNorm, qkv.pack(), qNorm, kNorm, output.pack(), mlpNorm, up.pack(), down.pack());
         }
     }
 
@@ -56,6 +59,7 @@ public final class Decoder {
     public Decoder(DecoderConfig config, DType dtype) {
         this.config = config;
         this.dtype = dtype;
+        hooks = new ModuleHooks();
         ParameterMaker make = new ParameterMaker(config, dtype);
         embedding = make.weight(make.gpt2 ? "transformer.wte" : "model.embed_tokens", config.vocabSize(), config.hiddenSize());
         positionEmbedding = make.gpt2
@@ -63,13 +67,14 @@ public final class Decoder {
                 : null;
         blocks = new ArrayList<>();
         for (int i = 0; i < config.numHiddenLayers(); i++) {
-            blocks.add(make.gpt2 ? gpt2Block(make, "transformer.h." + i + ".") : llamaBlock(make, "model.layers." + i + "."));
+            blocks.add(make.gpt2 ? gpt2Block(make, "transformer.h." + i) : llamaBlock(make, "model.layers." + i));
         }
         finalNorm = make.norm(make.gpt2 ? "transformer.ln_f" : "model.norm");
         Tensor headWeight = config.tieWordEmbeddings()
                 ? embedding
                 : make.weight("lm_head", config.vocabSize(), config.hiddenSize());
-        head = new Linear(headWeight, null, false, null);
+        head = new Linear(
+                new String[] {"lm_head"}, new int[] {config.vocabSize()}, headWeight, null, false, null);
         parameters = List.copyOf(make.parameters);
         rotary = config.rope() == null ? null : new RotaryTable(config, dtype);
     }
@@ -77,6 +82,7 @@ public final class Decoder {
     private Decoder(Decoder trained) {
         config = trained.config;
         dtype = trained.dtype;
+        hooks = trained.hooks;
         parameters = trained.parameters;
         embedding = trained.embedding;
         positionEmbedding = trained.positionEmbedding;
@@ -86,7 +92,8 @@ public final class Decoder {
         rotary = trained.rotary;
     }
 
-    private Block llamaBlock(ParameterMaker make, String prefix) {
+    private Block llamaBlock(ParameterMaker make, String name) {
+        String prefix = name + ".";
         int q = config.querySize();
         int kv = config.keyValueSize();
         String attention = prefix + "self_attn.";
@@ -111,10 +118,11 @@ public final class Decoder {
                 inner,
                 inner);
         Linear down = make.joined(config.mlpBias(), inner, new String[] {prefix + "mlp.down_proj"}, config.hiddenSize());
-        return new Block(attentionNorm, qkv, qNorm, kNorm, output, mlpNorm, up, down);
+        return new Block(name, attentionNorm, qkv, qNorm, kNorm, output, mlpNorm, up, down);
     }
 
-    private Block gpt2Block(ParameterMaker make, String prefix) {
+    private Block gpt2Block(ParameterMaker make, String name) {
+        String prefix = name + ".";
         int width = config.hiddenSize();
         NormWeights attentionNorm = make.norm(prefix + "ln_1");
         Linear qkv = make.conv1d(prefix + "attn.c_attn", width, 3 * width);
@@ -122,7 +130,7 @@ public final class Decoder {
         NormWeights mlpNorm = make.norm(prefix + "ln_2");
         Linear up = make.conv1d(prefix + "mlp.c_fc", width, config.intermediateSize());
         Linear down = make.conv1d(prefix + "mlp.c_proj", config.intermediateSize(), width);
-        return new Block(attentionNorm, qkv, null, null, output, mlpNorm, up, down);
+        return new Block(name, attentionNorm, qkv, null, null, output, mlpNorm, up, down);
     }
 
     /** Makes the weights, trained tensors and names side by side, in the order of a Hugging Face checkpoint. */
@@ -152,12 +160,12 @@ public final class Decoder {
 
         NormWeights norm(String name) {
             Tensor weight = vector(name + ".weight", config.hiddenSize());
-            return new NormWeights(weight, gpt2 ? vector(name + ".bias", config.hiddenSize()) : null);
+            return new NormWeights(name, weight, gpt2 ? vector(name + ".bias", config.hiddenSize()) : null);
         }
 
         Linear conv1d(String name, int in, int out) {
             Tensor weight = weight(name, in, out);
-            return new Linear(weight, vector(name + ".bias", out), true, null);
+            return new Linear(new String[] {name}, new int[] {out}, weight, vector(name + ".bias", out), true, null);
         }
 
         /** Several projections of one input as one tensor. */
@@ -176,7 +184,7 @@ public final class Decoder {
                 }
                 start += out[i];
             }
-            return new Linear(weight, bias, false, null);
+            return new Linear(names, out, weight, bias, false, null);
         }
     }
 
@@ -203,6 +211,11 @@ public final class Decoder {
     /** The configuration. */
     public DecoderConfig config() {
         return config;
+    }
+
+    /** Where one registers to see what each module computes, and its gradient. */
+    public ModuleHooks hooks() {
+        return hooks;
     }
 
     /** The type of the weights. */
@@ -276,18 +289,23 @@ public final class Decoder {
      */
     public Tensor hidden(
             TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Consumer<Tensor> states) {
-        Tensor h = Functional.embedding(embedding, batch.ids());
+        boolean gpt2 = positionEmbedding != null;
+        Tensor h = hooks.see(gpt2 ? "transformer.wte" : "model.embed_tokens", "", Functional.embedding(embedding, batch.ids()));
         if (positionEmbedding != null) {
-            h = h.add(Functional.embedding(positionEmbedding, batch.positions()));
+            Tensor positions = Functional.embedding(positionEmbedding, batch.positions());
+            h = h.add(hooks.see("transformer.wpe", "", positions));
         }
         for (int i = 0; i < blocks.size(); i++) {
             Block block = blocks.get(i);
             if (states != null) {
                 states.accept(h);
             }
-            Tensor qkv = rotated(block, block.qkv.forward(norm(block.attentionNorm, h)), batch.positions());
-            h = h.add(block.output.forward(attend.apply(i, qkv)));
-            h = h.add(block.down.forward(activation(block.up.forward(norm(block.mlpNorm, h)))));
+            Tensor qkv = rotated(block, block.qkv.forward(norm(block.attentionNorm, h), hooks), batch.positions());
+            Tensor attended = block.output.forward(attend.apply(i, qkv), hooks);
+            h = h.add(hooks.see(block.name, gpt2 ? ".attn" : ".self_attn", attended));
+            Tensor inner = activation(block.up.forward(norm(block.mlpNorm, h), hooks));
+            h = h.add(hooks.see(block.name, ".mlp", block.down.forward(inner, hooks)));
+            h = hooks.see(block.name, "", h);
         }
         if (states != null) {
             states.accept(h);
@@ -297,7 +315,7 @@ public final class Decoder {
 
     /** The logits {@code [N, V]} of hidden states {@code [N, C]}. */
     public Tensor logits(Tensor hidden) {
-        return head.forward(hidden);
+        return head.forward(hidden, hooks);
     }
 
     /**
@@ -313,9 +331,10 @@ public final class Decoder {
     }
 
     private Tensor norm(NormWeights weights, Tensor x) {
-        return config.norm() == Norm.RMS_NORM
+        Tensor y = config.norm() == Norm.RMS_NORM
                 ? Functional.rmsNorm(x, weights.weight, config.normEps())
                 : Functional.layerNorm(x, weights.weight, weights.bias, config.normEps());
+        return hooks.see(weights.name, "", y);
     }
 
     private Tensor activation(Tensor x) {

@@ -297,10 +297,10 @@ public final class Functional {
     }
 
     static int cols(Tensor x) {
-        return Math.toIntExact(x.size(-1));
+        return Layout.intSize(x.size(-1));
     }
 
     static int rows(Tensor x) {
-        return Math.toIntExact(x.count() / Math.max(1, x.size(-1)));
+        return Layout.intSize(x.count() / Math.max(1, x.size(-1)));
     }
 }

@@ -36,16 +36,20 @@ final class InPlace {
         }
         Tensor old = recorded && f == BinaryOp.MUL && b.requiresGrad() ? copyOf(x) : x;
         Tensor values = b.detach().to(x.dtype());
-        long[] shape = x.shape();
-        x.run(new Binary(
-                f,
-                shape,
-                x.buffer(),
-                x.layout().strides(),
-                values.buffer(),
-                values.layout().expand(shape).strides(),
-                x.buffer(),
-                x.layout().strides()));
+        if (x.dtype().isHalf()) {
+            write(x, Autograd.noGrad(() -> Elementwise.binary(f, x.detach(), values)));
+        } else {
+            long[] shape = x.shape();
+            x.run(new Binary(
+                    f,
+                    shape,
+                    x.buffer(),
+                    x.layout().strides(),
+                    values.buffer(),
+                    values.layout().expand(shape).strides(),
+                    x.buffer(),
+                    x.layout().strides()));
+        }
         Autograd.changed(x.storage(), op);
         return recorded ? record(op, x, rule(f, x.detach(), old, b), b) : x;
     }
@@ -101,18 +105,21 @@ final class InPlace {
     static Tensor clamp(Tensor x, double min, double max) {
         boolean recorded = isRecorded("clamp_", x);
         Elementwise.requireFloat("clamp_", x);
-        Tensor old = recorded || !x.layout().isContiguous() ? copyOf(x) : x.detach();
-        if (x.layout().isContiguous()) {
+        boolean direct = x.layout().isContiguous() && !x.dtype().isHalf();
+        Tensor old = recorded || !direct ? copyOf(x) : x.detach();
+        if (direct) {
             x.run(new Unary(UnaryOp.CLAMP, x.count(), old.buffer(), x.buffer(), min, max));
         } else {
-            write(x, old.clamp(min, max));
+            write(x, Autograd.noGrad(() -> old.clamp(min, max)));
         }
         Autograd.changed(x.storage(), "clamp_");
         Function<Tensor, @Nullable Tensor> rule = dy -> {
-            Tensor dx = copyOf(dy);
-            dx.run(new UnaryBackward(
-                    UnaryOp.CLAMP, dx.count(), old.buffer(), dx.buffer(), dx.buffer(), min, max, false));
-            return dx;
+            DType computed = x.dtype().isHalf() ? DType.FLOAT32 : x.dtype();
+            Tensor at = old.to(computed);
+            Tensor dx = Tensor.empty(computed, dy.shape());
+            Buffer g = dy.to(computed).buffer();
+            dx.run(new UnaryBackward(UnaryOp.CLAMP, dx.count(), at.buffer(), g, dx.buffer(), min, max, false));
+            return dx.to(x.dtype());
         };
         return recorded ? record("clamp_", x, rule) : x;
     }

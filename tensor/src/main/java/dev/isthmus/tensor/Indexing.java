@@ -147,9 +147,9 @@ final class Indexing {
             throw new TensorException("embedding: a table of " + weight.layout() + "; expected two dimensions");
         }
         Tensor table = weight.alive().contiguous();
-        int words = Math.toIntExact(table.size(0));
-        int cols = Math.toIntExact(table.size(1));
-        int rows = Math.toIntExact(ids.count());
+        int words = Layout.intSize(table.size(0));
+        int cols = Layout.intSize(table.size(1));
+        int rows = Layout.intSize(ids.count());
         check("embedding", ids, words, 0);
         Tensor index = ids.to(DType.INT32).contiguous();
         Tensor y = Tensor.empty(table.dtype(), Layout.with(ids.shape(), ids.rank(), cols));
@@ -183,8 +183,8 @@ final class Indexing {
         long[] shape = rows.shape();
         shape[shape.length - 1] = k;
         Tensor index = Tensor.empty(DType.INT32, shape);
-        int cols = Math.toIntExact(x.size(d));
-        int count = Math.toIntExact(x.count() / Math.max(1, cols));
+        int cols = Layout.intSize(x.size(d));
+        int count = Layout.intSize(x.count() / Math.max(1, cols));
         index.run(new Sort(count, cols, (int) k, descending, rows.buffer(), index.buffer()));
         return index.transpose(d, -1);
     }

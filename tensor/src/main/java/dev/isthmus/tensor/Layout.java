@@ -18,7 +18,7 @@ public record Layout(long[] shape, long[] strides, long offset) {
                 throw new TensorException("negative size in shape " + Arrays.toString(shape));
             }
             strides[d] = step;
-            step = Math.multiplyExact(step, Math.max(1, shape[d]));
+            step = count(step, Math.max(1, shape[d]));
         }
         return new Layout(shape, strides, 0);
     }
@@ -36,10 +36,27 @@ public record Layout(long[] shape, long[] strides, long offset) {
     /** The number of elements of a shape. */
     public static long count(long... shape) {
         long n = 1;
-        for (long s : shape) {
-            n = Math.multiplyExact(n, s);
+        try {
+            for (long s : shape) {
+                n = Math.multiplyExact(n, s);
+            }
+        } catch (ArithmeticException e) {
+            throw new TensorException("a shape of " + Arrays.toString(shape) + " has 2^63 elements or more", e);
         }
         return n;
+    }
+
+    /**
+     * A size that a kernel or a Java array counts with an {@code int}.
+     *
+     * @throws TensorException if it is 2^31 or more
+     */
+    static int intSize(long size) {
+        if (size != (int) size) {
+            throw new TensorException("a size of " + size + " where at most 2^31 - 1 can be done at once; do it in parts, as"
+                    + " narrow() makes them");
+        }
+        return (int) size;
     }
 
     /** Whether the elements lie row by row without gaps, as a new tensor's do. */

@@ -150,7 +150,7 @@ final class Losses {
                     + "; expected [B, T] and [B, T, V]");
         }
         int[] next = labels.toInts();
-        int length = Math.toIntExact(labels.size(1));
+        int length = Layout.intSize(labels.size(1));
         for (int i = 0; i < next.length; i++) {
             next[i] = i % length == length - 1 ? ignoreIndex : next[i + 1];
         }

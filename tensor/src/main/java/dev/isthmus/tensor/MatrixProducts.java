@@ -31,8 +31,8 @@ final class MatrixProducts {
         Tensor x = input.alive().contiguous();
         Tensor w = weight.alive().contiguous();
         Tensor bias = added == null ? null : added.alive().contiguous();
-        int in = Math.toIntExact(w.size(outIn ? 1 : 0));
-        int out = Math.toIntExact(w.size(outIn ? 0 : 1));
+        int in = Layout.intSize(w.size(outIn ? 1 : 0));
+        int out = Layout.intSize(w.size(outIn ? 0 : 1));
         if (x.size(-1) != in || w.rank() != 2 || bias != null && bias.count() != out) {
             throw new TensorException("linear: input of " + x.layout() + ", weight of " + w.layout()
                     + (bias == null ? "" : ", bias of " + bias.layout()) + "; expected the input's last size to be " + in);
@@ -41,7 +41,7 @@ final class MatrixProducts {
         if (bias != null) {
             Elementwise.requireSameType("linear", x, bias);
         }
-        int rows = Math.toIntExact(x.count() / Math.max(1, in));
+        int rows = Layout.intSize(x.count() / Math.max(1, in));
         long[] shape = x.shape();
         shape[shape.length - 1] = out;
         Tensor y = Tensor.empty(x.dtype(), shape);
@@ -172,9 +172,9 @@ final class MatrixProducts {
             y.run(new MatMul(
                     left.transposed,
                     right.transposed ? Storing.TRANSPOSED : Storing.PLAIN,
-                    Math.toIntExact(y.size(-2)),
-                    Math.toIntExact(y.size(-1)),
-                    Math.toIntExact(a.size(-1)),
+                    Layout.intSize(y.size(-2)),
+                    Layout.intSize(y.size(-1)),
+                    Layout.intSize(a.size(-1)),
                     left.tensor.buffer().plus(at[0]),
                     left.ld,
                     right.tensor.buffer().plus(at[1]),
@@ -183,7 +183,7 @@ final class MatrixProducts {
                     y.buffer().plus(at[2]),
                     y.size(-1),
                     accumulate,
-                    Math.toIntExact(count),
+                    Layout.intSize(count),
                     next[0],
                     next[1],
                     next[2]));

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * The process's store of large native blocks.
@@ -15,6 +16,7 @@ final class MemoryBlocks {
     private static final long BLOCK = 32L << 20;
     private static final long IDLE_LIMIT = 1L << 30;
     private static final List<Block> FREE = new ArrayList<>();
+    private static long held;
 
     private MemoryBlocks() {}
 
@@ -25,7 +27,7 @@ final class MemoryBlocks {
         long used;
 
         Block(long size) {
-            memory = arena.allocate(size, 4096);
+            memory = arena.allocate(size, 4096); // that fails before there is anything to free
         }
 
         long free() {
@@ -41,11 +43,7 @@ final class MemoryBlocks {
 
     /** Memory that the garbage collector frees. */
     static MemorySegment collected(long bytes) {
-        try {
-            return Arena.ofAuto().allocate(bytes, 64);
-        } catch (OutOfMemoryError e) {
-            throw outOfMemory(bytes, e);
-        }
+        return allocated(() -> Arena.ofAuto().allocate(bytes, 64));
     }
 
     /** The smallest kept block with {@code bytes} free, or a new one. */
@@ -63,24 +61,39 @@ final class MemoryBlocks {
         // None fits. What lies idle was made for smaller requests: beyond the limit it goes, or sizes that differ from call to
         // call would pile up.
         if (FREE.stream().mapToLong(Block::free).sum() > IDLE_LIMIT) {
-            FREE.forEach(block -> block.arena.close());
-            FREE.clear();
+            freeIdle();
         }
         long size = (bytes + BLOCK - 1) / BLOCK * BLOCK;
+        Block block = allocated(() -> new Block(size));
+        held += size;
+        return block;
+    }
+
+    /** What {@code allocate} gives; if there is no memory, once more without the blocks that lie idle. */
+    private static <T> T allocated(Supplier<T> allocate) {
         try {
-            return new Block(size);
+            return allocate.get();
         } catch (OutOfMemoryError e) {
-            throw outOfMemory(size, e);
+            freeIdle();
+            return allocate.get();
         }
+    }
+
+    private static synchronized void freeIdle() {
+        for (Block block : FREE) {
+            held -= block.memory.byteSize();
+            block.arena.close();
+        }
+        FREE.clear();
+    }
+
+    /** The bytes of all blocks, in use or idle. */
+    static synchronized long held() {
+        return held;
     }
 
     static synchronized void giveBack(Block block) {
         block.used = 0;
         FREE.add(block);
-    }
-
-    private static TensorException outOfMemory(long bytes, OutOfMemoryError cause) {
-        return new TensorException(
-                "out of native memory: " + (bytes >> 20) + " MiB more were asked for; use a smaller batch or length", cause);
     }
 }

@@ -201,7 +201,7 @@ final class Movement {
         if (size < 1) {
             throw new TensorException("split: parts of " + size + " of " + x.layout() + "; expected at least 1");
         }
-        long[] sizes = new long[Math.toIntExact(Math.max(1, (all + size - 1) / size))];
+        long[] sizes = new long[Layout.intSize(Math.max(1, (all + size - 1) / size))];
         Arrays.fill(sizes, size);
         sizes[sizes.length - 1] = all - size * (sizes.length - 1);
         return split(x, dim, sizes);
@@ -215,7 +215,7 @@ final class Movement {
     }
 
     static Tensor[] unbind(Tensor x, int dim) {
-        Tensor[] parts = new Tensor[Math.toIntExact(x.size(dim))];
+        Tensor[] parts = new Tensor[Layout.intSize(x.size(dim))];
         Arrays.setAll(parts, i -> select(x, dim, i));
         return parts;
     }

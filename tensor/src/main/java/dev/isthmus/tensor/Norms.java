@@ -47,9 +47,9 @@ final class Norms {
             throw new TensorException("layerNorm: " + input.layout() + " does not end in the normalized shape "
                     + Arrays.toString(normalizedShape));
         }
-        int cols = Math.toIntExact(Layout.count(normalizedShape));
+        int cols = Layout.intSize(Layout.count(normalizedShape));
         Tensor x = input.alive().contiguous();
-        int rows = Math.toIntExact(x.count() / Math.max(1, cols));
+        int rows = Layout.intSize(x.count() / Math.max(1, cols));
         requireFits("layerNorm", x, weight, cols);
         requireFits("layerNorm", x, bias, cols);
         Tensor w = weight == null ? null : weight.contiguous();

@@ -19,8 +19,8 @@ public record PackedWeight(Tensor panels, int in, int out) {
      * @param weight {@code [out, in]}, or {@code [in, out]} if not {@code transposed}
      */
     public static PackedWeight of(Tensor weight, boolean transposed) {
-        int rows = Math.toIntExact(weight.alive().size(0));
-        int cols = Math.toIntExact(weight.size(1));
+        int rows = Layout.intSize(weight.alive().size(0));
+        int cols = Layout.intSize(weight.size(1));
         int in = transposed ? cols : rows;
         int out = transposed ? rows : cols;
         Tensor panels = Tensor.empty(weight.dtype(), PackMatrix.size(in, out));
@@ -30,7 +30,7 @@ public record PackedWeight(Tensor panels, int in, int out) {
 
     /** {@code x W^T + b} for {@code x [N, in]}: bit for bit what {@link Functional#linear} gives; carries no gradient. */
     public Tensor linear(Tensor x, @Nullable Tensor bias) {
-        int rows = Math.toIntExact(x.alive().contiguous().size(0));
+        int rows = Layout.intSize(x.alive().contiguous().size(0));
         Tensor y = Tensor.empty(x.dtype(), rows, out);
         y.run(new MatMul(
                 false,

@@ -267,8 +267,8 @@ final class Reductions {
         }
         Tensor x = input.alive().contiguous();
         Tensor y = Tensor.empty(x.dtype(), x.shape());
-        int cols = Math.toIntExact(x.size(-1));
-        int rows = Math.toIntExact(x.count() / Math.max(1, cols));
+        int cols = Layout.intSize(x.size(-1));
+        int rows = Layout.intSize(x.count() / Math.max(1, cols));
         y.run(new Softmax(rows, cols, x.buffer(), y.buffer(), log));
         return Autograd.record(log ? "log_softmax" : "softmax", y, dy -> {
             Tensor dx = Tensor.empty(x.dtype(), x.shape());

@@ -71,11 +71,11 @@ final class ScaledDotProduct {
      * where the heads lie apart, each is a sequence of its own.
      */
     private static Tensor fused(Tensor q, Tensor k, Tensor v, boolean causal, double scale) {
-        int batch = Math.toIntExact(q.size(0));
-        int heads = Math.toIntExact(q.size(1));
-        int kvHeads = Math.toIntExact(k.size(1));
-        int length = Math.toIntExact(q.size(2));
-        int headDim = Math.toIntExact(q.size(3));
+        int batch = Layout.intSize(q.size(0));
+        int heads = Layout.intSize(q.size(1));
+        int kvHeads = Layout.intSize(k.size(1));
+        int length = Layout.intSize(q.size(2));
+        int headDim = Layout.intSize(q.size(3));
         boolean apart = q.layout().isContiguous() && k.layout().isContiguous() && v.layout().isContiguous();
         if (apart && heads == kvHeads) {
             return fused(q, k, v, equal(batch * heads, length), new Heads(1, 1, headDim, scale, causal));

@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -18,9 +19,10 @@ import org.jspecify.annotations.Nullable;
  * } // every intermediate of the step is gone; parameters, made outside, live on
  * }</pre>
  *
- * <p>A scope belongs to the thread that opened it; scopes of one thread close in reverse order. Memory comes from large blocks
- * that a process keeps and gives to the next scope, so a training step allocates nothing after the first. Outside of any
- * scope tensors are freed by the garbage collector.
+ * <p>A scope belongs to the thread that opened it; scopes of one thread close in reverse order. Tensors lie one
+ * behind the other in blocks of 32 MiB, or larger where one tensor is. A process keeps the blocks that a scope gives back: the
+ * first training step takes as many as it needs, and later ones of its size take the same and ask the system for nothing.
+ * Outside of any scope tensors are freed by the garbage collector.
  */
 public final class Scope implements AutoCloseable {
     private static final ThreadLocal<Scope> CURRENT = ThreadLocal.withInitial(() -> new Scope(null, Device.cpu()));
@@ -94,29 +96,62 @@ public final class Scope implements AutoCloseable {
         return Math.max(bytes(), innerPeak);
     }
 
-    /** Allocates memory that is not cleared. */
+    /**
+     * Allocates memory that is not cleared.
+     *
+     * @throws OutOfMemoryException if there is none
+     */
     Storage allocate(DType dtype, long length) {
         if (length < 0) {
             throw new TensorException("cannot allocate " + length + " elements of " + dtype);
         }
-        long bytes = (Math.max(1, Math.multiplyExact(length, dtype.bytes())) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         if (!open) {
-            throw new ScopeException("allocation in a closed scope");
+            throw new ScopeException("a tensor of " + dtype + " was asked of a scope that has closed");
         }
+        try {
+            long bytes = Math.ceilDiv(Math.max(1, Math.multiplyExact(length, dtype.bytes())), ALIGNMENT) * ALIGNMENT;
+            return new Storage(this, memory(bytes), dtype, length);
+        } catch (OutOfMemoryError | ArithmeticException | IllegalArgumentException e) {
+            throw outOfMemory(dtype, length, e);
+        }
+    }
+
+    private MemorySegment memory(long bytes) {
         if (parent == null) {
             used += bytes;
-            return new Storage(this, MemoryBlocks.collected(bytes), dtype, length);
+            return MemoryBlocks.collected(bytes);
         }
         ArrayDeque<MemorySegment> free = recycled.get(bytes);
         if (free != null && !free.isEmpty()) {
-            return new Storage(this, free.pop(), dtype, length);
+            return free.pop();
         }
-        MemoryBlocks.Block block = blocks.isEmpty() ? null : blocks.getLast();
-        if (block == null || block.free() < bytes) {
-            block = MemoryBlocks.take(bytes);
-            blocks.add(block);
+        for (int i = blocks.size() - 1; i >= 0; i--) {
+            if (blocks.get(i).free() >= bytes) {
+                return blocks.get(i).slice(bytes);
+            }
         }
-        return new Storage(this, block.slice(bytes), dtype, length);
+        blocks.add(MemoryBlocks.take(bytes));
+        return blocks.getLast().slice(bytes);
+    }
+
+    private OutOfMemoryException outOfMemory(DType dtype, long length, Throwable cause) {
+        long around = 0;
+        for (Scope s = parent; s != null && s.parent != null; s = s.parent) {
+            around += s.bytes();
+        }
+        return new OutOfMemoryException(
+                String.format(
+                        Locale.ROOT,
+                        "out of native memory: %d elements of %s are %,.1f MiB more; this scope holds %,.1f MiB, the scopes"
+                                + " around it %,.1f MiB (%s). Use a smaller batch or length, or Autograd.checkpoint; or allow more"
+                                + " with java -XX:MaxDirectMemorySize=SIZE.",
+                        length,
+                        dtype,
+                        length / (double) (1 << 20) * dtype.bytes(),
+                        bytes() / (double) (1 << 20),
+                        around / (double) (1 << 20),
+                        cause.getMessage()),
+                cause);
     }
 
     /** Gives memory back before the scope ends; the caller knows that nothing uses it any more. */

@@ -98,7 +98,7 @@ public final class Tensor extends TensorOperations {
         if (!(count >= 0)) {
             throw new TensorException("arange: from " + start + " to " + end + " in steps of " + step);
         }
-        double[] values = new double[Math.toIntExact((long) count)];
+        double[] values = new double[Layout.intSize((long) count)];
         Arrays.setAll(values, i -> start + i * step);
         return of(values, values.length).to(dtype);
     }
@@ -165,7 +165,7 @@ public final class Tensor extends TensorOperations {
 
     /** A tensor of independent normal numbers with mean 0 and deviation {@code std}. */
     public static Tensor randn(DType dtype, Rng rng, double std, long... shape) {
-        double[] values = new double[Math.toIntExact(Layout.count(shape))];
+        double[] values = new double[Layout.intSize(Layout.count(shape))];
         Arrays.setAll(values, _ -> std * rng.nextGaussian());
         return of(values, shape).to(dtype);
     }
@@ -271,7 +271,7 @@ public final class Tensor extends TensorOperations {
     /** The elements in row-major order. */
     public float[] toFloats() {
         Tensor t = detach().to(DType.FLOAT32).contiguous().alive();
-        float[] out = new float[Math.toIntExact(count())];
+        float[] out = new float[Layout.intSize(count())];
         MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_FLOAT, t.layout.offset() * 4, out, 0, out.length);
         return out;
     }
@@ -279,7 +279,7 @@ public final class Tensor extends TensorOperations {
     /** The elements in row-major order. */
     public double[] toDoubles() {
         Tensor t = detach().to(DType.FLOAT64).contiguous().alive();
-        double[] out = new double[Math.toIntExact(count())];
+        double[] out = new double[Layout.intSize(count())];
         MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_DOUBLE, t.layout.offset() * 8, out, 0, out.length);
         return out;
     }
@@ -287,7 +287,7 @@ public final class Tensor extends TensorOperations {
     /** The elements in row-major order. */
     public int[] toInts() {
         Tensor t = detach().to(DType.INT32).contiguous().alive();
-        int[] out = new int[Math.toIntExact(count())];
+        int[] out = new int[Layout.intSize(count())];
         MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_INT, t.layout.offset() * 4, out, 0, out.length);
         return out;
     }
@@ -295,7 +295,7 @@ public final class Tensor extends TensorOperations {
     /** The elements in row-major order. */
     public long[] toLongs() {
         Tensor t = detach().to(DType.INT64).contiguous().alive();
-        long[] out = new long[Math.toIntExact(count())];
+        long[] out = new long[Layout.intSize(count())];
         MemorySegment.copy(t.storage.segment(), ValueLayout.JAVA_LONG, t.layout.offset() * 8, out, 0, out.length);
         return out;
     }
@@ -303,7 +303,7 @@ public final class Tensor extends TensorOperations {
     /** Whether the elements are not zero, in row-major order. */
     public boolean[] toBooleans() {
         Tensor t = detach().to(DType.BOOL).contiguous().alive();
-        boolean[] out = new boolean[Math.toIntExact(count())];
+        boolean[] out = new boolean[Layout.intSize(count())];
         for (int i = 0; i < out.length; i++) {
             out[i] = t.storage.segment().get(ValueLayout.JAVA_BYTE, t.layout.offset() + i) != 0;
         }

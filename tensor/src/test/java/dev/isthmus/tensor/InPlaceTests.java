@@ -81,6 +81,18 @@ class InPlaceTests {
         assertThatThrownBy(() -> x.div_(2)).hasMessageContaining("div_: a tensor of INT32 cannot hold");
     }
 
+    @Test
+    void halvesComputeInFloat32() {
+        for (DType half : new DType[] {DType.BFLOAT16, DType.FLOAT16}) {
+            Tensor w = numbers(1.5, -2, 3).to(half).requireGrad();
+            Tensor x = w.mul(1).add_(numbers(0.5, 1, 1).to(half)).mul_(2).clamp_(-1, 6);
+            assertThat(x.dtype()).isEqualTo(half);
+            assertThat(x.toDoubles()).containsExactly(4, -1, 6);
+            x.backward(Tensor.full(half, 1, 3));
+            assertThat(w.grad().toDoubles()).containsExactly(2, 0, 0);
+        }
+    }
+
     // ---- gradients ------------------------------------------------------------------------------------------------
 
     @Test
