@@ -1,6 +1,7 @@
 package dev.isthmus.tensor;
 
 import java.util.List;
+import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -75,6 +76,60 @@ public sealed interface KernelCall {
             return (n + PANEL - 1) / PANEL * PANEL * k;
         }
     }
+
+    /** How files store the rows of a weight; little-endian, one row after another. */
+    enum WeightFormat {
+        F32(1, 4),
+        /** The upper half of a float32. */
+        BF16(1, 2),
+        /** IEEE 754 binary16. */
+        F16(1, 2),
+        /** GGML: a float16 {@code d} and 32 int8 {@code q}, {@code w = d q}. */
+        Q8_0(32, 34),
+        /**
+         * GGML: a float16 {@code d} and 16 bytes, {@code w = d (q - 8)}; the lower four bits of the bytes are the first 16
+         * numbers, the upper ones the last.
+         */
+        Q4_0(32, 18);
+
+        private final int block;
+        private final int blockBytes;
+
+        WeightFormat(int block, int blockBytes) {
+            this.block = block;
+            this.blockBytes = blockBytes;
+        }
+
+        /** The numbers of a block: the size of a row is a multiple. */
+        public int block() {
+            return block;
+        }
+
+        /** The bytes of a row of {@code k} numbers. */
+        public long rowBytes(int k) {
+            return (long) k / block * blockBytes;
+        }
+    }
+
+    /**
+     * {@code C[M, N] = A[M, K] W[N, K]^T (+ bias[N])} with a weight as a file holds it, mapped perhaps.
+     *
+     * <p>Weights become float32 exactly. Each element is 16 partial sums: term k goes to sum {@code k % 16} by fused multiply-add,
+     * in order; sums are added in halves ({@code 0 + 8, 1 + 9, ...}, then {@code 0 + 4}, ...), then the bias. So a row has the
+     * same bits alone and among others.
+     */
+    record WeightMatMul(
+            WeightFormat format,
+            int m,
+            int n,
+            int k,
+            Buffer a,
+            long lda,
+            MemorySegment w,
+            @Nullable Buffer bias,
+            Buffer c,
+            long ldc)
+            implements KernelCall {}
 
     /** {@code out[N] (+)= sum over rows of x[M, N]}: the gradient of a bias. */
     record SumRows(int m, int n, Buffer x, long ldx, Buffer out, boolean accumulate) implements KernelCall {}

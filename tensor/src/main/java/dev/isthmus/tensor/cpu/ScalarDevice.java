@@ -14,6 +14,7 @@ final class ScalarDevice implements Device {
         switch (call) {
             case KernelCall.MatMul c -> ScalarMatrix.matMul(c);
             case KernelCall.PackMatrix c -> ScalarMatrix.packMatrix(c);
+            case KernelCall.WeightMatMul c -> ScalarWeight.matMul(c);
             case KernelCall.SumRows c -> ScalarMatrix.sumRows(c);
             case KernelCall.Attention c -> ScalarAttention.attention(c);
             case KernelCall.AttentionBackward c -> ScalarAttention.attentionBackward(c);

@@ -3,6 +3,7 @@ package dev.isthmus.tensor.cpu;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -50,6 +51,7 @@ final class Simd {
         Object[] _ = {
             IntVector.SPECIES_PREFERRED,
             ShortVector.SPECIES_PREFERRED,
+            ByteVector.SPECIES_PREFERRED,
             DoubleVector.SPECIES_PREFERRED,
             MemorySegment.ofArray(new byte[1])
         };
