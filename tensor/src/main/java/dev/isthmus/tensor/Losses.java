@@ -80,7 +80,7 @@ final class Losses {
         int[] index = index("nllLoss", target, Functional.cols(logProbs), ignoreIndex);
         double[] weights = weights(index, w);
         long n = index.length;
-        Tensor kept = Tensor.of(Arrays.stream(index).mapToDouble(t -> t < 0 ? 0 : 1).toArray(), n).to(logProbs.dtype());
+        Tensor kept = Tensor.of(index, n).ge(0);
         Tensor place = Tensor.of(Arrays.stream(index).map(t -> Math.max(t, 0)).toArray(), n, 1);
         Tensor loss = logProbs.reshape(n, -1)
                 .gather(1, place)
