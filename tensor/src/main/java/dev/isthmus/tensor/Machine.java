@@ -1,6 +1,8 @@
 package dev.isthmus.tensor;
 
 import dev.isthmus.tensor.cpu.CpuDevices;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The processor under the CPU devices: how many threads they use, and what it can do at most, measured. */
 public final class Machine {
@@ -44,5 +46,24 @@ public final class Machine {
      */
     public static Ceilings measure() {
         return CpuDevices.measure();
+    }
+
+    /**
+     * What a kernel reaches on one thread, in the cache.
+     *
+     * @param name the kernel
+     * @param flops floating-point operations a second
+     * @param ceiling of fused multiply-adds on one thread, measured beside it
+     * @param problem what is wrong and what to do, or null
+     */
+    public record KernelSpeed(String name, double flops, double ceiling, @Nullable String problem) {}
+
+    /**
+     * Measures the innermost loops of the matrix product, which the JIT can leave 100 times slower than they should be.
+     *
+     * @throws TensorException without the Vector API
+     */
+    public static List<KernelSpeed> kernels() {
+        return CpuDevices.kernels();
     }
 }

@@ -3,6 +3,7 @@ package dev.isthmus.tensor.cpu;
 import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.Machine;
 import dev.isthmus.tensor.TensorException;
+import java.util.List;
 
 /** Chooses the CPU device of this process, once. */
 public final class CpuDevices {
@@ -41,6 +42,14 @@ public final class CpuDevices {
             throw new TensorException("measuring needs the Vector API: pass --add-modules jdk.incubator.vector to java");
         }
         return MachineProbe.measure();
+    }
+
+    /** {@link Machine#kernels()}. */
+    public static List<Machine.KernelSpeed> kernels() {
+        if (!hasVectorApi()) {
+            throw new TensorException("measuring needs the Vector API: pass --add-modules jdk.incubator.vector to java");
+        }
+        return TileWarmup.measure();
     }
 
     private static boolean hasVectorApi() {

@@ -122,7 +122,12 @@ final class GemmBlock {
         long ldb = call.ldb() * 4;
         long from = call.b().address() + matrix * call.strideB() * 4;
         boolean transposed = call.storingB() == Storing.TRANSPOSED;
-        for (int i = 0; i < panels; i++) {
+        int first = 0;
+        if (!transposed) {
+            first = cols / Panels.WIDTH;
+            Panels.packRows(depth, first, from + k0 * ldb + panel * ROW_BYTES, ldb, b, panelStride);
+        }
+        for (int i = first; i < panels; i++) {
             int col = (panel + i) * Panels.WIDTH;
             long at = transposed ? from + col * ldb + k0 * 4L : from + k0 * ldb + col * 4L;
             Panels.pack(transposed, depth, Math.min(Panels.WIDTH, call.n() - col), at, ldb, b + i * panelStride);

@@ -25,8 +25,19 @@ final class GemmKernels {
     /** Below this much work a second thread costs more than it does. */
     private static final long MIN_FLOPS_PER_TASK = 400_000;
 
+    /** From this size on, multiplications in a product, {@link TileWarmup} costs less than it gives. */
+    private static final double WARMUP_WORK = 4e6;
+
     private static final int SUM_BLOCK = 256;
+
+    /** The rows that a task packs. */
+    private static final int PACK_ROWS = 64;
+
     private static final int MAX_ROWS = 384;
+
+    /** The rows of a task that packs nothing: with a block of K of them and of its panels, what one core's cache holds. */
+    private static final int MAX_UNPACKED_ROWS = 96;
+
     private static final int MAX_PANELS = 16;
 
     /** The row tiles of a task that pay for packing panels again. */
@@ -40,6 +51,9 @@ final class GemmKernels {
     static void matMul(MatMul c) {
         if (c.m() == 0 || c.n() == 0 || c.batch() == 0) {
             return;
+        }
+        if ((double) c.batch() * c.m() * c.n() * c.k() > WARMUP_WORK) {
+            TileWarmup.once();
         }
         long b = c.b().address();
         if (c.storingB() == Storing.PACKED) {
@@ -68,17 +82,30 @@ final class GemmKernels {
 
     private static void pack(
             boolean transposed, int k, int n, long b, long ldb, int first, int count, long packed) {
+        int last = first + count;
+        int whole = transposed ? first : Math.min(last, n / Panels.WIDTH);
+        int slices = whole > first ? (k + PACK_ROWS - 1) / PACK_ROWS : 0;
+        // Whole panels of a plain matrix are packed some rows at a time, all others one by one.
         IntConsumer task = i -> {
-            int col = (first + i) * Panels.WIDTH;
+            if (i < slices) {
+                int row = i * PACK_ROWS;
+                long to = packed + row * ROW_BYTES;
+                Panels.packRows(
+                        Math.min(PACK_ROWS, k - row), whole - first, b + row * ldb + first * ROW_BYTES, ldb, to, k * ROW_BYTES);
+                return;
+            }
+            int panel = whole + i - slices;
+            int col = panel * Panels.WIDTH;
             int cols = Math.min(Panels.WIDTH, n - col);
-            Panels.pack(transposed, k, cols, b + col * (transposed ? ldb : 4), ldb, packed + i * k * ROW_BYTES);
+            Panels.pack(transposed, k, cols, b + col * (transposed ? ldb : 4), ldb, packed + (panel - first) * k * ROW_BYTES);
         };
+        int tasks = slices + last - whole;
         if ((long) k * count * Panels.WIDTH < 30_000) {
-            for (int i = 0; i < count; i++) {
+            for (int i = 0; i < tasks; i++) {
                 task.accept(i);
             }
         } else {
-            WorkerPool.parallel(count, task);
+            WorkerPool.parallel(tasks, task);
         }
     }
 
@@ -111,7 +138,8 @@ final class GemmKernels {
             // What a task packs itself, other tasks may pack again, so there A's rows are split before its panels or after.
             int many = call.transA() ? rowTiles / MIN_TILES >= 2 * threads ? 2 * threads : threads : 4 * threads;
             double wanted = threads == 1 ? 1 : Math.min(flops / MIN_FLOPS_PER_TASK, many);
-            int tiles = Math.min(rowTiles, MAX_ROWS / height);
+            int maxRows = packed != 0 && !call.transA() ? MAX_UNPACKED_ROWS : MAX_ROWS;
+            int tiles = Math.min(rowTiles, maxRows / height);
             panelsPerTask = Math.min(panels, MAX_PANELS);
             while (true) {
                 rowTasks = (rowTiles + tiles - 1) / tiles;

@@ -13,7 +13,7 @@ import jdk.incubator.vector.FloatVector;
 /** Measures what this machine can do at most: the ceilings that the kernels' speeds are held against. */
 final class MachineProbe {
     private static final int FMA_ROUNDS = 400_000;
-    private static final int FMA_CHAINS = 16;
+    private static final int FMA_CHAINS = 12;
     private static final long BYTES_PER_TASK = 64 << 20;
     private static final int REPEATS = 5;
 
@@ -28,6 +28,15 @@ final class MachineProbe {
         float[] sink = new float[WorkerPool.threads()];
         double operations = 2.0 * sink.length * FMA_ROUNDS * FMA_CHAINS * Simd.LANES;
         return bestOf(sink.length, operations, i -> sink[i] = fma(FMA_ROUNDS));
+    }
+
+    /** {@link #flops()} of the calling thread alone, measured once, in less than a millisecond. */
+    static double flopsOfOneThread() {
+        int rounds = FMA_ROUNDS / 8;
+        long start = System.nanoTime();
+        float sum = fma(rounds);
+        long nanos = System.nanoTime() - start;
+        return sum > 0 ? 2.0 * rounds * FMA_CHAINS * Simd.LANES / nanos * 1e9 : 0;
     }
 
     /** Bytes a second read from memory far larger than the caches. */
@@ -59,11 +68,12 @@ final class MachineProbe {
         return best;
     }
 
+    // Twelve chains hide the latency of four cycles on two units; with more vectors alive C1 could keep the method.
     static float fma(int rounds) {
         FloatVector a = FloatVector.broadcast(F, 0.5f);
         FloatVector b = FloatVector.broadcast(F, 0.25f);
-        FloatVector c0 = b, c1 = b, c2 = b, c3 = b, c4 = b, c5 = b, c6 = b, c7 = b;
-        FloatVector d0 = b, d1 = b, d2 = b, d3 = b, d4 = b, d5 = b, d6 = b, d7 = b;
+        FloatVector c0 = b, c1 = b, c2 = b, c3 = b, c4 = b, c5 = b;
+        FloatVector d0 = b, d1 = b, d2 = b, d3 = b, d4 = b, d5 = b;
         for (int i = 0; i < rounds; i++) {
             c0 = c0.fma(a, b);
             c1 = c1.fma(a, b);
@@ -71,19 +81,15 @@ final class MachineProbe {
             c3 = c3.fma(a, b);
             c4 = c4.fma(a, b);
             c5 = c5.fma(a, b);
-            c6 = c6.fma(a, b);
-            c7 = c7.fma(a, b);
             d0 = d0.fma(a, b);
             d1 = d1.fma(a, b);
             d2 = d2.fma(a, b);
             d3 = d3.fma(a, b);
             d4 = d4.fma(a, b);
             d5 = d5.fma(a, b);
-            d6 = d6.fma(a, b);
-            d7 = d7.fma(a, b);
         }
-        c0 = c0.add(c1).add(c2).add(c3).add(c4).add(c5).add(c6).add(c7);
-        d0 = d0.add(d1).add(d2).add(d3).add(d4).add(d5).add(d6).add(d7);
+        c0 = c0.add(c1).add(c2).add(c3).add(c4).add(c5);
+        d0 = d0.add(d1).add(d2).add(d3).add(d4).add(d5);
         return c0.add(d0).lane(0);
     }
 

@@ -1,5 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
 import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
@@ -40,6 +41,8 @@ final class Panels {
     private static final VectorMask<Float> SECOND_PAIR = VectorMask.fromValues(F4, false, false, true, true);
     private static final VectorMask<Float> ODD = VectorMask.fromValues(F4, false, true, false, true);
 
+    private static final int COLUMNS = WIDTH - 1;
+
     private static final VectorSpecies<Float> F8 = FloatVector.SPECIES_256;
 
     private Panels() {}
@@ -63,7 +66,7 @@ final class Panels {
             if (transposed) {
                 transpose(WIDTH, k, b, ldb, panel, ROW_BYTES);
             } else {
-                copyWhole(k, b, ldb, panel);
+                packRows(k, 1, b, ldb, panel, 0);
             }
         } else {
             packEdge(k, cols, b, transposed ? 4 : ldb, transposed ? ldb : 4, panel);
@@ -78,11 +81,26 @@ final class Panels {
         }
     }
 
-    private static void copyWhole(int k, long b, long ldb, long panel) {
+    /**
+     * Packs rows {@code 0} to {@code k - 1} of whole panels of {@code B[K, N]}.
+     *
+     * <p>Row by row over all panels: memory is read in order, as the prefetchers of processors expect.
+     */
+    static void packRows(int k, int panels, long b, long ldb, long to, long panelStride) {
         for (int i = 0; i < k; i++) {
+            packRow(panels, b + i * ldb, to + i * ROW_BYTES, panelStride);
+        }
+    }
+
+    private static void packRow(int panels, long from, long to, long panelStride) {
+        for (int i = 0; i < panels; i++) {
+            from &= ADDRESS;
+            to &= ADDRESS;
             for (int j = 0; j < WIDTH; j += LANES) {
-                store(load(b + i * ldb + j * 4L), panel + i * ROW_BYTES + j * 4L);
+                store(load(from + (j & COLUMNS) * 4L), to + (j & COLUMNS) * 4L);
             }
+            from += ROW_BYTES;
+            to += panelStride;
         }
     }
 
@@ -94,12 +112,16 @@ final class Panels {
     }
 
     private static void copyRow(int cols, long from, long to) {
+        from &= ADDRESS;
+        to &= ADDRESS;
         int j = 0;
         for (; j <= cols - LANES; j += LANES) {
-            store(load(from + j * 4L), to + j * 4L);
+            long o = (j & Integer.MAX_VALUE) * 4L;
+            store(load(from + o), to + o);
         }
         for (; j <= cols - 4; j += 4) {
-            store4(load4(from + j * 4L), to + j * 4L);
+            long o = (j & Integer.MAX_VALUE) * 4L;
+            store4(load4(from + o), to + o);
         }
         // Not a loop: the compiler would prepare to vectorize it, which takes longer than three numbers.
         if (j < cols) {
@@ -138,24 +160,29 @@ final class Panels {
 
     // Spelled out: where this is inlined into a large method, helpers would be calls that box their vectors.
     private static void transpose4(int cols, long from, long ldFrom, long to, long ldTo) {
-        long from1 = from + ldFrom;
-        long from2 = from1 + ldFrom;
-        long from3 = from2 + ldFrom;
-        long t = to;
+        from &= ADDRESS;
+        long from1 = from + ldFrom & ADDRESS;
+        long from2 = from1 + ldFrom & ADDRESS;
+        long from3 = from2 + ldFrom & ADDRESS;
+        long t0 = to & ADDRESS;
         for (int j = 0; j < cols; j += 4) {
-            FloatVector r0 = fromMemorySegment(F4, MEM, from + j * 4L, ORDER);
-            FloatVector r1 = fromMemorySegment(F4, MEM, from1 + j * 4L, ORDER);
-            FloatVector r2 = fromMemorySegment(F4, MEM, from2 + j * 4L, ORDER);
-            FloatVector r3 = fromMemorySegment(F4, MEM, from3 + j * 4L, ORDER);
+            long o = (j & Integer.MAX_VALUE) * 4L;
+            long t1 = t0 + ldTo & ADDRESS;
+            long t2 = t1 + ldTo & ADDRESS;
+            long t3 = t2 + ldTo & ADDRESS;
+            FloatVector r0 = fromMemorySegment(F4, MEM, from + o, ORDER);
+            FloatVector r1 = fromMemorySegment(F4, MEM, from1 + o, ORDER);
+            FloatVector r2 = fromMemorySegment(F4, MEM, from2 + o, ORDER);
+            FloatVector r3 = fromMemorySegment(F4, MEM, from3 + o, ORDER);
             FloatVector s0 = r0.blend(r2.rearrange(SWAP_PAIRS), SECOND_PAIR);
             FloatVector s2 = r0.rearrange(SWAP_PAIRS).blend(r2, SECOND_PAIR);
             FloatVector s1 = r1.blend(r3.rearrange(SWAP_PAIRS), SECOND_PAIR);
             FloatVector s3 = r1.rearrange(SWAP_PAIRS).blend(r3, SECOND_PAIR);
-            s0.blend(s1.rearrange(SWAP_NEIGHBORS), ODD).intoMemorySegment(MEM, t, ORDER);
-            s0.rearrange(SWAP_NEIGHBORS).blend(s1, ODD).intoMemorySegment(MEM, t + ldTo, ORDER);
-            s2.blend(s3.rearrange(SWAP_NEIGHBORS), ODD).intoMemorySegment(MEM, t + 2 * ldTo, ORDER);
-            s2.rearrange(SWAP_NEIGHBORS).blend(s3, ODD).intoMemorySegment(MEM, t + 3 * ldTo, ORDER);
-            t += 4 * ldTo;
+            s0.blend(s1.rearrange(SWAP_NEIGHBORS), ODD).intoMemorySegment(MEM, t0, ORDER);
+            s0.rearrange(SWAP_NEIGHBORS).blend(s1, ODD).intoMemorySegment(MEM, t1, ORDER);
+            s2.blend(s3.rearrange(SWAP_NEIGHBORS), ODD).intoMemorySegment(MEM, t2, ORDER);
+            s2.rearrange(SWAP_NEIGHBORS).blend(s3, ODD).intoMemorySegment(MEM, t3, ORDER);
+            t0 = t3 + ldTo & ADDRESS;
         }
     }
 
@@ -182,6 +209,8 @@ final class Panels {
 
     private static void turnRow(int tiles, long from, long to, long stride) {
         for (int t = 0; t < tiles; t++) {
+            from &= ADDRESS;
+            to &= ADDRESS;
             if (LANES == 16) {
                 FloatVector.fromMemorySegment(F8, MEM, from, ORDER).intoMemorySegment(MEM, to, ORDER);
             } else {
@@ -215,13 +244,17 @@ final class Panels {
     }
 
     private static void finishRow(int cols, long sums, long p, long q, long d) {
+        sums &= ADDRESS;
+        p &= ADDRESS;
+        q &= ADDRESS;
+        d &= ADDRESS;
         int j = 0;
         for (; j <= cols - LANES; j += LANES) {
-            long o = j * 4L;
+            long o = (j & Integer.MAX_VALUE) * 4L;
             store(load(sums + o).add(load(p + o)).add(load(q + o)), d + o);
         }
         for (; j <= cols - 4; j += 4) {
-            long o = j * 4L;
+            long o = (j & Integer.MAX_VALUE) * 4L;
             store4(load4(sums + o).add(load4(p + o)).add(load4(q + o)), d + o);
         }
         if (j < cols) {
