@@ -35,7 +35,7 @@ final class NormKernels {
                 long row = x + i * c.ldx() * 4;
                 float rstd = rstd(NormLoops.squares(n, row, 0, sums) / n, c.eps());
                 setFloat(rstds + i * 4L, rstd);
-                NormLoops.normalize(n, row, 0, rstd, weight, bias, y + i * c.ldy() * 4);
+                NormLoops.normalize(n, row, 0, rstd, weight, bias, y + i * c.ldy() * 4, row, sums);
             }
         });
     }
@@ -56,7 +56,8 @@ final class NormKernels {
                 float rstd = rstd(NormLoops.squares(n, x + row, mean, sums) / n, c.eps());
                 setFloat(means + i * 4L, mean);
                 setFloat(rstds + i * 4L, rstd);
-                NormLoops.normalize(n, x + row, mean, rstd, weight, bias, y + row);
+                long next = i + 1 < to ? row + n * 4L : row;
+                NormLoops.normalize(n, x + row, mean, rstd, weight, bias, y + row, x + next, sums);
             }
         });
     }
@@ -94,45 +95,31 @@ final class NormKernels {
             long dw = dweight == null ? 0 : scratch;
             long db = dbias == null ? 0 : scratch + size;
             Rows.parallel(rows, CHUNK, (chunk, from, to) -> {
-                if (dx != 0) {
-                    inputGradients(from, to, dx, accumulateX);
-                }
-                if (dw != 0) {
-                    weightGradients(from, to, dw + (long) chunk * n * 4);
-                }
-                if (db != 0) {
-                    biasGradients(from, to, db + (long) chunk * n * 4);
+                long partial = (long) chunk * n * 4;
+                for (int i = from; i < to; i++) {
+                    float mean = means == 0 ? 0 : getFloat(means + i * 4L);
+                    float rstd = getFloat(rstds + i * 4L);
+                    if (dx != 0) {
+                        inputGradient(i, mean, rstd, dx + i * ldx, accumulateX);
+                    }
+                    if (dw != 0) {
+                        NormLoops.weightGradient(n, x + i * ldx, mean, rstd, dy + i * ldy, dw + partial, i > from);
+                    }
+                    if (db != 0) {
+                        NormLoops.add(n, dy + i * ldy, db + partial, i > from);
+                    }
                 }
             });
             addChunks(chunks, dw, dweight, accumulateWeight);
             addChunks(chunks, db, dbias, accumulateBias);
         }
 
-        private void inputGradients(int from, int to, long dx, boolean accumulate) {
-            long sums = Scratch.address(Scratch.Use.LANES, 4L * Rows.LANES);
-            for (int i = from; i < to; i++) {
-                float rstd = getFloat(rstds + i * 4L);
-                float mean = means == 0 ? 0 : getFloat(means + i * 4L);
-                float meanG = means == 0 ? 0 : NormLoops.dot(n, dy + i * ldy, weight, sums) / n;
-                float meanGn = NormLoops.dot(n, x + i * ldx, mean, dy + i * ldy, weight, sums) * rstd / n;
-                float slope = meanGn * rstd;
-                NormLoops.gradient(
-                        n, x + i * ldx, mean, dy + i * ldy, weight, rstd, meanG, slope, dx + i * ldx, accumulate);
-            }
-        }
-
-        private void weightGradients(int from, int to, long dw) {
-            for (int i = from; i < to; i++) {
-                float mean = means == 0 ? 0 : getFloat(means + i * 4L);
-                NormLoops.weightGradient(
-                        n, x + i * ldx, mean, getFloat(rstds + i * 4L), dy + i * ldy, dw, i > from);
-            }
-        }
-
-        private void biasGradients(int from, int to, long db) {
-            for (int i = from; i < to; i++) {
-                NormLoops.add(n, dy + i * ldy, db, i > from);
-            }
+        private void inputGradient(int i, float mean, float rstd, long to, boolean accumulate) {
+            long sums = Scratch.address(Scratch.Use.LANES, 2 * Rows.BYTES);
+            NormLoops.dots(n, x + i * ldx, mean, dy + i * ldy, weight, sums);
+            float meanGn = Rows.fold(sums) * rstd / n;
+            float meanG = means == 0 ? 0 : Rows.fold(sums + Rows.BYTES) / n;
+            NormLoops.gradient(n, x + i * ldx, mean, dy + i * ldy, weight, rstd, meanG, meanGn * rstd, to, accumulate);
         }
 
         /** {@code out (+)= } the sum of the rows of {@code partial [chunks, n]}, in order. */

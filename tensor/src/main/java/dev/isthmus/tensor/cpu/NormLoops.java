@@ -6,6 +6,7 @@ import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
@@ -16,6 +17,8 @@ import jdk.incubator.vector.VectorMask;
  * because these loops are inlined into methods so large that C2 inlines no helpers there any more and boxes their vectors.
  */
 final class NormLoops {
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+
     private NormLoops() {}
 
     static float sum(int n, long x, long sums) {
@@ -84,30 +87,41 @@ final class NormLoops {
         return Rows.fold(sums);
     }
 
-    /** {@code sum (x - mean) dy w}. */
-    static float dot(int n, long x, float mean, long dy, long w, long sums) {
+    /** Leaves the partial sums of {@code sum (x - mean) dy w} at {@code sums}, of {@code sum dy w} behind them: two chains at once. */
+    static void dots(int n, long x, float mean, long dy, long w, long sums) {
         for (int part = 0; part < Rows.LANES; part += LANES) {
-            FloatVector sum = FloatVector.zero(F);
+            FloatVector product = FloatVector.zero(F);
+            FloatVector sum = product;
             int j = part;
             for (; j <= n - LANES; j += Rows.LANES) {
                 FloatVector u = fromMemorySegment(F, MEM, x + j * 4L, ORDER).sub(mean);
                 FloatVector g = fromMemorySegment(F, MEM, dy + j * 4L, ORDER);
-                sum = fromMemorySegment(F, MEM, w + j * 4L, ORDER).mul(g).fma(u, sum);
+                FloatVector f = fromMemorySegment(F, MEM, w + j * 4L, ORDER);
+                product = f.mul(g).fma(u, product);
+                sum = f.fma(g, sum);
             }
             if (j < n) {
                 VectorMask<Float> mask = F.indexInRange(j, n);
                 FloatVector u = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).sub(mean);
                 FloatVector g = fromMemorySegment(F, MEM, dy + j * 4L, ORDER, mask);
-                sum = fromMemorySegment(F, MEM, w + j * 4L, ORDER, mask).mul(g).fma(u, sum);
+                FloatVector f = fromMemorySegment(F, MEM, w + j * 4L, ORDER, mask);
+                product = f.mul(g).fma(u, product);
+                sum = f.fma(g, sum);
             }
-            sum.intoMemorySegment(MEM, sums + part * 4L, ORDER);
+            product.intoMemorySegment(MEM, sums + part * 4L, ORDER);
+            sum.intoMemorySegment(MEM, sums + Rows.BYTES + part * 4L, ORDER);
         }
-        return Rows.fold(sums);
     }
 
-    /** {@code y = (x - mean) rstd w + b}. */
-    static void normalize(int n, long x, float mean, float rstd, long w, long b, long y) {
+    /**
+     * {@code y = (x - mean) rstd w + b}.
+     *
+     * @param next a row of which a number of each cache line is read, since memory would be idle while this one is in the cache
+     * @param scratch where what was read goes, so that the compiler keeps it
+     */
+    static void normalize(int n, long x, float mean, float rstd, long w, long b, long y, long next, long scratch) {
         int whole = F.loopBound(n);
+        int ahead = 0;
         for (int j = 0; j < whole; j += LANES) {
             long k = j * 4L;
             fromMemorySegment(F, MEM, x + k, ORDER)
@@ -115,7 +129,9 @@ final class NormLoops {
                     .mul(rstd)
                     .fma(fromMemorySegment(F, MEM, w + k, ORDER), fromMemorySegment(F, MEM, b + k, ORDER))
                     .intoMemorySegment(MEM, y + k, ORDER);
+            ahead += MEM.get(INT, next + k);
         }
+        MEM.set(INT, scratch, ahead);
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
             long k = whole * 4L;

@@ -119,8 +119,23 @@ final class SoftmaxLoops {
         for (int j = 0; j < n; j += PIECE) {
             int count = Math.min(PIECE, n - j);
             exponentials(count, y + j * 4L, 1, 0, -sum, piece);
-            NormLoops.add(count, dy + j * 4L, piece, true);
-            NormLoops.add(count, piece, dx + j * 4L, false);
+            sum(count, dy + j * 4L, piece, dx + j * 4L);
+        }
+    }
+
+    /** {@code to = a + b}. */
+    private static void sum(int n, long a, long b, long to) {
+        int whole = F.loopBound(n);
+        for (int j = 0; j < whole; j += LANES) {
+            fromMemorySegment(F, MEM, a + j * 4L, ORDER)
+                    .add(fromMemorySegment(F, MEM, b + j * 4L, ORDER))
+                    .intoMemorySegment(MEM, to + j * 4L, ORDER);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            fromMemorySegment(F, MEM, a + whole * 4L, ORDER, mask)
+                    .add(fromMemorySegment(F, MEM, b + whole * 4L, ORDER, mask))
+                    .intoMemorySegment(MEM, to + whole * 4L, ORDER, mask);
         }
     }
 
