@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
             PretrainCommand.class,
             SftCommand.class,
             GenerateCommand.class,
+            ExportCommand.class,
             BenchCommand.class,
             DoctorCommand.class
         },

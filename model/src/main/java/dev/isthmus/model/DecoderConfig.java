@@ -130,6 +130,14 @@ public record DecoderConfig(
                     originalMaxPositionEmbeddings > 0,
                     "rope original_max_position_embeddings must be positive, found " + originalMaxPositionEmbeddings);
         }
+
+        /** What becomes of a frequency in radians a position. */
+        public double scale(double frequency) {
+            double wavelength = 2 * Math.PI / frequency;
+            double smooth = (originalMaxPositionEmbeddings / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+            double kept = Math.clamp(smooth, 0, 1);
+            return (1 - kept) * frequency / factor + kept * frequency;
+        }
     }
 
     public DecoderConfig {

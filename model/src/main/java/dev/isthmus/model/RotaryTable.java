@@ -37,11 +37,7 @@ final class RotaryTable {
             f[i] = Math.pow(rope.theta(), -2.0 * i / config.headDim());
             Llama3Scaling scaling = rope.scaling();
             if (scaling != null) {
-                double wavelength = 2 * Math.PI / f[i];
-                double smooth = (scaling.originalMaxPositionEmbeddings() / wavelength - scaling.lowFreqFactor())
-                        / (scaling.highFreqFactor() - scaling.lowFreqFactor());
-                double kept = Math.clamp(smooth, 0, 1);
-                f[i] = (1 - kept) * f[i] / scaling.factor() + kept * f[i];
+                f[i] = scaling.scale(f[i]);
             }
         }
         return f;

@@ -26,7 +26,7 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     }
 
     /**
-     * Opens a Hugging Face directory, or a llama2.c file: {@code path} itself, or the one in it.
+     * Opens a Hugging Face directory, a GGUF file, or a llama2.c file: {@code path} itself, or the one in it.
      *
      * @param arena how long the tensors live
      * @throws ModelFormatException if the files are damaged or do not fit each other
@@ -37,7 +37,7 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
             throw new IsthmusException("Cannot read a model from " + path + ": there is no such file or directory");
         }
         if (Files.isRegularFile(path)) {
-            return Llama2c.open(path, arena);
+            return path.toString().endsWith(".gguf") ? GgufModel.open(path, arena) : Llama2c.open(path, arena);
         }
         if (!Files.exists(path.resolve("config.json"))) {
             List<Path> files = llama2c(path);
@@ -48,6 +48,12 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         DecoderConfig config = HfConfig.read(path);
         SafeTensors weights = SafeTensors.openDirectory(path, arena);
         return new Checkpoint(config, ParameterNames.resolve(config, weights.tensors(), path));
+    }
+
+    static Checkpoint of(DecoderConfig config, Collection<TensorEntry> tensors) {
+        Map<String, TensorEntry> byName = new LinkedHashMap<>();
+        tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
+        return new Checkpoint(config, byName);
     }
 
     private static List<Path> llama2c(Path directory) {

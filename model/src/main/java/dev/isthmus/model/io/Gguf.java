@@ -60,6 +60,25 @@ public record Gguf(Path file, Map<String, Object> metadata, Map<String, GgufTens
         return new Reader(file, bytes).read();
     }
 
+    /**
+     * Replaces {@code file} by one of version 3, atomically.
+     *
+     * @param metadata values of the kinds that {@link #metadata} has; whole numbers are written as uint32 where they fit, others as
+     *     float32, lists of whole numbers as int32
+     * @param tensors in the order of the file
+     * @throws IsthmusException if it cannot be written; what was there before is then untouched
+     */
+    static void write(Path file, Map<String, Object> metadata, List<GgufTensor> tensors) {
+        GgufHeader header = new GgufHeader(metadata, tensors);
+        AtomicFile.write(file, channel -> {
+            AtomicFile.writeFully(channel, header.bytes());
+            for (GgufTensor tensor : tensors) {
+                SafeTensors.write(channel, tensor.data());
+                AtomicFile.writeFully(channel, ByteBuffer.allocate(GgufHeader.padding(tensor.data().byteSize())));
+            }
+        });
+    }
+
     /** A text. */
     public @Nullable String string(String key) {
         return metadata.get(key) instanceof String text ? text : null;

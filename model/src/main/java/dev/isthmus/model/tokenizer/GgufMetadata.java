@@ -1,0 +1,164 @@
+package dev.isthmus.model.tokenizer;
+
+import dev.isthmus.model.io.Json;
+import dev.isthmus.model.io.ModelFormatException;
+import dev.isthmus.tensor.IsthmusException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import tools.jackson.databind.JsonNode;
+
+/** Says in GGUF's metadata what a {@code tokenizer.json} says, as far as llama.cpp knows such tokenizers. */
+public final class GgufMetadata {
+    private static final long NORMAL = 1;
+    private static final long UNKNOWN = 2;
+    private static final long CONTROL = 3;
+    private static final long USER_DEFINED = 4;
+    private static final long UNUSED = 5;
+    private static final long BYTE = 6;
+
+    private final Path file;
+    private final JsonNode root;
+    private final Tokenizer tokenizer;
+
+    private GgufMetadata(Path file, JsonNode root, Tokenizer tokenizer) {
+        this.file = file;
+        this.root = root;
+        this.tokenizer = tokenizer;
+    }
+
+    /**
+     * The metadata of a model's tokenizer.
+     *
+     * @param directory with a {@code tokenizer.json}
+     * @param vocabSize the number of rows of the embedding; ids without a token become unused ones
+     * @throws IsthmusException if there is none, or one that llama.cpp has no name for
+     */
+    public static Map<String, Object> of(Path directory, int vocabSize) {
+        Path file = directory.resolve("tokenizer.json");
+        if (!Files.exists(file)) {
+            throw new IsthmusException("Cannot say what the tokenizer in " + directory
+                    + " does in GGUF: there is no tokenizer.json, the only kind that can be exported");
+        }
+        return new GgufMetadata(file, Json.read(file), Tokenizers.load(directory)).metadata(vocabSize);
+    }
+
+    private Map<String, Object> metadata(int vocabSize) {
+        Map<String, Object> metadata = new LinkedHashMap<>();
+        JsonNode model = root.path("model");
+        boolean byteLevel = contains(root.path("pre_tokenizer"), "ByteLevel");
+        String type = model.path("type").asString("");
+        boolean characters = CharTokenizer.wrote(root);
+        if (!characters && !type.equals("BPE")) {
+            throw bad("of the type " + ModelFormatException.quote(type));
+        }
+        String[] tokens = new String[vocabSize];
+        long[] types = new long[vocabSize];
+        Arrays.fill(types, UNUSED);
+        Arrays.setAll(tokens, id -> "[PAD" + id + "]");
+        for (Map.Entry<String, JsonNode> entry : model.path("vocab").properties()) {
+            int id = entry.getValue().asInt(-1);
+            set(tokens, types, id, entry.getKey(), Vocabulary.byteOf(entry.getKey()) >= 0 && !byteLevel ? BYTE : NORMAL);
+        }
+        for (JsonNode added : root.path("added_tokens")) {
+            String token = added.path("content").asString("");
+            boolean unknown = token.equals(model.path("unk_token").asString(""));
+            set(
+                    tokens,
+                    types,
+                    added.path("id").asInt(-1),
+                    token,
+                    unknown ? UNKNOWN : added.path("special").asBoolean(false) ? CONTROL : USER_DEFINED);
+        }
+        if (byteLevel) {
+            metadata.put("tokenizer.ggml.model", "gpt2");
+            metadata.put("tokenizer.ggml.pre", pre());
+            metadata.put("tokenizer.ggml.merges", merges(model.path("merges")));
+        } else {
+            metadata.put("tokenizer.ggml.model", "llama");
+            metadata.put("tokenizer.ggml.pre", "default");
+            List<Double> scores = new ArrayList<>(vocabSize);
+            for (int id = 0; id < vocabSize; id++) {
+                scores.add(types[id] == NORMAL ? -(double) id : 0);
+                tokens[id] = characters ? tokens[id].replace(" ", SentencePiece.SPACE) : tokens[id];
+            }
+            metadata.put("tokenizer.ggml.scores", scores);
+            metadata.put("tokenizer.ggml.add_space_prefix", !characters);
+        }
+        metadata.put("tokenizer.ggml.tokens", List.of(tokens));
+        metadata.put("tokenizer.ggml.token_type", Arrays.stream(types).boxed().toList());
+        tokenizer.bosTokenId().ifPresent(id -> metadata.put("tokenizer.ggml.bos_token_id", (long) id));
+        tokenizer.eosTokenId().ifPresent(id -> metadata.put("tokenizer.ggml.eos_token_id", (long) id));
+        int[] around = tokenizer.encode("", true);
+        int bos = tokenizer.bosTokenId().orElse(-1);
+        metadata.put("tokenizer.ggml.add_bos_token", around.length > 0 && around[0] == bos);
+        metadata.put("tokenizer.ggml.add_eos_token", false);
+        template().ifPresent(text -> metadata.put("tokenizer.chat_template", text));
+        return metadata;
+    }
+
+    private Optional<String> template() {
+        Path config = file.resolveSibling("tokenizer_config.json");
+        JsonNode template = Files.exists(config) ? Json.read(config).path("chat_template") : root.path("none");
+        return template.isString() ? Optional.of(template.stringValue()) : Optional.empty();
+    }
+
+    private void set(String[] tokens, long[] types, int id, String token, long type) {
+        if (id < 0 || id >= tokens.length) {
+            throw new ModelFormatException(
+                    file, "the token " + ModelFormatException.quote(token) + " has the id " + id + ", the model " + tokens.length
+                            + " rows for tokens");
+        }
+        tokens[id] = token;
+        types[id] = type;
+    }
+
+    private static List<String> merges(JsonNode merges) {
+        List<String> lines = new ArrayList<>(merges.size());
+        for (JsonNode merge : merges) {
+            lines.add(merge.isArray() ? merge.path(0).asString("") + " " + merge.path(1).asString("") : merge.asString(""));
+        }
+        return lines;
+    }
+
+    /** The name that llama.cpp gives to a way of splitting words. */
+    private String pre() {
+        List<String> steps = new ArrayList<>();
+        steps(root.path("pre_tokenizer"), steps);
+        return switch (String.join(" ", steps)) {
+            case "ByteLevel+regex" -> "gpt-2";
+            case "Digits ByteLevel+regex" -> "smollm";
+            case "Split{1,3} ByteLevel" -> "llama-bpe";
+            case "Split ByteLevel" -> "qwen2";
+            default -> throw bad("that splits words by " + steps);
+        };
+    }
+
+    private static void steps(JsonNode step, List<String> steps) {
+        String type = step.path("type").asString("");
+        switch (type) {
+            case "Sequence" -> step.path("pretokenizers").forEach(part -> steps(part, steps));
+            case "ByteLevel" -> steps.add(step.path("use_regex").asBoolean(true) ? "ByteLevel+regex" : "ByteLevel");
+            case "Split" -> {
+                String regex = step.path("pattern").path("Regex").asString("");
+                boolean known = regex.startsWith("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}");
+                steps.add(known ? regex.contains("\\p{N}{1,3}") ? "Split{1,3}" : "Split" : "Split " + regex);
+            }
+            default -> steps.add(type);
+        }
+    }
+
+    private static boolean contains(JsonNode step, String type) {
+        return step.path("type").asString("").equals(type)
+                || step.path("pretokenizers").valueStream().anyMatch(part -> contains(part, type));
+    }
+
+    private ModelFormatException bad(String kind) {
+        return new ModelFormatException(file, "llama.cpp knows no tokenizer " + kind);
+    }
+}
