@@ -149,7 +149,7 @@ final class AttentionKernels {
         long scoreBytes = roundUp(n, HEIGHT) * BLOCK_BYTES;
         long keyBytes = roundUp(n, HEIGHT) * ld;
         long k = Scratch.address(
-                Scratch.Use.ATTENTION, 4 * keyBytes + 2 * scoreBytes + 3 * BLOCK * ld + (2 * d + 2) * BLOCK_BYTES);
+                Scratch.Use.ATTENTION, 4 * keyBytes + 2 * scoreBytes + 3 * BLOCK * ld + (2 * d + 3) * BLOCK_BYTES);
         long v = k + keyBytes;
         long dk = v + keyBytes;
         long dv = dk + keyBytes;
@@ -162,6 +162,7 @@ final class AttentionKernels {
         long dOutLanes = qLanes + d * BLOCK_BYTES;
         long lse = dOutLanes + d * BLOCK_BYTES;
         long delta = lse + BLOCK_BYTES;
+        long inverse = delta + BLOCK_BYTES;
 
         long fromK = (begin * c.ldk() + kvHead * d) * 4;
         long fromV = (begin * c.ldv() + kvHead * d) * 4;
@@ -183,8 +184,9 @@ final class AttentionKernels {
                 keysByRows(heads, n, i, rows, k, ld, qLanes, p, scale);
                 keysByRows(heads, n, i, rows, v, ld, dOutLanes, ds, 1);
                 for (int x = 0; x < rows; x += LANES) {
-                    scoreGradients(heads, n, i, x, p, ds, lse, delta, scale);
+                    scoreGradients(heads, n, i, x, p, ds, lse, delta, inverse, scale);
                 }
+                scaleRows(rows, d, inverse, dOut, ld);
                 addKeysByColumns(heads, n, i, rows, p, dOut, ld, dv);
                 addKeysByColumns(heads, n, i, rows, ds, q, ld, dk);
                 rowsByColumns(heads, n, i, rows, ds, k, ld, dq);
@@ -349,15 +351,19 @@ final class AttentionKernels {
         VectorMath.log(total).add(fromMemorySegment(F, MEM, max, ORDER)).intoMemorySegment(MEM, lse, ORDER);
     }
 
-    /** Turns scores into probabilities {@code p}, and {@code ds}, which holds {@code dp}, into {@code scale p (dp - sum(p dp))}. */
+    /**
+     * Turns scores into probabilities {@code p} times their sum, and {@code ds}, which holds {@code dp}, into {@code scale p (dp -
+     * sum(p dp))}; leaves 1 / sum to {@code inverse}. The sum is not 1 because {@code lse} is rounded: where scores are in
+     * the thousands it is off by one in ten thousand.
+     */
     private static void scoreGradients(
-            Heads heads, int n, int i, int x, long p, long ds, long lse, long delta, float scale) {
+            Heads heads, int n, int i, int x, long p, long ds, long lse, long delta, long inverse, float scale) {
         int end = end(heads, n, i, x);
         int plain = plain(heads, end, i, x);
         VectorMath.exp(end, BLOCK_BYTES, p + x * 4L, 1, lse + x * 4L, 1, p + x * 4L);
         mask(plain, end, plain - x - i, p + x * 4L);
-        dot(end, p + x * 4L, ds + x * 4L, delta);
-        scoreGradients(end, p + x * 4L, delta, scale, ds + x * 4L);
+        sums(end, p + x * 4L, ds + x * 4L, delta, inverse + x * 4L);
+        scoreGradients(end, p + x * 4L, delta, inverse + x * 4L, scale, ds + x * 4L);
     }
 
     /** Sets to 0 what lanes do not see. */
@@ -370,21 +376,26 @@ final class AttentionKernels {
         }
     }
 
-    private static void dot(int n, long a, long b, long to) {
+    /** {@code inverse = 1 / sum p, delta = sum(p dp) / sum p}. */
+    private static void sums(int n, long p, long dp, long delta, long inverse) {
+        FloatVector weighted = FloatVector.zero(F);
         FloatVector sum = FloatVector.zero(F);
         for (int j = 0; j < n; j++) {
-            sum = fromMemorySegment(F, MEM, a + j * BLOCK_BYTES, ORDER)
-                    .fma(fromMemorySegment(F, MEM, b + j * BLOCK_BYTES, ORDER), sum);
+            FloatVector v = fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER);
+            weighted = v.fma(fromMemorySegment(F, MEM, dp + j * BLOCK_BYTES, ORDER), weighted);
+            sum = sum.add(v);
         }
-        sum.intoMemorySegment(MEM, to, ORDER);
+        FloatVector.broadcast(F, 1).div(sum).intoMemorySegment(MEM, inverse, ORDER);
+        weighted.div(sum).intoMemorySegment(MEM, delta, ORDER);
     }
 
-    private static void scoreGradients(int n, long p, long delta, float scale, long ds) {
+    private static void scoreGradients(int n, long p, long delta, long inverse, float scale, long ds) {
         FloatVector d = fromMemorySegment(F, MEM, delta, ORDER);
+        FloatVector factor = fromMemorySegment(F, MEM, inverse, ORDER).mul(scale);
         for (int j = 0; j < n; j++) {
             fromMemorySegment(F, MEM, ds + j * BLOCK_BYTES, ORDER)
                     .sub(d)
-                    .mul(fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER).mul(scale))
+                    .mul(fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER).mul(factor))
                     .intoMemorySegment(MEM, ds + j * BLOCK_BYTES, ORDER);
         }
     }

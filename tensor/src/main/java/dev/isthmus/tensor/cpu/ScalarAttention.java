@@ -76,10 +76,16 @@ final class ScalarAttention {
         long o = i * c.ldo() + h * d;
         double lse = get(c.lse(), (long) i * c.heads().heads() + h);
         double delta = dot(c.dOut(), o, c.out(), o, d);
+        double[] probability = new double[end - begin];
+        double sum = 0; // not 1: lse is rounded
+        for (int j = begin; j < end; j++) {
+            probability[j - begin] = Math.exp(c.heads().scale() * dot(c.q(), q, c.k(), j * c.ldk() + kvAt, d) - lse);
+            sum += probability[j - begin];
+        }
         for (int j = begin; j < end; j++) {
             long k = j * c.ldk() + kvAt;
             long v = j * c.ldv() + kvAt;
-            double p = Math.exp(c.heads().scale() * dot(c.q(), q, c.k(), k, d) - lse);
+            double p = probability[j - begin] / sum;
             double ds = c.heads().scale() * p * (dot(c.dOut(), o, c.v(), v, d) - delta);
             for (int x = 0; x < d; x++) {
                 add(c.dv(), v + x, p * get(c.dOut(), o + x));
