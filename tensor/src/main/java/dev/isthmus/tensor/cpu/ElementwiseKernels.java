@@ -61,7 +61,7 @@ final class ElementwiseKernels {
     /** Whether there is a vector form. */
     static boolean has(BinaryOp op) {
         return switch (op) {
-            case ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM -> true;
+            case ADD, SUB, MUL, DIV, POW, MAXIMUM, MINIMUM -> true;
             default -> false;
         };
     }
@@ -88,6 +88,7 @@ final class ElementwiseKernels {
             case DIV -> div(n, a, b, out);
             case MAXIMUM -> maximum(n, a, b, out);
             case MINIMUM -> minimum(n, a, b, out);
+            case POW -> PowerKernels.piece(n, a, b, out);
             default -> throw new IllegalArgumentException(op.name());
         }
     }

@@ -7,45 +7,25 @@ import static dev.isthmus.tensor.cpu.Simd.ORDER;
 import static dev.isthmus.tensor.cpu.Simd.load;
 
 import dev.isthmus.tensor.KernelCall.Unary;
-import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
-/** Functions of one number and their gradients. Each has a loop of its own, which the compiler needs to see. */
+/** Functions of one number. Each has a loop of its own, which the compiler needs to see. */
 final class UnaryKernels {
-    private static final float GELU_SCALE = (float) Math.sqrt(8 / Math.PI);
-    private static final float GELU_CUBIC = 0.044715f;
+    static final float GELU_SCALE = (float) Math.sqrt(8 / Math.PI);
+    static final float GELU_CUBIC = 0.044715f;
+
+    /** Beyond this, {@code tanh(softplus(x))} is 1 and {@code e^2x} may not be computed. */
+    static final float MISH_LINEAR = 20;
 
     private UnaryKernels() {}
 
     /** Whether there is a vector form. */
     static boolean has(UnaryOp op) {
         return switch (op) {
-            case NEG,
-                    EXP,
-                    LOG,
-                    SQRT,
-                    RSQRT,
-                    RECIPROCAL,
-                    ABS,
-                    SQUARE,
-                    TANH,
-                    SIGMOID,
-                    RELU,
-                    GELU_TANH,
-                    SILU,
-                    AFFINE,
-                    CLAMP -> true;
-            default -> false;
-        };
-    }
-
-    /** Whether there is a vector form of the gradient. */
-    static boolean hasBackward(UnaryOp op) {
-        return switch (op) {
-            case NEG, EXP, LOG, SQRT, SQUARE, TANH, SIGMOID, RELU, GELU_TANH, SILU, AFFINE -> true;
-            default -> false;
+            case FLOOR, CEIL, ROUND -> false;
+            default -> true;
         };
     }
 
@@ -76,84 +56,37 @@ final class UnaryKernels {
             case SILU -> silu(n, x, y);
             case AFFINE -> affine(n, x, y, p, q);
             case CLAMP -> clamp(n, x, y, p, q);
-            default -> throw new IllegalArgumentException(op.name());
+            case LOG1P -> log1p(n, x, y);
+            case EXPM1 -> expm1(n, x, y);
+            case SIN -> sin(n, x, y);
+            case COS -> cos(n, x, y);
+            case SIGN -> sign(n, x, y);
+            case LOGSIGMOID -> logsigmoid(n, x, y);
+            case MISH -> mish(n, x, y);
+            case LEAKY_RELU -> leakyRelu(n, x, y, p);
+            case ELU -> elu(n, x, y, p);
+            case SOFTPLUS -> softplus(n, x, y, p, q);
+            case ERF -> GaussianKernels.erf(n, x, y);
+            case GELU -> GaussianKernels.gelu(n, x, y);
+            case POW -> PowerKernels.pow(n, x, p, y);
+            case FLOOR, CEIL, ROUND -> throw new IllegalArgumentException(op.name());
         }
     }
 
-    static void unaryBackward(UnaryBackward c) {
-        float p = (float) c.p();
-        Elements.parallel(c.n(), (from, count) -> {
-            long x = c.x().plus(from).address();
-            long dy = c.dy().plus(from).address();
-            long dx = c.dx().plus(from).address();
-            Elements.vectors(count, 2, x, dy, dx, 0, (n, a, b, y, _) -> {
-                if (c.accumulate()) {
-                    addBackward(c.op(), n, a, b, y, p);
-                } else {
-                    unaryBackward(c.op(), n, a, b, y, p);
-                }
-            });
-        });
-    }
-
-    private static void addBackward(UnaryOp op, int count, long x, long dy, long dx, float p) {
-        long piece = Scratch.address(Scratch.Use.ROW_A, RowLoop.PIECE * 4L);
-        for (int i = 0; i < count; i += RowLoop.PIECE) {
-            int n = Math.min(RowLoop.PIECE, count - i);
-            unaryBackward(op, n, x + i * 4L, dy + i * 4L, piece, p);
-            ElementwiseKernels.add(n, piece, dx + i * 4L, dx + i * 4L);
-        }
-    }
-
-    private static void unaryBackward(UnaryOp op, int n, long x, long dy, long dx, float p) {
-        switch (op) {
-            case NEG -> negBackward(n, dy, dx);
-            case EXP -> expBackward(n, x, dy, dx);
-            case LOG -> logBackward(n, x, dy, dx);
-            case SQRT -> sqrtBackward(n, x, dy, dx);
-            case SQUARE -> squareBackward(n, x, dy, dx);
-            case TANH -> tanhBackward(n, x, dy, dx);
-            case SIGMOID -> sigmoidBackward(n, x, dy, dx);
-            case RELU -> reluBackward(n, x, dy, dx);
-            case GELU_TANH -> geluTanhBackward(n, x, dy, dx);
-            case SILU -> siluBackward(n, x, dy, dx);
-            case AFFINE -> affineBackward(n, dy, dx, p);
-            default -> throw new IllegalArgumentException(op.name());
-        }
-    }
-
-    private static FloatVector one() {
+    static FloatVector one() {
         return FloatVector.broadcast(F, 1);
     }
 
     /** {@code (1 + tanh u) / 2 = sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3)} (Hendrycks and Gimpel 2016). */
-    private static FloatVector geluGate(FloatVector x, FloatVector square) {
+    static FloatVector geluGate(FloatVector x, FloatVector square) {
         return VectorMath.sigmoid(x.mul(square.mul(GELU_SCALE * GELU_CUBIC).add(GELU_SCALE)));
     }
 
-    /** {@code s (1 + x (1 - s) (2u)')}. */
-    private static FloatVector geluSlope(FloatVector x) {
-        FloatVector square = x.mul(x);
-        FloatVector s = geluGate(x, square);
-        FloatVector inner = square.mul(3 * GELU_SCALE * GELU_CUBIC).add(GELU_SCALE);
-        return x.mul(inner).mul(one().sub(s)).add(1).mul(s);
-    }
-
-    private static FloatVector siluSlope(FloatVector x) {
-        FloatVector s = VectorMath.sigmoid(x);
-        return x.mul(one().sub(s)).add(1).mul(s);
-    }
-
-    /** {@code s(x) s(-x)}, which does not cancel for large x. */
-    private static FloatVector sigmoidSlope(FloatVector x) {
-        FloatVector e = VectorMath.exp(x.abs().neg());
-        FloatVector s = one().div(e.add(1));
-        return e.mul(s).mul(s);
-    }
-
-    /** {@code 1 - tanh(x)^2 = 4 s(2x) s(-2x)}. */
-    private static FloatVector tanhSlope(FloatVector x) {
-        return sigmoidSlope(x.add(x)).mul(4);
+    /** {@code tanh(softplus(x)) = m / (m + 2), m = e^x (e^x + 2)}, for x up to {@link #MISH_LINEAR}. */
+    static FloatVector mishGate(FloatVector x) {
+        FloatVector e = VectorMath.exp(x.blend(MISH_LINEAR, x.compare(VectorOperators.GT, MISH_LINEAR)));
+        FloatVector m = e.mul(e.add(2));
+        return m.div(m.add(2));
     }
 
     private static void neg(int n, long xAt, long yAt) {
@@ -257,97 +190,86 @@ final class UnaryKernels {
     private static void clamp(int n, long xAt, long yAt, float p, float q) {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
-            x.blend(p, x.compare(VectorOperators.LT, p))
-                    .blend(q, x.compare(VectorOperators.GT, q))
+            FloatVector least = x.blend(p, x.compare(VectorOperators.LT, p));
+            least.blend(q, least.compare(VectorOperators.GT, q)).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void log1p(int n, long xAt, long yAt) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            VectorMath.log1p(x).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void expm1(int n, long xAt, long yAt) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            VectorMath.expm1(x).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void sin(int n, long xAt, long yAt) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            VectorMath.sine(x, 0).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void cos(int n, long xAt, long yAt) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            VectorMath.sine(x, 1).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void sign(int n, long xAt, long yAt) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            FloatVector.zero(F).blend(1, x.compare(VectorOperators.GT, 0)).blend(-1, x.compare(VectorOperators.LT, 0)).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void logsigmoid(int n, long xAt, long yAt) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            x.blend(0, x.compare(VectorOperators.GT, 0)).sub(VectorMath.log1pOfFraction(VectorMath.exp(x.abs().neg()))).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void mish(int n, long xAt, long yAt) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            x.mul(mishGate(x)).blend(x, x.compare(VectorOperators.GT, MISH_LINEAR)).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void leakyRelu(int n, long xAt, long yAt, float p) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            x.blend(x.mul(p), x.compare(VectorOperators.GT, 0).not()).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    private static void elu(int n, long xAt, long yAt, float p) {
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            x.blend(VectorMath.expm1(x).mul(p), x.compare(VectorOperators.GT, 0).not()).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+        }
+    }
+
+    /** {@code max(z, 0) + ln(1 + e^-|z|)} over p, {@code z = p x}. */
+    private static void softplus(int n, long xAt, long yAt, float p, float q) {
+        float inverse = 1 / p;
+        for (int i = 0; i < n; i += LANES) {
+            FloatVector x = load(xAt + i * 4L);
+            FloatVector z = x.mul(p);
+            FloatVector rest = VectorMath.log1pOfFraction(VectorMath.exp(z.abs().neg()));
+            z.blend(0, z.compare(VectorOperators.LT, 0))
+                    .add(rest)
+                    .mul(inverse)
+                    .blend(x, z.compare(VectorOperators.GT, q))
                     .intoMemorySegment(MEM, yAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void negBackward(int n, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.neg().intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void expBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(VectorMath.exp(x)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void logBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.div(x).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void sqrtBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(0.5f).div(x.sqrt()).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void squareBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(x.add(x)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void tanhBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(tanhSlope(x)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void sigmoidBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(sigmoidSlope(x)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void reluBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            FloatVector.zero(F)
-                    .blend(dy, x.compare(VectorOperators.GT, 0))
-                    .intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void geluTanhBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(geluSlope(x)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void siluBackward(int n, long xAt, long dyAt, long dxAt) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector x = load(xAt + i * 4L);
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(siluSlope(x)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
-        }
-    }
-
-    private static void affineBackward(int n, long dyAt, long dxAt, float p) {
-        for (int i = 0; i < n; i += LANES) {
-            FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(p).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
         }
     }
 }

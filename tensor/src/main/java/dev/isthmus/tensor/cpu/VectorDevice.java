@@ -48,8 +48,7 @@ final class VectorDevice implements Device {
             case KernelCall.OptimizerStep c when c.param().dtype() == DType.FLOAT32 -> OptimizerKernels.step(c);
             case KernelCall.SumSquares c when c.x().dtype() == DType.FLOAT32 -> SumSquaresKernel.run(c);
             case KernelCall.Unary c when c.y().dtype() == DType.FLOAT32 && UnaryKernels.has(c.op()) -> UnaryKernels.unary(c);
-            case KernelCall.UnaryBackward c when c.dx().dtype() == DType.FLOAT32 && UnaryKernels.hasBackward(c.op()) ->
-                UnaryKernels.unaryBackward(c);
+            case KernelCall.UnaryBackward c when c.dx().dtype() == DType.FLOAT32 -> SlopeKernels.backward(c);
             case KernelCall.Binary c when c.a().dtype() == DType.FLOAT32 && ElementwiseKernels.has(c.op()) ->
                 ElementwiseKernels.binary(c);
             case KernelCall.Binary c when c.a().dtype() == DType.FLOAT32 && BoolKernels.has(c) -> BoolKernels.compare(c);
@@ -57,6 +56,8 @@ final class VectorDevice implements Device {
             case KernelCall.Copy c when c.from().dtype() == DType.FLOAT32 && c.to().dtype() == DType.FLOAT32 ->
                 ElementwiseKernels.copy(c);
             case KernelCall.Copy c when ConversionKernels.has(c) -> ConversionKernels.convert(c);
+            case KernelCall.Reduce c when c.x().dtype() == DType.FLOAT32 && ReductionKernels.has(c) -> ReductionKernels.reduce(c);
+            case KernelCall.Scan c when c.y().dtype() == DType.FLOAT32 -> ReductionKernels.scan(c);
             case KernelCall.Fill c when c.x().dtype() == DType.FLOAT32 -> ElementwiseKernels.fill(c);
             case KernelCall.Gather c -> IndexKernels.gather(c);
             case KernelCall.Scatter c when IndexKernels.has(c) -> IndexKernels.scatter(c);

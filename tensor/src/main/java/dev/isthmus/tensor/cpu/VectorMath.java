@@ -34,6 +34,15 @@ final class VectorMath {
 
     private static final int SQRT_HALF_BITS = Float.floatToRawIntBits((float) Math.sqrt(0.5));
 
+    private static final float ATANH1 = 0x1.555558p-1f;
+    private static final float ATANH2 = 0x1.9996a8p-2f;
+    private static final float ATANH3 = 0x1.250972p-2f;
+    private static final float ATANH4 = 0x1.b6d6ap-3f;
+    private static final float ATANH5 = 0x1.f1aeeep-3f;
+
+    private static final float SINE_LIMIT = 8192;
+    private static final int ONE_BITS = Float.floatToRawIntBits(1);
+
     private VectorMath() {}
 
     /**
@@ -135,5 +144,81 @@ final class VectorMath {
         FloatVector one = FloatVector.broadcast(F, 1);
         FloatVector far = one.sub(FloatVector.broadcast(F, 2).div(exp(x.add(x)).add(1)));
         return far.blend(near, square.compare(VectorOperators.LT, 0.55f * 0.55f));
+    }
+
+    /** {@code e^x - 1} without cancellation: {@code 2^n (e^r - 1) + (2^n - 1)}, scaled as in {@link #exp(FloatVector)}. */
+    static FloatVector expm1(FloatVector x) {
+        FloatVector t = broadcast(F, LOG2_E).fma(x, broadcast(F, ROUND));
+        FloatVector r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), x);
+        r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
+        FloatVector p = broadcast(F, 0x1.a17dfap-13f)
+                .fma(r, broadcast(F, 0x1.6d4324p-10f))
+                .fma(r, broadcast(F, 0x1.1110acp-7f))
+                .fma(r, broadcast(F, 0x1.5554eap-5f))
+                .fma(r, broadcast(F, 0x1.555556p-3f))
+                .fma(r, broadcast(F, 0.5f));
+        FloatVector half = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
+        FloatVector y = half.fma(p.mul(r).fma(r, r), half.sub(0.5f)).mul(2);
+        return y.blend(-1, x.compare(VectorOperators.LT, -17))
+                .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, EXP_IS_INFINITE));
+    }
+
+    /** {@code ln(1 + x)}: the logarithm of the rounded sum {@code u}, corrected by what was lost in it, {@code (x - (u - 1)) / u}. */
+    static FloatVector log1p(FloatVector x) {
+        FloatVector u = x.add(1);
+        FloatVector lost = x.sub(u.sub(1)).div(u);
+        return log(u).add(lost.blend(0, lost.test(VectorOperators.IS_FINITE).not()));
+    }
+
+    /** {@code ln(1 + e) = 2 artanh(e / (2 + e))} for e in [0, 1]. */
+    static FloatVector log1pOfFraction(FloatVector e) {
+        FloatVector s = e.div(e.add(2));
+        FloatVector square = s.mul(s);
+        FloatVector p = broadcast(F, ATANH5)
+                .fma(square, broadcast(F, ATANH4))
+                .fma(square, broadcast(F, ATANH3))
+                .fma(square, broadcast(F, ATANH2))
+                .fma(square, broadcast(F, ATANH1));
+        return p.mul(square).fma(s, s.add(s));
+    }
+
+    /**
+     * {@code sin x}, for {@code quadrant} 1 {@code cos x}, for 2 {@code -sin x}: {@code x = k pi/2 + r}, pi/2 in three parts, and of {@code k +
+     * quadrant} the lowest bit chooses the function of r, the next its sign.
+     */
+    static FloatVector sine(FloatVector x, int quadrant) {
+        if (x.abs().compare(VectorOperators.GT, SINE_LIMIT).anyTrue()) {
+            return preciseSine(x, quadrant);
+        }
+        FloatVector t = broadcast(F, 0x1.45f306p-1f).fma(x, broadcast(F, 0x1.8p23f));
+        FloatVector k = t.sub(0x1.8p23f);
+        FloatVector r = k.fma(broadcast(F, -0x1.921fb6p0f), x);
+        r = k.fma(broadcast(F, 0x1.777a5cp-25f), r);
+        r = k.fma(broadcast(F, 0x1.ee59dap-50f), r);
+        FloatVector square = r.mul(r);
+        FloatVector sin = broadcast(F, -0x1.9ac7ccp-13f)
+                .fma(square, broadcast(F, 0x1.110c22p-7f))
+                .fma(square, broadcast(F, -0x1.555552p-3f));
+        sin = sin.mul(square).fma(r, r);
+        FloatVector cos = broadcast(F, 0x1.9bc726p-16f)
+                .fma(square, broadcast(F, -0x1.6c129cp-10f))
+                .fma(square, broadcast(F, 0x1.555554p-5f))
+                .fma(square, broadcast(F, -0.5f))
+                .fma(square, broadcast(F, 1));
+        IntVector turns = t.reinterpretAsInts().add(quadrant);
+        FloatVector odd = turns.lanewise(VectorOperators.LSHL, 31).or(ONE_BITS).reinterpretAsFloats();
+        IntVector sign = turns.lanewise(VectorOperators.LSHL, 30).and(Integer.MIN_VALUE);
+        FloatVector y = sin.blend(cos, odd.compare(VectorOperators.LT, 0));
+        return y.reinterpretAsInts().lanewise(VectorOperators.XOR, sign).reinterpretAsFloats();
+    }
+
+    /** Beyond {@link #SINE_LIMIT}, three parts of pi/2 are not enough. */
+    private static FloatVector preciseSine(FloatVector x, int quadrant) {
+        float[] values = x.toArray();
+        for (int i = 0; i < values.length; i++) {
+            double sine = quadrant == 1 ? StrictMath.cos(values[i]) : StrictMath.sin(values[i]);
+            values[i] = (float) (quadrant == 2 ? -sine : sine);
+        }
+        return FloatVector.fromArray(F, values, 0);
     }
 }

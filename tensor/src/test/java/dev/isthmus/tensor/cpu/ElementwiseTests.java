@@ -71,17 +71,42 @@ class ElementwiseTests {
         }
     }
 
-    @Test
-    void activationsOfExtremeNumbers() {
-        float[] extremes = {0, -0f, 1e-30f, -1e-8f, 20, -20, 90, -90, 1e20f, -1e20f};
-        for (UnaryOp op :
-                new UnaryOp[] {UnaryOp.TANH, UnaryOp.SIGMOID, UnaryOp.SILU, UnaryOp.GELU_TANH, UnaryOp.RELU}) {
-            try (Scope _ = Scope.open()) {
-                Buffer x = TestMemory.of(extremes);
-                Buffer dy = TestMemory.of(1f, 1f, 1f, 1f, 1f, 1f, 1f, 1f, 1f, 1f);
-                check(extremes.length, 2e-6f, y -> new Unary(op, extremes.length, x, y, 0, 0));
-                check(8, 2e-6f, dx -> new UnaryBackward(op, 8, x, dy, dx, 0, 0, false));
+    @ParameterizedTest
+    @EnumSource
+    void extremeNumbers(UnaryOp op) {
+        float inf = Float.POSITIVE_INFINITY;
+        float[] extremes = {
+            0, -0f, 1e-30f, -1e-8f, 1e-4f, 0.5f, 1, -1, 20, -20, 90, -90, 1e20f, -1e20f, 8191, 1e4f, -12345.67f, inf, -inf, Float.NaN
+        };
+        int n = extremes.length;
+        try (Scope _ = Scope.open()) {
+            Buffer x = TestMemory.of(extremes);
+            Buffer dy = TestMemory.allocate(DType.FLOAT32, n);
+            vector.run(new Fill(n, dy, 1.25));
+            for (double p : new double[] {0.5, -0.5, 3, 2.5}) {
+                check(n, 4e-6f, y -> new Unary(op, n, x, y, p, 2.75));
+                // beyond these numbers 0 times infinity appears in one of the two ways to write a slope
+                check(12, 8e-6f, dx -> new UnaryBackward(op, 12, x, dy, dx, p, 2.75, false));
             }
+        }
+    }
+
+    @Test
+    void powersOfAllKinds() {
+        int n = 4099;
+        try (Scope _ = Scope.open()) {
+            float[] a = new float[n];
+            float[] b = new float[n];
+            float[] special = {0, -0f, 1, -1, -2.5f, Float.POSITIVE_INFINITY, Float.NaN, 1e-40f, 3, 0.5f};
+            for (int i = 0; i < n; i++) {
+                a[i] = i % 3 == 0 ? special[i / 3 % 10] : (float) Math.exp(random.nextDouble(-20, 20));
+                b[i] = i % 3 == 0 ? special[i / 30 % 10] : (float) random.nextDouble(-3, 3);
+            }
+            Buffer x = TestMemory.of(a);
+            Buffer p = TestMemory.of(b);
+            long[] shape = {n};
+            long[] dense = {1};
+            check(n, 1e-6f, out -> new Binary(BinaryOp.POW, shape, x, dense, p, dense, out, dense));
         }
     }
 
