@@ -153,8 +153,26 @@ public sealed interface KernelCall {
         }
     }
 
-    /** The heads of an attention: query head {@code h} reads key/value head {@code h / (heads / kvHeads)}. */
-    record Heads(int heads, int kvHeads, int headDim, double scale, boolean causal) {}
+    /**
+     * The heads of an attention: query head {@code h} reads key/value head {@code h / (heads / kvHeads)}.
+     *
+     * @param window how many keys a causal query sees, its own and those just before it (Beltagy et al. 2020, section 3.1); 0 for
+     *     all of them
+     * @param softCap a score {@code s} becomes {@code softCap tanh(s / softCap)} (Gemma Team 2024, section 2); 0 for none
+     */
+    record Heads(int heads, int kvHeads, int headDim, double scale, boolean causal, int window, double softCap) {
+        public Heads {
+            if (window < 0 || window > 0 && !causal || softCap < 0) {
+                throw new TensorException("attention: a window of " + window + (causal ? "" : " without a causal mask")
+                        + " and a cap of " + softCap + "; expected none of them negative, and a window only where it is causal");
+            }
+        }
+
+        /** Heads that see all keys, with scores as they are. */
+        public Heads(int heads, int kvHeads, int headDim, double scale, boolean causal) {
+            this(heads, kvHeads, headDim, scale, causal, 0, 0);
+        }
+    }
 
     /**
      * Scaled dot-product attention within each sequence (Vaswani et al. 2017, eq. 1).
@@ -181,7 +199,7 @@ public sealed interface KernelCall {
      * Gradients of {@link Attention}, with the probabilities computed again (Dao et al. 2022, section 3.1).
      *
      * <p>With {@code P = softmax(S)}: {@code dV = P^T dO, dP = dO V^T, dS = P (dP - rowsum(dO O)), dQ = scale dS K, dK = scale
-     * dS^T Q}. The gradients are overwritten; {@code dq} has {@code ldq}, {@code dk} {@code ldk}, {@code dv} {@code ldv}.
+     * dS^T Q}; a cap multiplies {@code dS} by {@code 1 - (S / softCap)^2}. The gradients are overwritten; {@code dq} has {@code ldq}, {@code dk} {@code ldk}, {@code dv} {@code ldv}.
      */
     record AttentionBackward(
             Ragged ragged,
@@ -231,7 +249,7 @@ public sealed interface KernelCall {
      * Attention of single queries to cached keys: bit for bit the row that {@link Attention} computes.
      *
      * <p>Row {@code i} of {@code q [rows, heads * headDim]} attends to the first {@code length[i]} tokens of the pages {@code
-     * pages[i]}.
+     * pages[i]}, or to the last of those that its window holds.
      */
     record CachedAttention(
             int rows,

@@ -193,6 +193,8 @@ class GradientTests {
             Heads heads = new Heads(4, 2, 2, 0.7, causal);
             check(t -> Functional.attention(t[0], ragged, heads), random(8, 16));
         }
+        Heads local = new Heads(4, 2, 2, 0.7, true, 2, 0.9);
+        check(t -> Functional.attention(t[0], ragged, local), random(8, 16));
     }
 
     @Test

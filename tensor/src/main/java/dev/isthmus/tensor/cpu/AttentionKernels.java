@@ -31,7 +31,8 @@ import jdk.incubator.vector.VectorOperators;
  * lanes. Every number of a row has one order of operations, which {@link CachedAttentionKernels} repeats for a single row: a
  * score is a chain over headDim; the sum of exponentials is {@value #VIRTUAL} partial sums, of the keys that are equal modulo
  * {@value #VIRTUAL}, folded in halves; the output is a chain over all keys. Keys behind the causal limit have probability 0,
- * which changes nothing.
+ * which changes nothing;
+ * so have keys before the window, whose tiles are left out where no row of the tile sees them.
  *
  * <p>One task does a sequence, or a sequence and a key/value head if sequences are few, so gradients of keys and values have one order too.
  */
@@ -149,7 +150,8 @@ final class AttentionKernels {
         long scoreBytes = roundUp(n, HEIGHT) * BLOCK_BYTES;
         long keyBytes = roundUp(n, HEIGHT) * ld;
         long k = Scratch.address(
-                Scratch.Use.ATTENTION, 4 * keyBytes + 2 * scoreBytes + 3 * BLOCK * ld + (2 * d + 3) * BLOCK_BYTES);
+                Scratch.Use.ATTENTION,
+                4 * keyBytes + (heads.softCap() > 0 ? 3 : 2) * scoreBytes + 3 * BLOCK * ld + (2 * d + 3) * BLOCK_BYTES);
         long v = k + keyBytes;
         long dk = v + keyBytes;
         long dv = dk + keyBytes;
@@ -163,6 +165,7 @@ final class AttentionKernels {
         long lse = dOutLanes + d * BLOCK_BYTES;
         long delta = lse + BLOCK_BYTES;
         long inverse = delta + BLOCK_BYTES;
+        long slope = inverse + BLOCK_BYTES;
 
         long fromK = (begin * c.ldk() + kvHead * d) * 4;
         long fromV = (begin * c.ldv() + kvHead * d) * 4;
@@ -184,7 +187,7 @@ final class AttentionKernels {
                 keysByRows(heads, n, i, rows, k, ld, qLanes, p, scale);
                 keysByRows(heads, n, i, rows, v, ld, dOutLanes, ds, 1);
                 for (int x = 0; x < rows; x += LANES) {
-                    scoreGradients(heads, n, i, x, p, ds, lse, delta, inverse, scale);
+                    scoreGradients(heads, n, i, x, p, ds, lse, delta, inverse, slope, scale);
                 }
                 scaleRows(rows, d, inverse, dOut, ld);
                 addKeysByColumns(heads, n, i, rows, p, dOut, ld, dv);
@@ -203,8 +206,9 @@ final class AttentionKernels {
     private static void keysByRows(
             Heads heads, int n, int i, int rows, long a, long ld, long lanes, long to, float scale) {
         int keys = heads.causal() ? Math.min(n, i + BLOCK) : n;
-        for (int j = 0; j < keys; j += HEIGHT) {
-            for (int x = firstRow(heads, i, j) / (2 * LANES) * (2 * LANES); x < rows; x += 2 * LANES) {
+        for (int j = start(heads, i); j < keys; j += HEIGHT) {
+            int end = endRow(heads, i, j, rows);
+            for (int x = firstRow(heads, i, j) / (2 * LANES) * (2 * LANES); x < end; x += 2 * LANES) {
                 AttentionTiles.store(
                         heads.headDim(),
                         scale,
@@ -223,9 +227,18 @@ final class AttentionKernels {
     private static void rowsByColumns(Heads heads, int n, int i, int rows, long scores, long b, long ld, long to) {
         for (int r = 0; r < rows; r += HEIGHT) {
             int keys = heads.causal() ? Math.min(n, i + r + HEIGHT) : n;
+            int start = start(heads, i + r);
             for (int x = 0; x < heads.headDim(); x += 2 * LANES) {
                 AttentionTiles.store(
-                        keys, 1, scores + r * 4L, 4, BLOCK_BYTES, b + x * 4L, ld, to + r * ld + x * 4L, ld);
+                        keys - start,
+                        1,
+                        scores + start * BLOCK_BYTES + r * 4L,
+                        4,
+                        BLOCK_BYTES,
+                        b + start * ld + x * 4L,
+                        ld,
+                        to + r * ld + x * 4L,
+                        ld);
             }
         }
     }
@@ -233,11 +246,12 @@ final class AttentionKernels {
     /** {@code to[keys, d] += scores b[rows, d]}. */
     private static void addKeysByColumns(Heads heads, int n, int i, int rows, long scores, long b, long ld, long to) {
         int keys = heads.causal() ? Math.min(n, i + rows) : n;
-        for (int j = 0; j < keys; j += HEIGHT) {
+        for (int j = start(heads, i); j < keys; j += HEIGHT) {
             int first = firstRow(heads, i, j);
+            int count = endRow(heads, i, j, rows) - first;
             for (int x = 0; x < heads.headDim(); x += 2 * LANES) {
                 AttentionTiles.add(
-                        rows - first,
+                        count,
                         scores + j * BLOCK_BYTES + first * 4L,
                         BLOCK_BYTES,
                         4,
@@ -252,6 +266,16 @@ final class AttentionKernels {
     /** The first row of the block at {@code i} that sees key {@code j}. */
     private static int firstRow(Heads heads, int i, int j) {
         return heads.causal() ? Math.max(0, j - i) : 0;
+    }
+
+    /** The row after the last of {@code rows} in the block at {@code i} that sees a key of the tile at {@code j}. */
+    private static int endRow(Heads heads, int i, int j, int rows) {
+        return heads.window() == 0 ? rows : Math.min(rows, j + HEIGHT - 1 + heads.window() - i);
+    }
+
+    /** The tile of the first key that row {@code i} sees. */
+    private static int start(Heads heads, int i) {
+        return heads.window() == 0 ? 0 : Math.max(0, i - heads.window() + 1) / HEIGHT * HEIGHT;
     }
 
     // ---- columns of scores: one vector of rows ------------------------------------------------------------------------
@@ -270,11 +294,19 @@ final class AttentionKernels {
             Heads heads, int n, int i, int x, long scores, long max, long sums, long inverse, long lse) {
         int end = end(heads, n, i, x);
         int plain = plain(heads, end, i, x);
+        int start = start(heads, i + x / HEIGHT * HEIGHT);
         long s = scores + x * 4L;
-        max(plain, s, max);
+        long from = s + start * BLOCK_BYTES;
+        if (heads.softCap() > 0) {
+            softCap(end - start, BLOCK_BYTES, from, (float) heads.softCap());
+        }
+        if (heads.window() > 0) {
+            maskBefore(start, Math.min(end, i + x + LANES - heads.window()), i + x - heads.window(), Float.NEGATIVE_INFINITY, s);
+        }
+        max(plain - start, from, max);
         maskAndMax(plain, end, plain - x - i, s, max);
-        VectorMath.exp(end, BLOCK_BYTES, s, 1, max, 1, s);
-        sum(end, s, sums);
+        VectorMath.exp(end - start, BLOCK_BYTES, from, 1, max, 1, from);
+        sum(start, end, s, sums);
         fold(sums);
         finish(max, sums, inverse + x * 4L, lse + x * 4L);
     }
@@ -323,10 +355,45 @@ final class AttentionKernels {
         m.intoMemorySegment(MEM, max, ORDER);
     }
 
-    /** Adds {@code n} vectors to {@value #VIRTUAL} sums. */
-    private static void sum(int n, long p, long sums) {
-        clear(sums, VIRTUAL * BYTES);
+    /** Fills the keys that lanes no longer see: lane {@code l} sees the keys behind {@code before + l}. */
+    private static void maskBefore(int start, int end, int before, float value, long s) {
+        FloatVector lanes = FloatVector.zero(F).addIndex(1);
+        for (int j = start; j < end; j++) {
+            fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER)
+                    .blend(value, lanes.compare(VectorOperators.GE, (float) (j - before)))
+                    .intoMemorySegment(MEM, s + j * BLOCK_BYTES, ORDER);
+        }
+    }
+
+    /** {@code s = cap tanh(s / cap)} for {@code n} vectors that lie {@code step} bytes apart. */
+    static void softCap(int n, long step, long s, float cap) {
         for (int j = 0; j < n; j++) {
+            VectorMath.tanh(fromMemorySegment(F, MEM, s + j * step, ORDER).mul(1 / cap))
+                    .mul(cap)
+                    .intoMemorySegment(MEM, s + j * step, ORDER);
+        }
+    }
+
+    /** {@code slope = 1 - (s / cap)^2}, what a score's gradient is multiplied by. */
+    private static void capSlope(int n, long s, float cap, long slope) {
+        for (int j = 0; j < n; j++) {
+            FloatVector t = fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER).mul(1 / cap);
+            FloatVector.broadcast(F, 1).sub(t.mul(t)).intoMemorySegment(MEM, slope + j * BLOCK_BYTES, ORDER);
+        }
+    }
+
+    private static void multiply(int n, long a, long by) {
+        for (int j = 0; j < n; j++) {
+            fromMemorySegment(F, MEM, a + j * BLOCK_BYTES, ORDER)
+                    .mul(fromMemorySegment(F, MEM, by + j * BLOCK_BYTES, ORDER))
+                    .intoMemorySegment(MEM, a + j * BLOCK_BYTES, ORDER);
+        }
+    }
+
+    /** Adds the vectors of the keys {@code [start, end)} to {@value #VIRTUAL} sums. */
+    private static void sum(int start, int end, long p, long sums) {
+        clear(sums, VIRTUAL * BYTES);
+        for (int j = start; j < end; j++) {
             long sum = sums + (j % VIRTUAL) * (long) BYTES;
             fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER)
                     .add(fromMemorySegment(F, MEM, sum, ORDER))
@@ -357,13 +424,36 @@ final class AttentionKernels {
      * the thousands it is off by one in ten thousand.
      */
     private static void scoreGradients(
-            Heads heads, int n, int i, int x, long p, long ds, long lse, long delta, long inverse, float scale) {
+            Heads heads,
+            int n,
+            int i,
+            int x,
+            long p,
+            long ds,
+            long lse,
+            long delta,
+            long inverse,
+            long slope,
+            float scale) {
         int end = end(heads, n, i, x);
         int plain = plain(heads, end, i, x);
-        VectorMath.exp(end, BLOCK_BYTES, p + x * 4L, 1, lse + x * 4L, 1, p + x * 4L);
+        int start = start(heads, i + x / HEIGHT * HEIGHT);
+        long at = start * BLOCK_BYTES + x * 4L;
+        float cap = (float) heads.softCap();
+        if (cap > 0) {
+            softCap(end - start, BLOCK_BYTES, p + at, cap);
+            capSlope(end - start, p + at, cap, slope + at);
+        }
+        VectorMath.exp(end - start, BLOCK_BYTES, p + at, 1, lse + x * 4L, 1, p + at);
+        if (heads.window() > 0) {
+            maskBefore(start, Math.min(end, i + x + LANES - heads.window()), i + x - heads.window(), 0, p + x * 4L);
+        }
         mask(plain, end, plain - x - i, p + x * 4L);
-        sums(end, p + x * 4L, ds + x * 4L, delta, inverse + x * 4L);
-        scoreGradients(end, p + x * 4L, delta, inverse + x * 4L, scale, ds + x * 4L);
+        sums(end - start, p + at, ds + at, delta, inverse + x * 4L);
+        scoreGradients(end - start, p + at, delta, inverse + x * 4L, scale, ds + at);
+        if (cap > 0) {
+            multiply(end - start, ds + at, slope + at);
+        }
     }
 
     /** Sets to 0 what lanes do not see. */

@@ -62,46 +62,57 @@ final class CachedAttentionKernels {
     }
 
     /** One row, the query heads of some key/value heads. */
-    private static void heads(CachedAttention c, int row, int from, int to) {
+    private static void heads(CachedAttention c, int row, int fromHead, int toHead) {
         int d = c.heads().headDim();
         int group = c.heads().heads() / c.heads().kvHeads();
         int n = c.length()[row];
+        int begin = c.heads().window() == 0 ? 0 : Math.max(0, n - c.heads().window());
+        // Whole pages are read, so that the sums have the order that they have without a window.
+        int first = begin / PAGE * PAGE;
+        float cap = (float) c.heads().softCap();
         int[] pages = c.pages()[row];
         int padded = AttentionCopies.roundUp(n, VIRTUAL);
         long pageBytes = c.heads().kvHeads() * d * PAGE_BYTES;
         long scores = Scratch.address(Scratch.Use.ATTENTION, padded * 4L + 2 * Rows.BYTES);
         long constant = scores + padded * 4L;
         long sums = constant + Rows.BYTES;
-        for (int h = from * group; h < to * group; h++) {
+        for (int h = fromHead * group; h < toHead * group; h++) {
             long q = c.q().address() + (row * c.ldq() + (long) h * d) * 4;
             long out = c.out().address() + (row * c.ldo() + (long) h * d) * 4;
             long keys = c.cache().keys().address() + h / group * d * PAGE_BYTES;
             long values = c.cache().values().address() + h / group * d * PAGE_BYTES;
-            scores(n, d, q, keys, pages, pageBytes, (float) c.heads().scale(), scores);
+            scores(first, n, d, q, keys, pages, pageBytes, (float) c.heads().scale(), scores);
+            if (cap > 0) {
+                AttentionKernels.softCap((padded - first) / LANES, Simd.BYTES, scores + first * 4L, cap);
+            }
+            for (int j = first; j < begin; j++) {
+                setFloat(scores + j * 4L, Float.NEGATIVE_INFINITY);
+            }
             for (int j = n; j < padded; j++) {
                 setFloat(scores + j * 4L, Float.NEGATIVE_INFINITY);
             }
-            max(padded, scores, constant);
-            VectorMath.exp(padded / LANES, Simd.BYTES, scores, 1, constant, 1, scores);
-            float inverse = 1 / sum(padded, scores, sums);
+            long from = scores + first * 4L;
+            max(padded - first, from, constant);
+            VectorMath.exp((padded - first) / LANES, Simd.BYTES, from, 1, constant, 1, from);
+            float inverse = 1 / sum(padded - first, from, sums);
             int x = 0;
             for (; x <= d - 4 * LANES; x += 4 * LANES) {
-                output4(n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
+                output4(first, n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
             }
             for (; x <= d - 2 * LANES; x += 2 * LANES) {
-                output2(n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
+                output2(first, n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
             }
             for (; x < d; x += LANES) {
                 VectorMask<Float> lanes = F.indexInRange(x, d);
-                output(n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L, lanes);
+                output(first, n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L, lanes);
             }
         }
     }
 
-    /** The scores of at least {@code n} keys, two vectors at a time. */
+    /** The scores of the keys {@code [first, n)}, two vectors at a time. */
     private static void scores(
-            int n, int d, long q, long keys, int[] pages, long pageBytes, float scale, long to) {
-        int j = 0;
+            int first, int n, int d, long q, long keys, int[] pages, long pageBytes, float scale, long to) {
+        int j = first;
         for (; j < n - LANES; j += 2 * LANES) {
             long k = keys + pages[j / PAGE] * pageBytes + j % PAGE * 4L;
             FloatVector s0 = FloatVector.zero(F);
@@ -149,12 +160,12 @@ final class CachedAttentionKernels {
 
     /** Four vectors of columns of the output. */
     private static void output4(
-            int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
+            int begin, int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
         FloatVector o0 = FloatVector.zero(F);
         FloatVector o1 = o0;
         FloatVector o2 = o0;
         FloatVector o3 = o0;
-        for (int first = 0; first < n; first += PAGE) {
+        for (int first = begin; first < n; first += PAGE) {
             long v = values + pages[first / PAGE] * pageBytes;
             int count = Math.min(PAGE, n - first);
             for (int j = 0; j < count; j++) {
@@ -173,10 +184,10 @@ final class CachedAttentionKernels {
     }
 
     private static void output2(
-            int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
+            int begin, int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
         FloatVector o0 = FloatVector.zero(F);
         FloatVector o1 = o0;
-        for (int first = 0; first < n; first += PAGE) {
+        for (int first = begin; first < n; first += PAGE) {
             long v = values + pages[first / PAGE] * pageBytes;
             int count = Math.min(PAGE, n - first);
             for (int j = 0; j < count; j++) {
@@ -191,6 +202,7 @@ final class CachedAttentionKernels {
     }
 
     private static void output(
+            int begin,
             int n,
             int d,
             long p,
@@ -201,7 +213,7 @@ final class CachedAttentionKernels {
             long to,
             VectorMask<Float> lanes) {
         FloatVector o = FloatVector.zero(F);
-        for (int first = 0; first < n; first += PAGE) {
+        for (int first = begin; first < n; first += PAGE) {
             long v = values + pages[first / PAGE] * pageBytes;
             int count = Math.min(PAGE, n - first);
             for (int j = 0; j < count; j++) {

@@ -29,15 +29,16 @@ final class ScalarAttention {
                 int kvAt = kvHead(heads, h) * d;
                 for (int i = starts[s]; i < starts[s + 1]; i++) {
                     int end = heads.causal() ? i + 1 : starts[s + 1];
-                    double[] p = new double[end - starts[s]];
-                    for (int j = starts[s]; j < end; j++) {
-                        p[j - starts[s]] = heads.scale() * dot(c.q(), i * c.ldq() + h * d, c.k(), j * c.ldk() + kvAt, d);
+                    int begin = begin(heads, starts[s], i);
+                    double[] p = new double[end - begin];
+                    for (int j = begin; j < end; j++) {
+                        p[j - begin] = capped(heads, heads.scale() * dot(c.q(), i * c.ldq() + h * d, c.k(), j * c.ldk() + kvAt, d));
                     }
                     set(c.lse(), (long) i * heads.heads() + h, softmax(p));
                     for (int x = 0; x < d; x++) {
                         double sum = 0;
-                        for (int j = starts[s]; j < end; j++) {
-                            sum += p[j - starts[s]] * get(c.v(), j * c.ldv() + kvAt + x);
+                        for (int j = begin; j < end; j++) {
+                            sum += p[j - begin] * get(c.v(), j * c.ldv() + kvAt + x);
                         }
                         set(c.out(), i * c.ldo() + h * d + x, sum);
                     }
@@ -63,7 +64,7 @@ final class ScalarAttention {
             for (int h = 0; h < heads.heads(); h++) {
                 for (int i = ragged.starts()[s]; i < ragged.starts()[s + 1]; i++) {
                     int end = heads.causal() ? i + 1 : ragged.starts()[s + 1];
-                    backwardRow(c, h, i, ragged.starts()[s], end);
+                    backwardRow(c, h, i, begin(heads, ragged.starts()[s], i), end);
                 }
             }
         }
@@ -76,10 +77,12 @@ final class ScalarAttention {
         long o = i * c.ldo() + h * d;
         double lse = get(c.lse(), (long) i * c.heads().heads() + h);
         double delta = dot(c.dOut(), o, c.out(), o, d);
+        double[] score = new double[end - begin];
         double[] probability = new double[end - begin];
         double sum = 0; // not 1: lse is rounded
         for (int j = begin; j < end; j++) {
-            probability[j - begin] = Math.exp(c.heads().scale() * dot(c.q(), q, c.k(), j * c.ldk() + kvAt, d) - lse);
+            score[j - begin] = capped(c.heads(), c.heads().scale() * dot(c.q(), q, c.k(), j * c.ldk() + kvAt, d));
+            probability[j - begin] = Math.exp(score[j - begin] - lse);
             sum += probability[j - begin];
         }
         for (int j = begin; j < end; j++) {
@@ -87,6 +90,10 @@ final class ScalarAttention {
             long v = j * c.ldv() + kvAt;
             double p = probability[j - begin] / sum;
             double ds = c.heads().scale() * p * (dot(c.dOut(), o, c.v(), v, d) - delta);
+            if (c.heads().softCap() > 0) {
+                double capped = score[j - begin] / c.heads().softCap();
+                ds *= 1 - capped * capped;
+            }
             for (int x = 0; x < d; x++) {
                 add(c.dv(), v + x, p * get(c.dOut(), o + x));
                 add(c.dq(), q + x, ds * get(c.k(), k + x));
@@ -113,21 +120,23 @@ final class ScalarAttention {
         for (int i = 0; i < c.rows(); i++) {
             for (int h = 0; h < heads.heads(); h++) {
                 int kv = kvHead(heads, h);
-                double[] p = new double[c.length()[i]];
-                for (int t = 0; t < p.length; t++) {
+                int begin = begin(heads, 0, c.length()[i] - 1);
+                double[] p = new double[c.length()[i] - begin];
+                for (int t = begin; t < c.length()[i]; t++) {
                     int page = c.pages()[i][t / KvPages.PAGE];
                     for (int x = 0; x < d; x++) {
-                        p[t] += heads.scale()
+                        p[t - begin] += heads.scale()
                                 * get(c.q(), i * c.ldq() + h * d + x)
                                 * get(c.cache().keys(), keyAt(heads.kvHeads(), d, page, kv, x, t % KvPages.PAGE));
                     }
+                    p[t - begin] = capped(heads, p[t - begin]);
                 }
                 softmax(p);
                 for (int x = 0; x < d; x++) {
                     double sum = 0;
-                    for (int t = 0; t < p.length; t++) {
+                    for (int t = begin; t < c.length()[i]; t++) {
                         int page = c.pages()[i][t / KvPages.PAGE];
-                        sum += p[t] * get(c.cache().values(), valueAt(heads.kvHeads(), d, page, kv, x, t % KvPages.PAGE));
+                        sum += p[t - begin] * get(c.cache().values(), valueAt(heads.kvHeads(), d, page, kv, x, t % KvPages.PAGE));
                     }
                     set(c.out(), i * c.ldo() + h * d + x, sum);
                 }
@@ -157,6 +166,15 @@ final class ScalarAttention {
 
     private static int kvHead(Heads heads, int h) {
         return h / (heads.heads() / heads.kvHeads());
+    }
+
+    /** The first key that query {@code i} of a sequence that begins at {@code start} sees. */
+    private static int begin(Heads heads, int start, int i) {
+        return heads.window() == 0 ? start : Math.max(start, i - heads.window() + 1);
+    }
+
+    private static double capped(Heads heads, double score) {
+        return heads.softCap() == 0 ? score : heads.softCap() * Math.tanh(score / heads.softCap());
     }
 
     private static long keyAt(int kvHeads, int d, int page, int h, int x, int slot) {

@@ -14,6 +14,7 @@ import dev.isthmus.tensor.KernelCall.KvPages;
 import dev.isthmus.tensor.KernelCall.Ragged;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.TestMemory;
+import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
 import org.assertj.core.data.Offset;
@@ -70,6 +71,18 @@ class AttentionTests {
     /** What a run of the forward call wrote, every number of both buffers, also between the rows. */
     private record Outputs(float[] out, float[] lse) {}
 
+    /** All keys, the keys before a query, windows that are shorter and longer than a vector and a block, and scores with a cap. */
+    private static List<Heads> kinds(int heads, int kvHeads, int headDim) {
+        double scale = 1 / Math.sqrt(headDim);
+        return List.of(
+                new Heads(heads, kvHeads, headDim, scale, false),
+                new Heads(heads, kvHeads, headDim, scale, true),
+                new Heads(heads, kvHeads, headDim, scale, true, 1, 0),
+                new Heads(heads, kvHeads, headDim, scale, true, 7, 0),
+                new Heads(heads, kvHeads, headDim, scale, true, 33, 0.8),
+                new Heads(heads, kvHeads, headDim, scale, false, 0, 0.8));
+    }
+
     private static Outputs attend(Device device, Inputs in, int pad) {
         int ldo = in.width() + pad;
         Buffer out = filled(in.rows() * ldo);
@@ -92,10 +105,9 @@ class AttentionTests {
         "1, 1, 207"
     })
     void equalsTheScalarTwin(int heads, int kvHeads, int headDim) {
-        for (boolean causal : new boolean[] {true, false}) {
+        for (Heads h : kinds(heads, kvHeads, headDim)) {
             for (int pad : new int[] {0, 3}) {
                 try (Scope _ = Scope.open()) {
-                    Heads h = new Heads(heads, kvHeads, headDim, 1 / Math.sqrt(headDim), causal);
                     Inputs in = Inputs.random(random, h, pad, 1, 33, 0, 7, 70, 13, 32);
                     Outputs expected = attend(scalar, in, pad);
                     Outputs actual = attend(vector, in, pad);
@@ -109,10 +121,9 @@ class AttentionTests {
     @ParameterizedTest
     @CsvSource({"1, 1, 1", "2, 1, 7", "2, 2, 13", "6, 2, 20", "4, 4, 32", "4, 1, 64", "2, 1, 80", "1, 1, 128"})
     void gradientEqualsTheScalarTwin(int heads, int kvHeads, int headDim) {
-        for (boolean causal : new boolean[] {true, false}) {
+        for (Heads h : kinds(heads, kvHeads, headDim)) {
             for (int pad : new int[] {0, 3}) {
                 try (Scope _ = Scope.open()) {
-                    Heads h = new Heads(heads, kvHeads, headDim, 1 / Math.sqrt(headDim), causal);
                     Inputs in = Inputs.random(random, h, pad, 1, 33, 0, 7, 70, 13, 32);
                     float[] expected = gradient(scalar, in, pad);
                     float[] actual = gradient(vector, in, pad);
@@ -147,9 +158,8 @@ class AttentionTests {
     @ValueSource(ints = {8, 16, 20, 32, 64, 80, 128})
     void decodingEqualsTrainingBitForBit(int headDim) {
         for (int[] heads : new int[][] {{4, 4}, {4, 2}, {4, 1}}) {
-            for (boolean causal : new boolean[] {true, false}) {
+            for (Heads h : kinds(heads[0], heads[1], headDim)) {
                 try (Scope _ = Scope.open()) {
-                    Heads h = new Heads(heads[0], heads[1], headDim, 1 / Math.sqrt(headDim), causal);
                     Inputs in = Inputs.random(random, h, 0, 1, 5, 31, 32, 33, 64, 100, 257);
                     WorkerPool.setThreads(1);
                     Outputs one = attend(vector, in, 0);
