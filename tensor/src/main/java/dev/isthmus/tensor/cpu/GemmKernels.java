@@ -46,6 +46,9 @@ final class GemmKernels {
     /** The panels that are packed at once where B is packed for all tasks. */
     private static final long SHARED_BYTES = 8 << 20;
 
+    /** As many as that at least, however long they are: A is read once for each time, from memory if K is long. */
+    private static final int MIN_SHARED_PANELS = 12;
+
     private GemmKernels() {}
 
     static void matMul(MatMul c) {
@@ -67,7 +70,7 @@ final class GemmKernels {
             return;
         }
         long panelBytes = c.k() * ROW_BYTES;
-        int atOnce = (int) Math.clamp(SHARED_BYTES / Math.max(1, panelBytes), 1, panels);
+        int atOnce = (int) Math.clamp(SHARED_BYTES / Math.max(1, panelBytes), Math.min(MIN_SHARED_PANELS, panels), panels);
         long packed = Scratch.address(Scratch.Use.PANELS, atOnce * panelBytes);
         for (int first = 0; first < panels; first += atOnce) {
             int count = Math.min(atOnce, panels - first);
