@@ -165,8 +165,8 @@ public final class Functional {
      *
      * @param q {@code [B, H, Tq, D]}
      * @param k {@code [B, Hkv, Tk, D]}; {@code v [B, Hkv, Tk, Dv]}
-     * @param attnMask of a shape that expands to {@code [B, H, Tq, Tk]}: floating-point numbers are added to the scores, others
-     *     are not zero where a query sees a key
+     * @param attnMask of a shape that expands to {@code [B, H, Tq, Tk]}: floating-point numbers are added to the scores, {@code
+     *     BOOL} is true where a query sees a key
      * @param isCausal whether query {@code i} sees only the keys up to {@code Tk - Tq + i}: the last query stands at the last
      *     key, as with a cache (PyTorch puts the first query at the first key); may be joined with a mask
      * @param scale null for {@code 1 / sqrt(D)}

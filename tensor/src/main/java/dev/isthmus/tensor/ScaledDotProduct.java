@@ -150,7 +150,7 @@ final class ScaledDotProduct {
     private static @Nullable Tensor bias(Tensor scores, @Nullable Tensor mask, boolean causal) {
         Tensor hidden = Tensor.full(scores.dtype(), Double.NEGATIVE_INFINITY);
         Tensor bias = mask;
-        if (mask != null && !mask.dtype().isFloatingPoint()) {
+        if (mask != null && mask.dtype() == DType.BOOL) {
             bias = Tensor.zeros(scores.dtype()).where(mask, hidden);
         }
         if (causal) {

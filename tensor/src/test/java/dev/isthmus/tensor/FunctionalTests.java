@@ -109,7 +109,7 @@ class FunctionalTests {
 
     @Test
     void attentionWithMasks() {
-        Tensor keys = ints(0, 0, 1, 1, 1, 1).reshape(2, 1, 1, 3);
+        Tensor keys = ints(0, 0, 1, 1, 1, 1).reshape(2, 1, 1, 3).to(DType.BOOL);
         for (boolean causal : new boolean[] {true, false}) {
             check(
                     t -> Functional.scaledDotProductAttention(t[0], t[1], t[2], keys, causal, null, true),
@@ -130,13 +130,14 @@ class FunctionalTests {
         Tensor q = random(1, 2, 3, 4);
         Tensor k = random(1, 2, 3, 4);
         Tensor v = random(1, 2, 3, 4);
-        Tensor mask = ints(1, 1, 0).reshape(1, 1, 1, 3);
+        Tensor mask = ints(1, 1, 0).reshape(1, 1, 1, 3).to(DType.BOOL);
         double[] masked =
                 Functional.scaledDotProductAttention(q, k, v, mask, false, null, false).toDoubles();
         double[] without = Functional.scaledDotProductAttention(q, k.narrow(2, 0, 2), v.narrow(2, 0, 2), false)
                 .toDoubles();
         assertThat(masked).containsExactly(without, within(1e-12));
-        Tensor none = Functional.scaledDotProductAttention(q, k, v, ints(0, 0, 0).reshape(1, 1, 1, 3), false, null, false);
+        Tensor nothing = Tensor.zeros(DType.BOOL, 3, 3);
+        Tensor none = Functional.scaledDotProductAttention(q, k, v, nothing, false, null, false);
         assertThat(none.toDoubles()).containsOnly(0);
     }
 
