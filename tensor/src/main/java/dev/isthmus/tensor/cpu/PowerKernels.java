@@ -75,7 +75,9 @@ final class PowerKernels {
             VectorMask<Float> small = x.compare(VectorOperators.LT, Float.MIN_NORMAL);
             IntVector bits = x.blend(x.mul(0x1p23f), small).reinterpretAsInts();
             IntVector exponent = bits.sub(SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
-            FloatVector f = bits.sub(exponent.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats().sub(1f);
+            FloatVector f = bits.sub(exponent.lanewise(VectorOperators.LSHL, 23))
+                    .reinterpretAsFloats()
+                    .sub(1f);
             FloatVector e = (FloatVector) exponent.convertShape(VectorOperators.I2F, F, 0);
             e = e.blend(e.sub(23f), small);
             FloatVector q = broadcast(F, -0x1.38b5a2p-4f)

@@ -283,11 +283,15 @@ final class ReductionKernels {
 
     static void scan(Scan c) {
         if (c.inner() == 1) {
-            Rows.parallel(Math.toIntExact(c.outer()), Math.toIntExact(Math.min(Integer.MAX_VALUE, c.dim())), (from, to) -> {
-                for (int o = from; o < to; o++) {
-                    scanRow(c, c.x().plus(o * c.dim()).address(), c.y().plus(o * c.dim()).address());
-                }
-            });
+            Rows.parallel(
+                    Math.toIntExact(c.outer()), Math.toIntExact(Math.min(Integer.MAX_VALUE, c.dim())), (from, to) -> {
+                        for (int o = from; o < to; o++) {
+                            scanRow(
+                                    c,
+                                    c.x().plus(o * c.dim()).address(),
+                                    c.y().plus(o * c.dim()).address());
+                        }
+                    });
             return;
         }
         int pieces = Math.toIntExact((c.inner() + COLUMNS - 1) / COLUMNS);

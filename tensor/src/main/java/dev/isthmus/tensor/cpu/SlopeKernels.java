@@ -79,7 +79,8 @@ final class SlopeKernels {
     private static FloatVector geluSlope(FloatVector x) {
         FloatVector square = x.mul(x);
         FloatVector s = UnaryKernels.geluGate(x, square);
-        FloatVector inner = square.mul(3 * UnaryKernels.GELU_SCALE * UnaryKernels.GELU_CUBIC).add(UnaryKernels.GELU_SCALE);
+        FloatVector inner = square.mul(3 * UnaryKernels.GELU_SCALE * UnaryKernels.GELU_CUBIC)
+                .add(UnaryKernels.GELU_SCALE);
         return x.mul(inner).mul(UnaryKernels.one().sub(s)).add(1).mul(s);
     }
 
@@ -102,13 +103,13 @@ final class SlopeKernels {
 
     /** {@code t + x s (1 - t^2)} with {@code t = tanh(softplus(x)), s = sigmoid(x)}; 1 where the function is x. */
     private static FloatVector mishSlope(FloatVector x) {
-        FloatVector t = UnaryKernels.mishGate(x);
-        FloatVector s = VectorMath.sigmoid(x);
-        return UnaryKernels.one()
-                .sub(t.mul(t))
-                .mul(x.mul(s))
-                .add(t)
-                .blend(1, x.compare(VectorOperators.GT, UnaryKernels.MISH_LINEAR));
+        FloatVector one = UnaryKernels.one();
+        FloatVector linear = FloatVector.broadcast(F, UnaryKernels.MISH_LINEAR);
+        FloatVector e = VectorMath.exp(x.blend(linear, x.compare(VectorOperators.GT, linear)));
+        FloatVector m = e.mul(e.add(2));
+        FloatVector t = m.div(m.add(2));
+        FloatVector s = e.div(e.add(1));
+        return one.sub(t.mul(t)).mul(x.mul(s)).add(t).blend(one, x.compare(VectorOperators.GT, linear));
     }
 
     private static void zero(int n, long dxAt) {
@@ -225,7 +226,9 @@ final class SlopeKernels {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
             FloatVector dy = load(dyAt + i * 4L);
-            dy.blend(0, x.compare(VectorOperators.EQ, 0)).blend(dy.neg(), x.compare(VectorOperators.LT, 0)).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
+            dy.blend(0, x.compare(VectorOperators.EQ, 0))
+                    .blend(dy.neg(), x.compare(VectorOperators.LT, 0))
+                    .intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
         }
     }
 
@@ -289,7 +292,10 @@ final class SlopeKernels {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
             FloatVector dy = load(dyAt + i * 4L);
-            dy.blend(dy.mul(VectorMath.exp(x)).mul(p), x.compare(VectorOperators.GT, 0).not()).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
+            dy.blend(
+                            dy.mul(VectorMath.exp(x)).mul(p),
+                            x.compare(VectorOperators.GT, 0).not())
+                    .intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
         }
     }
 
@@ -297,7 +303,8 @@ final class SlopeKernels {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
             FloatVector dy = load(dyAt + i * 4L);
-            dy.blend(0, x.compare(VectorOperators.LT, p).or(x.compare(VectorOperators.GT, q))).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
+            dy.blend(0, x.compare(VectorOperators.LT, p).or(x.compare(VectorOperators.GT, q)))
+                    .intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
         }
     }
 
@@ -305,7 +312,8 @@ final class SlopeKernels {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
             FloatVector dy = load(dyAt + i * 4L);
-            dy.mul(VectorMath.sigmoid(x.mul(p)).blend(1, x.mul(p).compare(VectorOperators.GT, q))).intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
+            dy.mul(VectorMath.sigmoid(x.mul(p)).blend(1, x.mul(p).compare(VectorOperators.GT, q)))
+                    .intoMemorySegment(MEM, dxAt + i * 4L, ORDER);
         }
     }
 }

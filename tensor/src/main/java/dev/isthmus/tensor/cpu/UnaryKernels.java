@@ -226,21 +226,28 @@ final class UnaryKernels {
     private static void sign(int n, long xAt, long yAt) {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
-            FloatVector.zero(F).blend(1, x.compare(VectorOperators.GT, 0)).blend(-1, x.compare(VectorOperators.LT, 0)).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+            FloatVector.zero(F)
+                    .blend(1, x.compare(VectorOperators.GT, 0))
+                    .blend(-1, x.compare(VectorOperators.LT, 0))
+                    .intoMemorySegment(MEM, yAt + i * 4L, ORDER);
         }
     }
 
     private static void logsigmoid(int n, long xAt, long yAt) {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
-            x.blend(0, x.compare(VectorOperators.GT, 0)).sub(VectorMath.log1pOfFraction(VectorMath.exp(x.abs().neg()))).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+            x.blend(0, x.compare(VectorOperators.GT, 0))
+                    .sub(VectorMath.log1pOfFraction(VectorMath.exp(x.abs().neg())))
+                    .intoMemorySegment(MEM, yAt + i * 4L, ORDER);
         }
     }
 
     private static void mish(int n, long xAt, long yAt) {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
-            x.mul(mishGate(x)).blend(x, x.compare(VectorOperators.GT, MISH_LINEAR)).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+            x.mul(mishGate(x))
+                    .blend(x, x.compare(VectorOperators.GT, MISH_LINEAR))
+                    .intoMemorySegment(MEM, yAt + i * 4L, ORDER);
         }
     }
 
@@ -254,7 +261,8 @@ final class UnaryKernels {
     private static void elu(int n, long xAt, long yAt, float p) {
         for (int i = 0; i < n; i += LANES) {
             FloatVector x = load(xAt + i * 4L);
-            x.blend(VectorMath.expm1(x).mul(p), x.compare(VectorOperators.GT, 0).not()).intoMemorySegment(MEM, yAt + i * 4L, ORDER);
+            x.blend(VectorMath.expm1(x).mul(p), x.compare(VectorOperators.GT, 0).not())
+                    .intoMemorySegment(MEM, yAt + i * 4L, ORDER);
         }
     }
 

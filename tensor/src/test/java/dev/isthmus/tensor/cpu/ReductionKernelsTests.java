@@ -20,8 +20,21 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Reductions of the vector twin against the scalar twin. */
 class ReductionKernelsTests {
     private static final int[][] SHAPES = {
-        {1, 1, 1}, {1, 7, 1}, {3, 13, 1}, {5, 207, 1}, {9, 702, 1}, {2, 4097, 1}, {1, 100_001, 1}, {3, 70_003, 1}, {2000, 5, 1},
-        {1, 7, 13}, {2, 207, 7}, {3, 702, 33}, {1, 300, 2500}, {4, 1, 16}, {0, 5, 3}
+        {1, 1, 1},
+        {1, 7, 1},
+        {3, 13, 1},
+        {5, 207, 1},
+        {9, 702, 1},
+        {2, 4097, 1},
+        {1, 100_001, 1},
+        {3, 70_003, 1},
+        {2000, 5, 1},
+        {1, 7, 13},
+        {2, 207, 7},
+        {3, 702, 33},
+        {1, 300, 2500},
+        {4, 1, 16},
+        {0, 5, 3}
     };
 
     private final int threads = WorkerPool.threads();
@@ -65,10 +78,12 @@ class ReductionKernelsTests {
                 }
                 Buffer x = TestMemory.of(values);
                 for (ReduceOp op : new ReduceOp[] {ReduceOp.MAX, ReduceOp.MIN}) {
-                    assertThat(single(Twins.VECTOR, op, values.length, x, DType.FLOAT32)).isNaN();
+                    assertThat(single(Twins.VECTOR, op, values.length, x, DType.FLOAT32))
+                            .isNaN();
                 }
                 for (ReduceOp op : new ReduceOp[] {ReduceOp.ARGMAX, ReduceOp.ARGMIN}) {
-                    assertThat(single(Twins.VECTOR, op, values.length, x, DType.INT32)).isEqualTo(Math.min(at, 65_000));
+                    assertThat(single(Twins.VECTOR, op, values.length, x, DType.INT32))
+                            .isEqualTo(Math.min(at, 65_000));
                 }
             }
         }
