@@ -1,6 +1,7 @@
 package dev.isthmus.bench;
 
 import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -28,5 +29,28 @@ public final class Data {
             values[i] = (int) ((GOLDEN * (i + 1) >>> 33) % bound);
         }
         return Tensor.of(values, count);
+    }
+
+    /** A weight as files hold it, in the current scope. */
+    static MemorySegment weight(WeightFormat format, int rows, int cols) {
+        long row = format.rowBytes(cols);
+        MemorySegment memory = Tensor.empty(DType.INT8, rows * row).segment();
+        long size = row / (cols / format.block());
+        for (long at = 0; at < memory.byteSize(); at += size) {
+            float number = (GOLDEN * (at + 1) >> 40) / (float) (1 << 23);
+            switch (format) {
+                case F32 -> memory.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, number);
+                case BF16 ->
+                    memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, (short) (Float.floatToRawIntBits(number) >>> 16));
+                case F16 -> memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(number));
+                case Q8_0, Q4_0 -> {
+                    memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(0.01f));
+                    for (long i = Short.BYTES; i < size; i++) {
+                        memory.set(ValueLayout.JAVA_BYTE, at + i, (byte) (GOLDEN * (at + i) >>> 56));
+                    }
+                }
+            }
+        }
+        return memory;
     }
 }

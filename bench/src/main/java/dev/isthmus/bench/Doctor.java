@@ -6,6 +6,7 @@ import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.KernelCall.MatMul;
 import dev.isthmus.tensor.Machine;
 import dev.isthmus.tensor.Machine.Ceilings;
+import dev.isthmus.tensor.Machine.KernelSpeed;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import java.io.IOException;
@@ -84,15 +85,24 @@ public final class Doctor {
         }
     }
 
-    /** The ceilings, and the floating-point operations a second of a matrix product that should be near the first. */
-    public record Speed(Ceilings ceilings, double product) {
-        double fraction() {
+    /**
+     * What was measured.
+     *
+     * @param product the floating-point operations a second of a matrix product that should be near the first ceiling
+     * @param kernels the innermost loops of products, on one thread
+     */
+    public record Speed(Ceilings ceilings, double product, List<KernelSpeed> kernels) {
+        private double fraction() {
             return product / ceilings.flops();
         }
     }
 
-    /** Something that is wrong, and what to do about it. */
-    public record Finding(String problem, String fix) {}
+    /**
+     * Something that is wrong.
+     *
+     * @param fix what to do about it; null where the problem says so itself
+     */
+    public record Finding(String problem, @Nullable String fix) {}
 
     /** Looks at this machine and measures its speed, which takes a few seconds. */
     public static Facts examine() {
@@ -131,7 +141,7 @@ public final class Doctor {
             MatMul call = GemmBench.call(PRODUCT, Tensor.empty(DType.FLOAT32, PRODUCT.m(), PRODUCT.n()));
             Measurement product =
                     Measurement.of(Effort.BRIEF, () -> scope.device().run(call));
-            return new Speed(Machine.measure(), PRODUCT.flops() / product.median());
+            return new Speed(Machine.measure(), PRODUCT.flops() / product.median(), Machine.kernels());
         }
     }
 
@@ -204,6 +214,13 @@ public final class Doctor {
                             Locale.ROOT, "in the last minute %.1f processes wanted the %d cores", f.load, f.cores),
                     "stop what else runs: two programs that compute slow each other down more than by half"));
         }
+        if (f.speed != null) {
+            for (KernelSpeed kernel : f.speed.kernels) {
+                if (kernel.problem() != null) {
+                    found.add(new Finding("the JIT left the " + kernel.name() + " at " + kernel.problem(), null));
+                }
+            }
+        }
         if (f.speed != null && f.speed.fraction() < SLOW) {
             found.add(new Finding(
                     String.format(
@@ -255,12 +272,25 @@ public final class Doctor {
                             "%.0f GFLOP/s at 1024^3, %.0f%% of the peak",
                             f.speed.product / 1e9,
                             100 * f.speed.fraction()));
+            for (KernelSpeed kernel : f.speed.kernels) {
+                row(
+                        lines,
+                        "",
+                        String.format(
+                                Locale.ROOT,
+                                "%s on one thread: %.0f GFLOP/s, %.0f%%",
+                                kernel.name(),
+                                kernel.flops() / 1e9,
+                                100 * kernel.flops() / kernel.ceiling()));
+            }
         }
         List<Finding> findings = findings(f);
         row(lines, "Verdict", findings.isEmpty() ? "all is well" : "not all is well");
         for (Finding finding : findings) {
             row(lines, "", "- " + finding.problem);
-            row(lines, "", "  fix: " + finding.fix);
+            if (finding.fix != null) {
+                row(lines, "", "  fix: " + finding.fix);
+            }
         }
         return lines;
     }

@@ -13,11 +13,15 @@ import dev.isthmus.tensor.KernelCall.PackMatrix;
 import dev.isthmus.tensor.KernelCall.Ragged;
 import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
+import dev.isthmus.tensor.KernelCall.WeightFormat;
+import dev.isthmus.tensor.KernelCall.WeightMatMul;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.tensor.UpdateRule;
+import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -46,7 +50,7 @@ public final class KernelBench {
                 1 << 25,
                 1024,
                 50_257,
-                8192,
+                32_768,
                 4096,
                 List.of(new Sequences(4, 256, 12, 64), new Sequences(128, 64, 8, 32), new Sequences(1, 1024, 12, 64)));
 
@@ -299,16 +303,17 @@ public final class KernelBench {
         }
     }
 
+    /** One row times a weight: packed, as the model is while it samples, and in the formats of files. */
     private static void gemv(Bench bench, int out, int in) {
         try (Scope scope = Scope.open()) {
             Buffer x = Data.floats(in).buffer();
-            Buffer weight = Data.floats(out, in).buffer();
             Buffer packed = empty((int) PackMatrix.size(1, out), in);
-            scope.device().run(new PackMatrix(true, in, out, weight, in, packed));
+            scope.device()
+                    .run(new PackMatrix(true, in, out, Data.floats(out, in).buffer(), in, packed));
             Map<String, Object> shape = fields("m", 1, "n", out, "k", in);
             memory(
                     bench,
-                    "gemv",
+                    "gemv_packed",
                     shape,
                     new Needs(0, 4.0 * out * in, 0, 0),
                     new MatMul(
@@ -330,6 +335,20 @@ public final class KernelBench {
                             0,
                             0));
         }
+        for (WeightFormat format : WeightFormat.values()) {
+            try (Scope scope = Scope.open()) {
+                Buffer x = Data.floats(in).buffer();
+                MemorySegment weight = Data.weight(format, out, in);
+                Map<String, Object> shape =
+                        fields("m", 1, "n", out, "k", in, "dtype", format.name().toLowerCase(Locale.ROOT));
+                memory(
+                        bench,
+                        "gemv",
+                        shape,
+                        new Needs(0, (double) out * format.rowBytes(in), 0, 0),
+                        new WeightMatMul(format, 1, out, in, x, in, weight, null, empty(out), out));
+            }
+        }
     }
 
     private static void memory(Bench bench, String op, Map<String, ?> shape, Needs needs, KernelCall call) {
@@ -340,7 +359,7 @@ public final class KernelBench {
         Device device = Scope.current().device();
         Map<String, Object> fields = fields("op", op);
         fields.putAll(shape);
-        fields.put("dtype", "float32");
+        fields.putIfAbsent("dtype", "float32");
         StringBuilder label = new StringBuilder(op);
         shape.forEach((name, size) -> label.append(' ').append(name).append(' ').append(size));
         bench.figure("kernels", label.toString(), fields, unit, needs, () -> {

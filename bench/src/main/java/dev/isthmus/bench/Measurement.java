@@ -15,6 +15,7 @@ public record Measurement(double median, double best) {
     private static final double STEADY = 0.98;
 
     /** What runs return goes here, so that no compiler may leave their work out. */
+    @SuppressWarnings("UnusedVariable")
     private static volatile double sink;
 
     /**

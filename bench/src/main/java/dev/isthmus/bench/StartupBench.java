@@ -51,11 +51,12 @@ public final class StartupBench {
         }
         Bound floor = new Bound(Measurement.of(nothing).median(), "an empty JVM");
         if (reached < NEAR_PEAK) {
-            bench.report().note(String.format(
-                    Locale.ROOT,
-                    "first product at 80 %% of the peak: never; %.0f%% was the most in %.0f seconds",
-                    100 * reached,
-                    PATIENCE_SECONDS));
+            bench.report()
+                    .note(String.format(
+                            Locale.ROOT,
+                            "first product at 80 %% of the peak: never; %.0f%% was the most in %.0f seconds",
+                            100 * reached,
+                            PATIENCE_SECONDS));
         } else {
             report(bench, "first product at 80 % of the peak", Map.of("op", "product"), floor, product);
         }

@@ -141,20 +141,22 @@ public final class StepBench {
         try (Scope scope = Scope.open(timed)) {
             profile = profile(new Training(config), timed, figure.seconds().median());
         }
-        bench.report(figure.with(Map.of(
-                "overhead", profile.outside, "calls", profile.calls, "peak_bytes", peak, "least_bytes", least)));
-        bench.report().note(String.format(
-                Locale.ROOT,
-                "    at most %.0f MB, %.2f times the least (weights, gradients, moments, what backward reads: %.0f MB)",
-                peak / 1e6,
-                (double) peak / least,
-                least / 1e6));
-        bench.report().note(String.format(
-                Locale.ROOT,
-                "    %d calls; outside of them (autograd, dispatch, memory) %.1f%% of the step; in %s",
-                profile.calls,
-                100 * profile.outside,
-                profile.kinds));
+        bench.report(figure.with(
+                Map.of("overhead", profile.outside, "calls", profile.calls, "peak_bytes", peak, "least_bytes", least)));
+        bench.report()
+                .note(String.format(
+                        Locale.ROOT,
+                        "    at most %.0f MB, %.2f times the least (weights, gradients, moments, what backward reads: %.0f MB)",
+                        peak / 1e6,
+                        (double) peak / least,
+                        least / 1e6));
+        bench.report()
+                .note(String.format(
+                        Locale.ROOT,
+                        "    %d calls; outside of them (autograd, dispatch, memory) %.1f%% of the step; in %s",
+                        profile.calls,
+                        100 * profile.outside,
+                        profile.kinds));
     }
 
     /**

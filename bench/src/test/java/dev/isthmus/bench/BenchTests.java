@@ -46,7 +46,7 @@ class BenchTests {
         assertThat(line.get("unit").isString()).isTrue();
         assertThat(line.get("ceiling").doubleValue()).isPositive();
         assertThat(line.get("fraction").doubleValue()).isPositive();
-        assertThat(line.get("dtype").stringValue()).isEqualTo("float32");
+        assertThat(line.get("dtype").stringValue()).isIn("float32", "f32", "bf16", "f16", "q8_0", "q4_0");
         assertThat(line.has("peer")).isTrue();
         assertThat(line.get("peer").isNull()).isTrue();
     }
@@ -89,7 +89,7 @@ class BenchTests {
     @Test
     void kernelsNameTheirCeiling() {
         KernelBench.Sizes tiny =
-                new KernelBench.Sizes(3, 16, 40, 2, 33, 64, 16, List.of(new KernelBench.Sequences(2, 5, 2, 8)));
+                new KernelBench.Sizes(3, 16, 40, 2, 33, 64, 32, List.of(new KernelBench.Sequences(2, 5, 2, 8)));
         List<JsonNode> lines = json(bench -> KernelBench.run(bench, tiny));
         assertThat(lines.stream().map(l -> l.get("op").stringValue()))
                 .contains(
@@ -109,7 +109,10 @@ class BenchTests {
                         "cross_entropy_backward",
                         "attention",
                         "attention_backward",
-                        "gemv");
+                        "gemv",
+                        "gemv_packed");
+        assertThat(lines.stream().map(l -> l.get("dtype").stringValue()))
+                .contains("f32", "bf16", "f16", "q8_0", "q4_0");
         assertThat(lines)
                 .allSatisfy(l ->
                         assertThat(l.get("ceiling_of").stringValue()).isIn("fma", "read", "update", "read and update"));

@@ -6,6 +6,7 @@ import dev.isthmus.bench.Doctor.Facts;
 import dev.isthmus.bench.Doctor.Finding;
 import dev.isthmus.bench.Doctor.Speed;
 import dev.isthmus.tensor.Machine.Ceilings;
+import dev.isthmus.tensor.Machine.KernelSpeed;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -16,7 +17,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** What the doctor says of machines with one fault each, and of JVMs that were started with one. */
 class DoctorTests {
-    private static final Speed FAST = new Speed(new Ceilings(500e9, 50e9, 80e9), 450e9);
+    private static final Speed FAST =
+            new Speed(new Ceilings(500e9, 50e9, 80e9), 450e9, List.of(new KernelSpeed("tile", 200e9, 250e9, null)));
 
     private static Facts healthy() {
         return new Facts(
@@ -62,7 +64,9 @@ class DoctorTests {
                 what.equals("freeMemory") ? Long.parseLong(value) << 20 : f.freeMemory(),
                 f.heap(),
                 vectorApi
-                        ? what.equals("product") ? new Speed(FAST.ceilings(), Double.parseDouble(value)) : FAST
+                        ? what.equals("product")
+                                ? new Speed(FAST.ceilings(), Double.parseDouble(value), FAST.kernels())
+                                : FAST
                         : null);
     }
 
@@ -103,6 +107,37 @@ class DoctorTests {
         assertThat(Doctor.report(facts))
                 .anyMatch(line -> line.contains(only.problem()))
                 .anyMatch(line -> line.contains(only.fix()));
+    }
+
+    @Test
+    void aKernelThatTheCompilersLeftSlowIsNamed() {
+        Facts f = healthy();
+        Speed stuck = new Speed(
+                FAST.ceilings(), 5e9, List.of(new KernelSpeed("product", 2e9, 250e9, "a hundredth. Do this.")));
+        Facts slow = new Facts(
+                f.java(),
+                f.javaVersion(),
+                f.javaHome(),
+                f.javaMode(),
+                f.system(),
+                true,
+                512,
+                512,
+                512,
+                false,
+                f.device(),
+                2,
+                2,
+                0,
+                f.memory(),
+                f.freeMemory(),
+                f.heap(),
+                stuck);
+        assertThat(Doctor.findings(slow))
+                .first()
+                .satisfies(finding ->
+                        assertThat(finding.problem()).isEqualTo("the JIT left the product at a hundredth. Do this."));
+        assertThat(String.join("\n", Doctor.report(slow))).contains("Do this.").doesNotContain("fix: null");
     }
 
     /** The real thing in a JVM that was started wrongly. */

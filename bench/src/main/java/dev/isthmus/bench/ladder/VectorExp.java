@@ -10,7 +10,7 @@ final class VectorExp {
     static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
     private static final float LOWEST = -87;
     private static final float ROUND = 0x1.8p23f;
-    private static final float LOG2_E = 1.44269504f;
+    private static final float LOG2_E = 1.442695f;
     private static final float LN2_HIGH = 0x1.62e4p-1f;
     private static final float LN2_LOW = 0x1.7f7d1cp-20f;
 

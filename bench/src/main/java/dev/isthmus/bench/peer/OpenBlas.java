@@ -24,6 +24,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** The process that measures OpenBLAS's {@code sgemm}, called through the Foreign Function and Memory API. */
+@SuppressWarnings("restricted")
 public final class OpenBlas {
     private static final List<String> NAMES = List.of(
             "libopenblas.so.0",
@@ -89,7 +90,7 @@ public final class OpenBlas {
             try {
                 return Optional.of(SymbolLookup.libraryLookup(name, Arena.global()));
             } catch (IllegalArgumentException e) {
-                continue; // not under this name
+                // not under this name; perhaps under the next
             }
         }
         return Optional.empty();
