@@ -146,7 +146,7 @@ public final class ChatTemplate {
         Map<String, @Nullable Object> names = new HashMap<>(tokens);
         names.put("messages", plain(messages));
         names.put("add_generation_prompt", addGenerationPrompt);
-        names.put("strftime_now", (Values.Function) (a, _) -> now(Values.text(a.get(0))));
+        names.put("strftime_now", (Values.Function) given -> now(Values.text(given.at(0))));
         variables.forEach((name, value) -> names.put(name, plain(value)));
         return Interpreter.run(body, names);
     }

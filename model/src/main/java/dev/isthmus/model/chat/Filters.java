@@ -23,6 +23,14 @@ final class Filters {
 
     /** The arguments of a filter or test, by place or by name. */
     record Given(List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
+        /** The argument at a place, which must be there. */
+        @Nullable Object at(int place) {
+            if (place >= positional.size()) {
+                throw new TemplateException("a function lacks an argument");
+            }
+            return positional.get(place);
+        }
+
         @Nullable Object get(int place, String name, @Nullable Object absent) {
             if (place < positional.size()) {
                 return positional.get(place);
@@ -39,7 +47,7 @@ final class Filters {
             }
             case "trim" -> {
                 Object of = given.get(0, "chars", null);
-                yield Members.strip(text(value), of == null ? List.of() : List.of(of), true, true);
+                yield Members.strip(text(value), of == null ? null : text(of), true, true);
             }
             case "length", "count" ->
                 value instanceof String text

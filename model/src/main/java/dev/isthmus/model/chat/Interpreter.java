@@ -64,30 +64,29 @@ final class Interpreter {
             interpreter.body(body);
         } catch (StackOverflowError e) {
             throw new TemplateException("the template is nested too deeply");
-        } catch (IndexOutOfBoundsException e) {
-            throw new TemplateException("a function or filter lacks an argument");
         }
         return new ChatTemplate.Rendered(interpreter.out.toString(), interpreter.generated);
     }
 
     private static Map<String, @Nullable Object> globals() {
         Map<String, @Nullable Object> globals = new HashMap<>();
-        globals.put("raise_exception", (Values.Function) (a, _) -> {
-            throw TemplateException.rejection(text(a.get(0)));
+        globals.put("raise_exception", (Values.Function) given -> {
+            throw TemplateException.rejection(text(given.at(0)));
         });
-        globals.put("namespace", (Values.Function) (a, named) -> {
+        globals.put("namespace", (Values.Function) given -> {
             Namespace namespace = new Namespace();
-            namespace.putAll(named);
+            namespace.putAll(given.named());
             return namespace;
         });
-        globals.put("dict", (Values.Function) (_, named) -> new LinkedHashMap<>(named));
-        globals.put("range", (Values.Function) (a, _) -> range(a));
+        globals.put("dict", (Values.Function) given -> new LinkedHashMap<>(given.named()));
+        globals.put("range", (Values.Function) Interpreter::range);
         return globals;
     }
 
-    private static List<@Nullable Object> range(List<@Nullable Object> arguments) {
+    private static List<@Nullable Object> range(Given given) {
+        List<@Nullable Object> arguments = given.positional();
         long start = arguments.size() > 1 ? integer(arguments.get(0)) : 0;
-        long stop = integer(arguments.get(arguments.size() > 1 ? 1 : 0));
+        long stop = integer(given.at(arguments.size() > 1 ? 1 : 0));
         long step = arguments.size() > 2 ? integer(arguments.get(2)) : 1;
         if (step == 0) {
             throw new TemplateException("range: a step of 0");
@@ -195,12 +194,13 @@ final class Interpreter {
         loop.put("length", (long) items.size());
         loop.put("previtem", i > 0 ? items.get(i - 1) : UNDEFINED);
         loop.put("nextitem", i + 1 < items.size() ? items.get(i + 1) : UNDEFINED);
-        loop.put("cycle", (Values.Function) (a, _) -> a.get(i % a.size()));
+        loop.put("cycle", (Values.Function) given -> given.at(i % Math.max(1, given.positional().size())));
         return loop;
     }
 
     private void set(Node.Set n) {
-        Object value = n.value() == null ? captured(() -> body(n.body())) : at(n.line(), () -> value(n.value()));
+        Node expression = n.value();
+        Object value = expression == null ? captured(() -> body(n.body())) : at(n.line(), () -> value(expression));
         if (n.attribute() == null) {
             assign(n.targets(), value, n.line());
         } else if (scope.get(n.targets().getFirst()) instanceof Namespace namespace) {
@@ -227,7 +227,9 @@ final class Interpreter {
 
     private Values.Function macro(Node.Macro n) {
         Scope defined = scope;
-        return (positional, named) -> {
+        return given -> {
+            List<@Nullable Object> positional = given.positional();
+            Map<String, @Nullable Object> named = given.named();
             if (++calls > MAX_CALLS) {
                 throw new TemplateException("macros call each other more than " + MAX_CALLS + " deep");
             }
@@ -309,8 +311,7 @@ final class Interpreter {
             case Node.Slice n -> at(n.line(), () -> slice(n));
             case Node.Call n -> at(n.line(), () -> {
                 if (value(n.function()) instanceof Values.Function function) {
-                    Given given = given(n.arguments());
-                    return function.call(given.positional(), given.named());
+                    return function.call(given(n.arguments()));
                 }
                 throw new TemplateException(described(n.function()) + " is not a function");
             });

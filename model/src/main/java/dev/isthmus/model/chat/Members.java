@@ -3,6 +3,7 @@ package dev.isthmus.model.chat;
 import static dev.isthmus.model.chat.Values.integer;
 import static dev.isthmus.model.chat.Values.text;
 
+import dev.isthmus.model.chat.Filters.Given;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -29,42 +30,47 @@ final class Members {
 
     private static Values.@Nullable Function ofText(String text, String name) {
         return switch (name) {
-            case "strip" -> (a, _) -> strip(text, a, true, true);
-            case "lstrip" -> (a, _) -> strip(text, a, true, false);
-            case "rstrip" -> (a, _) -> strip(text, a, false, true);
-            case "upper" -> (_, _) -> text.toUpperCase(Locale.ROOT);
-            case "lower" -> (_, _) -> text.toLowerCase(Locale.ROOT);
-            case "title" -> (_, _) -> title(text);
-            case "capitalize" -> (_, _) -> capitalize(text);
-            case "startswith" -> (a, _) -> affixes(a).stream().anyMatch(text::startsWith);
-            case "endswith" -> (a, _) -> affixes(a).stream().anyMatch(text::endsWith);
-            case "removeprefix" -> (a, _) -> text.startsWith(text(a.get(0))) ? text.substring(text(a.get(0)).length()) : text;
-            case "removesuffix" -> (a, _) -> text.endsWith(text(a.get(0)))
-                    ? text.substring(0, text.length() - text(a.get(0)).length())
+            case "strip" -> g -> strip(text, g, true, true);
+            case "lstrip" -> g -> strip(text, g, true, false);
+            case "rstrip" -> g -> strip(text, g, false, true);
+            case "upper" -> _ -> text.toUpperCase(Locale.ROOT);
+            case "lower" -> _ -> text.toLowerCase(Locale.ROOT);
+            case "title" -> _ -> title(text);
+            case "capitalize" -> _ -> capitalize(text);
+            case "startswith" -> g -> affixes(g).stream().anyMatch(text::startsWith);
+            case "endswith" -> g -> affixes(g).stream().anyMatch(text::endsWith);
+            case "removeprefix" -> g -> text.startsWith(text(g.at(0))) ? text.substring(text(g.at(0)).length()) : text;
+            case "removesuffix" -> g -> text.endsWith(text(g.at(0)))
+                    ? text.substring(0, text.length() - text(g.at(0)).length())
                     : text;
-            case "replace" -> (a, _) -> replace(text, text(a.get(0)), text(a.get(1)), a.size() > 2 ? integer(a.get(2)) : -1);
-            case "split" -> (a, n) -> split(text, a, n);
-            case "splitlines" -> (_, _) -> new ArrayList<Object>(text.lines().toList());
-            case "join" -> (a, _) -> String.join(
-                    text, Values.items(a.get(0)).stream().map(Values::text).toList());
-            case "find" -> (a, _) -> (long) text.indexOf(text(a.get(0)));
-            case "rfind" -> (a, _) -> (long) text.lastIndexOf(text(a.get(0)));
-            case "count" -> (a, _) -> count(text, text(a.get(0)));
-            case "isdigit" -> (_, _) -> !text.isEmpty() && text.codePoints().allMatch(Character::isDigit);
-            case "isalpha" -> (_, _) -> !text.isEmpty() && text.codePoints().allMatch(Character::isLetter);
-            case "isspace" -> (_, _) -> !text.isEmpty() && text.isBlank();
+            case "replace" -> g -> replace(text, text(g.at(0)), text(g.at(1)), g.positional().size() > 2 ? integer(g.at(2)) : -1);
+            case "split" -> g -> split(text, g);
+            case "splitlines" -> _ -> new ArrayList<Object>(text.lines().toList());
+            case "join" -> g -> String.join(
+                    text, Values.items(g.at(0)).stream().map(Values::text).toList());
+            case "find" -> g -> (long) text.indexOf(text(g.at(0)));
+            case "rfind" -> g -> (long) text.lastIndexOf(text(g.at(0)));
+            case "count" -> g -> count(text, text(g.at(0)));
+            case "isdigit" -> _ -> !text.isEmpty() && text.codePoints().allMatch(Character::isDigit);
+            case "isalpha" -> _ -> !text.isEmpty() && text.codePoints().allMatch(Character::isLetter);
+            case "isspace" -> _ -> !text.isEmpty() && text.isBlank();
             default -> null;
         };
     }
 
-    private static List<String> affixes(List<@Nullable Object> arguments) {
-        return arguments.get(0) instanceof List<?> many
+    private static List<String> affixes(Given g) {
+        return g.at(0) instanceof List<?> many
                 ? many.stream().map(Values::text).toList()
-                : List.of(text(arguments.get(0)));
+                : List.of(text(g.at(0)));
     }
 
-    static String strip(String text, List<@Nullable Object> arguments, boolean left, boolean right) {
-        String of = arguments.isEmpty() || arguments.get(0) == null ? null : text(arguments.get(0));
+    private static String strip(String text, Given g, boolean left, boolean right) {
+        Object of = g.get(0, "chars", null);
+        return strip(text, of == null ? null : text(of), left, right);
+    }
+
+    /** A text without the characters of {@code of}, or whitespace if null, at its ends. */
+    static String strip(String text, @Nullable String of, boolean left, boolean right) {
         int start = 0;
         int end = text.length();
         while (left && start < end && stripped(text.charAt(start), of)) {
@@ -96,13 +102,12 @@ final class Members {
         return result;
     }
 
-    private static List<@Nullable Object> split(
-            String text, List<@Nullable Object> arguments, Map<String, @Nullable Object> named) {
-        Object separator = arguments.isEmpty() ? named.get("sep") : arguments.get(0);
-        Object most = arguments.size() > 1 ? arguments.get(1) : named.get("maxsplit");
+    private static List<@Nullable Object> split(String text, Given g) {
+        Object separator = g.get(0, "sep", null);
+        Object most = g.get(1, "maxsplit", null);
         int limit = most == null || integer(most) < 0 ? -1 : (int) Math.min(integer(most) + 1, Integer.MAX_VALUE);
         if (separator == null) {
-            String trimmed = strip(text, List.of(), true, false);
+            String trimmed = strip(text, (String) null, true, false);
             String[] parts = limit < 0 ? trimmed.split("\\s+") : trimmed.split("\\s+", limit);
             return new ArrayList<>(Arrays.stream(parts).filter(part -> !part.isEmpty()).toList());
         }
@@ -134,10 +139,10 @@ final class Members {
 
     private static Values.@Nullable Function ofMap(Map<?, ?> map, String name) {
         return switch (name) {
-            case "items" -> (_, _) -> entries(map);
-            case "keys" -> (_, _) -> new ArrayList<Object>(map.keySet());
-            case "values" -> (_, _) -> new ArrayList<Object>(map.values());
-            case "get" -> (a, _) -> map.containsKey(a.get(0)) ? map.get(a.get(0)) : a.size() > 1 ? a.get(1) : null;
+            case "items" -> _ -> entries(map);
+            case "keys" -> _ -> new ArrayList<Object>(map.keySet());
+            case "values" -> _ -> new ArrayList<Object>(map.values());
+            case "get" -> g -> map.containsKey(g.at(0)) ? map.get(g.at(0)) : g.positional().size() > 1 ? g.at(1) : null;
             default -> null;
         };
     }
@@ -151,16 +156,16 @@ final class Members {
 
     private static Values.@Nullable Function ofList(List<?> list, String name) {
         return switch (name) {
-            case "index" -> (a, _) -> {
+            case "index" -> g -> {
                 for (int i = 0; i < list.size(); i++) {
-                    if (Values.equal(list.get(i), a.get(0))) {
+                    if (Values.equal(list.get(i), g.at(0))) {
                         return (long) i;
                     }
                 }
-                throw new TemplateException(Values.repr(a.get(0)) + " is not in the list");
+                throw new TemplateException(Values.repr(g.at(0)) + " is not in the list");
             };
-            case "count" -> (a, _) -> list.stream()
-                    .filter(item -> Values.equal(item, a.get(0)))
+            case "count" -> g -> list.stream()
+                    .filter(item -> Values.equal(item, g.at(0)))
                     .count();
             default -> null;
         };

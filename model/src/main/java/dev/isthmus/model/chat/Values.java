@@ -26,7 +26,7 @@ final class Values {
     /** A function of a template. */
     @FunctionalInterface
     interface Function {
-        @Nullable Object call(List<@Nullable Object> positional, Map<String, @Nullable Object> named);
+        @Nullable Object call(Filters.Given given);
     }
 
     private Values() {}

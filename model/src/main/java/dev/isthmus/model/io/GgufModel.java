@@ -308,7 +308,7 @@ final class GgufModel {
             }
             Rope rope = config.rope();
             Llama3Scaling scaling = rope == null ? null : rope.scaling();
-            if (scaling != null) {
+            if (rope != null && scaling != null) {
                 MemorySegment factors = arena.allocate(4L * config.headDim() / 2, 64);
                 for (int i = 0; i < config.headDim() / 2; i++) {
                     double frequency = Math.pow(rope.theta(), -2.0 * i / config.headDim());

@@ -110,8 +110,13 @@ public final class BpeTrainer {
             }
         }
 
+        long number(long pair) {
+            long[] count = pairs.get(pair);
+            return count == null ? 0 : count[0];
+        }
+
         void propose(long pair) {
-            long count = pairs.get(pair)[0];
+            long count = number(pair);
             if (count > 0) {
                 queue.add(new Candidate(count, (int) (pair >>> 32), (int) pair));
             }
@@ -122,18 +127,19 @@ public final class BpeTrainer {
             while (merges.size() < most && !queue.isEmpty()) {
                 Candidate best = queue.remove();
                 long pair = pair(best.left, best.right);
-                if (pairs.get(pair)[0] != best.count) {
+                if (number(pair) != best.count) {
                     continue; // the true number was put into the queue when it changed
                 }
                 merges.add(new Bpe.Merge(tokens.get(best.left), tokens.get(best.right)));
                 int joined = tokens.size();
                 tokens.add(tokens.get(best.left) + tokens.get(best.right));
                 Set<Long> touched = new HashSet<>();
-                for (Word word : places.remove(pair)) {
+                for (Word word : List.copyOf(places.getOrDefault(pair, Set.of()))) {
                     count(word, -1, touched);
                     word.symbols = join(word.symbols, best.left, best.right, joined);
                     count(word, 1, touched);
                 }
+                places.remove(pair);
                 touched.forEach(this::propose);
             }
             return merges;

@@ -106,7 +106,7 @@ final class VocabularyFiles {
                 !Files.exists(config) || Json.read(config).path("do_lower_case").asBoolean(true);
         List<AddedToken> added = BERT_TOKENS.stream()
                 .filter(ids::containsKey)
-                .map(token -> AddedToken.special(ids.get(token), token))
+                .map(token -> AddedToken.special(ids.getOrDefault(token, 0), token))
                 .toList();
         Ends ends = new Ends(id(ids, "[CLS]"), id(ids, "[SEP]"));
         try {
