@@ -7,6 +7,7 @@ import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
 import dev.isthmus.tensor.KernelCall.Where;
 import dev.isthmus.tensor.Tensor.GradTarget;
+import org.jspecify.annotations.Nullable;
 
 /** Elementwise operations and their gradients. */
 final class Elementwise {
@@ -57,6 +58,11 @@ final class Elementwise {
             case NEG, ABS, RELU -> throw new TensorException(op + ": not defined for BOOL; use logicalNot() or to()");
             default -> DType.INT64;
         };
+    }
+
+    /** An argument of an operation that computes in float32 whatever type its numbers are stored in. */
+    static @Nullable Tensor toFloat32(@Nullable Tensor x) {
+        return x == null ? null : x.to(DType.FLOAT32);
     }
 
     /** Numbers take the type of the tensor beside them; PyTorch excepts factors and divisors of the half types, as we do. */

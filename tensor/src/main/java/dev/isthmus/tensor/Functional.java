@@ -101,6 +101,9 @@ public final class Functional {
 
     /** {@code silu(gate) up} of {@code gateUp [..., 2F]}, whose columns are first the gate and then up: {@code [..., F]}. */
     public static Tensor swiGlu(Tensor gateUp) {
+        if (gateUp.dtype().isHalf()) {
+            return swiGlu(gateUp.to(DType.FLOAT32)).to(gateUp.dtype());
+        }
         Tensor x = gateUp.alive().contiguous();
         int cols = cols(x) / 2;
         int rows = rows(x);

@@ -66,6 +66,11 @@ final class Losses {
 
     static Tensor crossEntropy(
             Tensor input, Tensor target, @Nullable Tensor weight, int ignoreIndex, Reduction reduction, double smoothing) {
+        if (input.dtype().isHalf()) {
+            Tensor classes = Elementwise.toFloat32(weight);
+            return crossEntropy(input.to(DType.FLOAT32), target, classes, ignoreIndex, reduction, smoothing)
+                    .to(input.dtype());
+        }
         Tensor logits = classesLast("crossEntropy", input, target);
         Tensor w = classWeight("crossEntropy", logits, weight);
         int[] index = index("crossEntropy", target, Functional.cols(logits), ignoreIndex);

@@ -41,6 +41,9 @@ final class MatrixProducts {
         if (bias != null) {
             Elementwise.requireSameType("linear", x, bias);
         }
+        if (x.dtype().isHalf()) {
+            return project(x.to(DType.FLOAT32), w.to(DType.FLOAT32), Elementwise.toFloat32(bias), storing).to(x.dtype());
+        }
         int rows = Layout.intSize(x.count() / Math.max(1, in));
         long[] shape = x.shape();
         shape[shape.length - 1] = out;
@@ -93,6 +96,9 @@ final class MatrixProducts {
     static Tensor matmul(Tensor a, Tensor b) {
         if (a.rank() == 0 || b.rank() == 0) {
             throw new TensorException("matmul: " + a.layout() + " and " + b.layout() + "; both need a dimension");
+        }
+        if (a.dtype().isHalf() && a.dtype() == b.dtype()) {
+            return matmul(a.to(DType.FLOAT32), b.to(DType.FLOAT32)).to(a.dtype());
         }
         long inner = b.size(b.rank() == 1 ? 0 : -2);
         if (a.size(-1) != inner) {

@@ -11,6 +11,9 @@ final class Norms {
     private Norms() {}
 
     static Tensor rmsNorm(Tensor input, @Nullable Tensor weight, double eps) {
+        if (input.dtype().isHalf()) {
+            return rmsNorm(input.to(DType.FLOAT32), Elementwise.toFloat32(weight), eps).to(input.dtype());
+        }
         Tensor x = input.alive().contiguous();
         int cols = Functional.cols(x);
         int rows = Functional.rows(x);
@@ -46,6 +49,11 @@ final class Norms {
         if (lead < 0 || !Arrays.equals(Arrays.copyOfRange(shape, lead, shape.length), normalizedShape)) {
             throw new TensorException("layerNorm: " + input.layout() + " does not end in the normalized shape "
                     + Arrays.toString(normalizedShape));
+        }
+        if (input.dtype().isHalf()) {
+            Tensor x = input.to(DType.FLOAT32);
+            return layerNorm(x, normalizedShape, Elementwise.toFloat32(weight), Elementwise.toFloat32(bias), eps)
+                    .to(input.dtype());
         }
         int cols = Layout.intSize(Layout.count(normalizedShape));
         Tensor x = input.alive().contiguous();

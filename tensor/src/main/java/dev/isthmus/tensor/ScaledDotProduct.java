@@ -61,6 +61,12 @@ final class ScaledDotProduct {
     static Tensor attention(
             Tensor q, Tensor k, Tensor v, @Nullable Tensor mask, boolean causal, @Nullable Double scale, boolean gqa) {
         requireShapes(q.alive(), k.alive(), v.alive(), gqa);
+        if (q.dtype().isHalf()) {
+            Tensor additive = mask != null && mask.dtype().isHalf() ? mask.to(DType.FLOAT32) : mask;
+            return attention(
+                            q.to(DType.FLOAT32), k.to(DType.FLOAT32), v.to(DType.FLOAT32), additive, causal, scale, gqa)
+                    .to(q.dtype());
+        }
         double factor = scale == null ? 1 / Math.sqrt(q.size(-1)) : scale;
         boolean square = q.size(2) == k.size(2) && k.size(3) == v.size(3);
         return mask == null && square ? fused(q, k, v, causal, factor) : composed(q, k, v, mask, causal, factor);

@@ -259,4 +259,49 @@ class HalfPrecisionTests {
             assertThat(bits(x.grad())).isEqualTo(bits(expected));
         }
     }
+
+    /** What computes in float32 rounds once: within one step of the type of what PyTorch, which may round in between, gives. */
+    @Test
+    void productsNormsAndLosses() {
+        float[] x = new float[12];
+        float[] w = new float[8];
+        for (int i = 0; i < 12; i++) {
+            x[i] = i * 0.37f - 1.9f;
+        }
+        for (int i = 0; i < 8; i++) {
+            w[i] = i * 0.21f - 0.7f;
+        }
+        for (DType half : new DType[] {DType.BFLOAT16, DType.FLOAT16}) {
+            boolean b = half == DType.BFLOAT16;
+            double step = b ? 1.0 / 128 : 1.0 / 1024;
+            Tensor a = Tensor.of(x, 3, 4).to(half).requireGrad();
+            Tensor weight = Tensor.of(w, 2, 4).to(half);
+            Tensor y = Functional.linear(a, weight, null);
+            assertNear(y, step, b ? new double[] {2.453125, -2.046875, 0.1806640625, 0.63671875, -2.09375, 3.328125}
+                    : new double[] {2.4609375, -2.060546875, 0.1805419921875, 0.63427734375, -2.09765625, 3.328125});
+            assertNear(a.matmul(weight.transpose(0, 1)), 0, y.toDoubles());
+            assertNear(Functional.layerNorm(a, null, null, 1e-5).narrow(0, 0, 1), step, b
+                    ? new double[] {-1.3359375, -0.453125, 0.453125, 1.3359375}
+                    : new double[] {-1.341796875, -0.447265625, 0.447265625, 1.341796875});
+            assertNear(Functional.rmsNorm(a, null, 1e-5).narrow(0, 0, 1), step, b
+                    ? new double[] {-1.3515625, -1.0859375, -0.82421875, -0.5625}
+                    : new double[] {-1.3505859375, -1.0869140625, -0.82421875, -0.5615234375});
+            Tensor loss = Functional.crossEntropy(a, Tensor.of(new int[] {0, 3, 1}, 3));
+            assertNear(loss, step, b ? 1.5390625 : 1.5322265625);
+            loss.backward();
+            Tensor grad = a.grad();
+            assertThat(grad).isNotNull();
+            assertThat(grad.dtype()).isEqualTo(half);
+            Tensor q = a.reshape(1, 1, 3, 4);
+            assertThat(Functional.scaledDotProductAttention(q, q, q, true).dtype()).isEqualTo(half);
+        }
+    }
+
+    private static void assertNear(Tensor actual, double relative, double... expected) {
+        double[] found = actual.toDoubles();
+        assertThat(found).hasSameSizeAs(expected);
+        for (int i = 0; i < found.length; i++) {
+            assertThat(Math.abs(found[i] - expected[i])).isLessThanOrEqualTo(relative * Math.abs(expected[i]));
+        }
+    }
 }
