@@ -1,5 +1,6 @@
 package dev.isthmus.app;
 
+import dev.isthmus.model.generate.BeamSearch;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.tensor.Rng;
@@ -8,6 +9,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -16,8 +18,6 @@ import picocli.CommandLine.Spec;
 /** Text from a model. */
 @Command(name = "generate", description = "Goes on with a text as a model would.")
 final class GenerateCommand implements Runnable {
-    private static final List<String> RANDOM = List.of("--temperature", "--top-k", "--top-p", "--min-p", "--seed");
-
     @Spec
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
@@ -26,8 +26,8 @@ final class GenerateCommand implements Runnable {
             names = "--model",
             paramLabel = "DIR",
             required = true,
-            description =
-                    "A directory with config.json, model.safetensors and tokenizer.json, or with a llama2.c model.")
+            description = "A directory with config.json, model.safetensors and tokenizer.json, or with a llama2.c model, or "
+                    + "a .gguf file.")
     @SuppressWarnings("NullAway.Init")
     private Path model;
 
@@ -38,50 +38,30 @@ final class GenerateCommand implements Runnable {
             defaultValue = "")
     private String prompt = "";
 
+    @Mixin
+    @SuppressWarnings("NullAway.Init")
+    private SamplingOptions options;
+
     @Option(
-            names = "--max-new-tokens",
+            names = "--num-beams",
             paramLabel = "N",
-            description = "Tokens to write at most.",
-            defaultValue = "256")
-    private int maxNewTokens;
-
-    @Option(names = "--greedy", description = "Take the most probable token each time, instead of drawing one.")
-    private boolean greedy;
+            description = "Above 1, look for the most probable text with this many beginnings at a time.",
+            defaultValue = "1")
+    private int numBeams;
 
     @Option(
-            names = "--temperature",
-            paramLabel = "T",
-            description = "Below 1 for likelier texts, above 1 for stranger ones.",
-            defaultValue = "1.0")
-    private double temperature;
-
-    @Option(
-            names = "--top-k",
-            paramLabel = "K",
-            description = "Draw from the K most probable tokens only; 0 for all.",
-            defaultValue = "0")
-    private int topK;
-
-    @Option(
-            names = "--top-p",
+            names = "--length-penalty",
             paramLabel = "P",
-            description = "Draw from the fewest tokens that have this probability together.",
+            description = "With --num-beams: above 0 favours long texts, below 0 short ones.",
             defaultValue = "1.0")
-    private double topP;
+    private double lengthPenalty;
 
     @Option(
-            names = "--min-p",
-            paramLabel = "P",
-            description = "Leave out tokens below this share of the most probable one's probability.",
-            defaultValue = "0.0")
-    private double minP;
-
-    @Option(
-            names = "--repetition-penalty",
-            paramLabel = "R",
-            description = "Above 1 makes tokens less probable that are there already.",
-            defaultValue = "1.0")
-    private double repetitionPenalty;
+            names = "--early-stopping",
+            paramLabel = "true|false|never",
+            description = "With --num-beams: stop at the first N texts, when a better one is unlikely, or when none is left.",
+            defaultValue = "false")
+    private String earlyStopping = "false";
 
     @Option(
             names = "--num-return-sequences",
@@ -90,16 +70,32 @@ final class GenerateCommand implements Runnable {
             defaultValue = "1")
     private int numReturnSequences;
 
-    @Option(names = "--seed", paramLabel = "N", description = "The same seed draws the same text.", defaultValue = "42")
-    private long seed;
-
     @Override
     public void run() {
-        SamplingParams sampling = sampling();
+        if (options.greedy) {
+            options.requireNothingRandom("--greedy");
+        }
+        if (numBeams != 1) {
+            options.requireNothingRandom("--num-beams");
+        }
         PrintWriter out = spec.commandLine().getOut();
         try (Scope scope = Scope.open()) {
-            List<LanguageModel.Text> texts = LanguageModel.load(model)
-                    .complete(prompt, sampling, maxNewTokens, numReturnSequences, Rng.of(seed));
+            LanguageModel language = LanguageModel.load(model);
+            SamplingParams sampling = options.params(language);
+            List<LanguageModel.Text> texts = numBeams == 1
+                    ? language.complete(
+                            prompt,
+                            sampling,
+                            options.maxNewTokens,
+                            numReturnSequences,
+                            options.stop,
+                            Rng.of(options.seed))
+                    : language.beams(
+                            prompt,
+                            sampling,
+                            options.maxNewTokens,
+                            options.stop,
+                            new BeamSearch(numBeams, lengthPenalty, stopping(), numReturnSequences));
             for (int i = 0; i < texts.size(); i++) {
                 if (texts.size() > 1) {
                     out.println((i == 0 ? "" : System.lineSeparator()) + "[" + (i + 1) + "]");
@@ -109,17 +105,14 @@ final class GenerateCommand implements Runnable {
         }
     }
 
-    private SamplingParams sampling() {
-        String useless =
-                greedy ? RANDOM.stream().filter(this::given).findFirst().orElse(null) : null;
-        if (useless != null) {
-            throw new ParameterException(
-                    spec.commandLine(), "--greedy draws nothing at random, so " + useless + " cannot go with it");
-        }
-        return new SamplingParams(!greedy, temperature, topK, topP, minP, repetitionPenalty);
-    }
-
-    private boolean given(String option) {
-        return spec.commandLine().getParseResult().hasMatchedOption(option);
+    private BeamSearch.EarlyStopping stopping() {
+        return switch (earlyStopping) {
+            case "true" -> BeamSearch.EarlyStopping.TRUE;
+            case "false" -> BeamSearch.EarlyStopping.FALSE;
+            case "never" -> BeamSearch.EarlyStopping.NEVER;
+            default ->
+                throw new ParameterException(
+                        spec.commandLine(), "--early-stopping must be true, false or never, not " + earlyStopping);
+        };
     }
 }

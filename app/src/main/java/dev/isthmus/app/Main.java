@@ -29,6 +29,8 @@ import picocli.CommandLine.Spec;
             PretrainCommand.class,
             SftCommand.class,
             GenerateCommand.class,
+            ChatCommand.class,
+            TokenizeCommand.class,
             ExportCommand.class,
             BenchCommand.class,
             DoctorCommand.class

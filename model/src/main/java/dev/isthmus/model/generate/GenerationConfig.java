@@ -3,6 +3,7 @@ package dev.isthmus.model.generate;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.tensor.IsthmusException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What to generate for each prompt.
@@ -11,14 +12,36 @@ import java.util.List;
  * @param maxNewTokens the limit of a completion
  * @param eosTokenIds tokens that end a completion; they are part of it
  * @param numGenerations completions of each prompt
+ * @param outputEntropies whether {@link Completion#entropies()} are wanted
+ * @param streamer told every token; or null
  */
 public record GenerationConfig(
-        SamplingParams sampling, int maxNewTokens, List<Integer> eosTokenIds, int numGenerations) {
+        SamplingParams sampling,
+        int maxNewTokens,
+        List<Integer> eosTokenIds,
+        int numGenerations,
+        boolean outputEntropies,
+        @Nullable Streamer streamer) {
     public GenerationConfig {
         if (maxNewTokens < 1 || numGenerations < 1) {
             throw new IsthmusException("max_new_tokens and num_generations must be at least 1, found " + maxNewTokens
                     + " and " + numGenerations);
         }
         eosTokenIds = List.copyOf(eosTokenIds);
+    }
+
+    /** Without entropies and without anyone to tell. */
+    public GenerationConfig(SamplingParams sampling, int maxNewTokens, List<Integer> eosTokenIds, int numGenerations) {
+        this(sampling, maxNewTokens, eosTokenIds, numGenerations, false, null);
+    }
+
+    /** With entropies. */
+    public GenerationConfig withEntropies() {
+        return new GenerationConfig(sampling, maxNewTokens, eosTokenIds, numGenerations, true, streamer);
+    }
+
+    /** With someone who is told every token. */
+    public GenerationConfig withStreamer(Streamer told) {
+        return new GenerationConfig(sampling, maxNewTokens, eosTokenIds, numGenerations, outputEntropies, told);
     }
 }

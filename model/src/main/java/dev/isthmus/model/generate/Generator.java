@@ -1,6 +1,7 @@
 package dev.isthmus.model.generate;
 
 import dev.isthmus.model.Decoder;
+import dev.isthmus.model.sample.History;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.sample.TokenSampler;
 import dev.isthmus.tensor.Autograd;
@@ -26,10 +27,11 @@ import org.jspecify.annotations.Nullable;
 public final class Generator {
     private static final int MAX_ROWS = 1024;
 
+    private final Ensemble models;
     private final Decoder decoder;
     private final GenerationConfig config;
     private final Rng rng;
-    private final TokenSampler sampler;
+    private final TokenSampler shared;
     private final int vocabSize;
     private final List<int[]> prompts;
     private final @Nullable Progress progress;
@@ -44,14 +46,15 @@ public final class Generator {
     }
 
     private Generator(
-            Decoder decoder, List<int[]> prompts, GenerationConfig config, Rng rng, @Nullable Progress progress) {
-        this.decoder = decoder;
+            Ensemble models, List<int[]> prompts, GenerationConfig config, Rng rng, @Nullable Progress progress) {
+        this.models = models;
+        decoder = models.models().getFirst();
         this.prompts = prompts;
         this.config = config;
         this.rng = rng;
         this.progress = progress;
         vocabSize = decoder.config().vocabSize();
-        sampler = new TokenSampler(config.sampling(), vocabSize);
+        shared = new TokenSampler(config.sampling(), vocabSize);
         completions = new Completion[Math.multiplyExact(prompts.size(), config.numGenerations())];
     }
 
@@ -68,6 +71,12 @@ public final class Generator {
     /** Completions of all prompts, telling {@code progress} after every token. */
     public static List<Completion> generate(
             Decoder decoder, List<int[]> prompts, GenerationConfig config, Rng rng, @Nullable Progress progress) {
+        return generate(Ensemble.of(decoder), prompts, config, rng, progress);
+    }
+
+    /** Completions that several models write together. */
+    public static List<Completion> generate(
+            Ensemble models, List<int[]> prompts, GenerationConfig config, Rng rng, @Nullable Progress progress) {
         int longest = 0;
         for (int[] prompt : prompts) {
             if (prompt.length == 0) {
@@ -75,10 +84,10 @@ public final class Generator {
             }
             longest = Math.max(longest, prompt.length);
         }
-        decoder.requireLength(longest + 1);
+        models.requireLength(longest + 1);
         try (Scope session = Scope.open()) {
-            int total = Math.min(longest + config.maxNewTokens(), decoder.config().maxPositionEmbeddings());
-            Generator generator = new Generator(decoder.packed(), prompts, config, rng, progress);
+            int total = Math.min(longest + config.maxNewTokens(), models.maxLength());
+            Generator generator = new Generator(models.packed(), prompts, config, rng, progress);
             Autograd.noGrad(() -> generator.run(total));
             return Arrays.asList(generator.completions);
         }
@@ -87,32 +96,44 @@ public final class Generator {
     /** A sequence that is being written. */
     private final class Row {
         final int prompt;
-        final int index;
-        final KvCache.Sequence cached;
+        final int sample;
+        final List<KvCache.Sequence> cached;
         final Rng stream;
+        final TokenSampler sampler = shared.forSequence(config.sampling());
         final int promptLength;
         final int limit;
         int[] tokens;
         float[] logProbs = new float[8];
+        float[] entropies = new float[config.outputEntropies() ? 8 : 0];
         int length;
+        boolean ended;
 
-        Row(int prompt, int sample, KvCache.Sequence cached) {
+        Row(int prompt, int sample, List<KvCache.Sequence> cached) {
             this.prompt = prompt;
+            this.sample = sample;
             this.cached = cached;
-            index = prompt * config.numGenerations() + sample;
             stream = rng.split("sequence", prompt, sample);
             tokens = prompts.get(prompt);
             promptLength = tokens.length;
             length = promptLength;
-            limit = Math.min(config.maxNewTokens(), decoder.config().maxPositionEmbeddings() - promptLength);
+            limit = Math.min(config.maxNewTokens(), models.maxLength() - promptLength);
+        }
+
+        History history() {
+            return new History(tokens, promptLength, length);
         }
 
         void draw(float[] logits, int offset) {
-            int token = sampler.sample(logits, offset, tokens, length, stream);
+            int token = sampler.sample(logits, offset, history(), stream);
             if (length == tokens.length) {
                 tokens = Arrays.copyOf(tokens, length + Math.max(8, length / 2));
             }
             tokens[length++] = token;
+            ended = config.eosTokenIds().contains(token);
+            Streamer streamer = config.streamer();
+            if (streamer != null && streamer.put(prompt, sample, token)) {
+                ended = true;
+            }
         }
 
         int last() {
@@ -120,15 +141,18 @@ public final class Generator {
         }
 
         void logProb(float value) {
-            int at = length - promptLength - 1;
-            if (at == logProbs.length) {
-                logProbs = Arrays.copyOf(logProbs, 2 * at);
-            }
-            logProbs[at] = value;
+            logProbs = set(logProbs, value);
         }
 
-        boolean ended() {
-            return config.eosTokenIds().contains(last());
+        void entropy(float value) {
+            entropies = set(entropies, value);
+        }
+
+        private float[] set(float[] values, float value) {
+            int at = length - promptLength - 1;
+            float[] longer = at < values.length ? values : Arrays.copyOf(values, 2 * at);
+            longer[at] = value;
+            return longer;
         }
 
         boolean full() {
@@ -138,7 +162,11 @@ public final class Generator {
         Completion completion() {
             int n = length - promptLength;
             return new Completion(
-                    prompt, Arrays.copyOfRange(tokens, promptLength, length), Arrays.copyOf(logProbs, n), ended());
+                    prompt,
+                    Arrays.copyOfRange(tokens, promptLength, length),
+                    Arrays.copyOf(logProbs, n),
+                    Arrays.copyOf(entropies, config.outputEntropies() ? n : 0),
+                    ended);
         }
     }
 
@@ -147,40 +175,41 @@ public final class Generator {
         int rowPages = KvCache.pagesFor(longest);
         int maxRows = Math.min(Math.max(MAX_ROWS, group), completions.length);
         int groupPages = (group + 1) * rowPages;
-        KvCache cache = new KvCache(decoder, (maxRows / group + 1) * groupPages);
+        List<KvCache> caches = models.models().stream()
+                .map(model -> new KvCache(model, (maxRows / group + 1) * groupPages))
+                .toList();
         List<Row> active = new ArrayList<>();
         int next = 0;
         while (next < prompts.size() || !active.isEmpty()) {
-            int room = Math.min((maxRows - active.size()) / group, cache.freePages() / groupPages);
+            int room = Math.min((maxRows - active.size()) / group, caches.getFirst().freePages() / groupPages);
             int admitted = Math.min(room, prompts.size() - next);
             // New prompts wait until there are enough of them to be worth a pass of their own.
             if (admitted > 0 && (active.isEmpty() || admitted * group >= maxRows / 4 || admitted == prompts.size() - next)) {
-                active.addAll(admit(cache, next, admitted));
+                active.addAll(admit(caches, next, admitted));
                 next += admitted;
             } else {
-                step(cache, active);
+                step(caches, active);
             }
-            active.removeIf(row -> retire(cache, row));
+            active.removeIf(row -> retire(caches, row));
         }
     }
 
-    private boolean retire(KvCache cache, Row row) {
-        if (!row.ended() && !row.full()) {
+    private boolean retire(List<KvCache> caches, Row row) {
+        if (!row.ended && !row.full()) {
             return false;
         }
-        cache.release(row.cached);
-        completions[row.index] = row.completion();
+        for (int m = 0; m < caches.size(); m++) {
+            caches.get(m).release(row.cached.get(m));
+        }
+        completions[row.prompt * config.numGenerations() + row.sample] = row.completion();
         finished++;
         return true;
     }
 
     /** Reads the prompts and draws the first token of each of their completions. */
-    private List<Row> admit(KvCache cache, int first, int count) {
+    private List<Row> admit(List<KvCache> caches, int first, int count) {
         try (Scope pass = Scope.open()) {
             List<int[]> read = prompts.subList(first, first + count);
-            List<KvCache.Sequence> parents =
-                    IntStream.range(0, count).mapToObj(_ -> cache.open()).toList();
-            Tensor hidden = cache.prefill(parents, read);
             int group = config.numGenerations();
             int[] last = new int[count * group];
             List<Row> rows = new ArrayList<>();
@@ -188,25 +217,44 @@ public final class Generator {
             for (int p = 0; p < count; p++) {
                 end += read.get(p).length;
                 for (int k = 0; k < group; k++) {
-                    KvCache.Sequence child = k + 1 < group ? cache.fork(parents.get(p)) : parents.get(p);
                     last[rows.size()] = end - 1;
-                    rows.add(new Row(first + p, k, child));
+                    rows.add(new Row(first + p, k, new ArrayList<>()));
                 }
             }
-            draw(rows, decoder.logits(Functional.embedding(hidden, Tensor.of(last, last.length))));
+            List<Tensor> logits = new ArrayList<>();
+            for (int m = 0; m < caches.size(); m++) {
+                KvCache cache = caches.get(m);
+                List<KvCache.Sequence> parents =
+                        IntStream.range(0, count).mapToObj(_ -> cache.open()).toList();
+                Tensor hidden = cache.prefill(parents, read);
+                for (Row row : rows) {
+                    KvCache.Sequence parent = parents.get(row.prompt - first);
+                    row.cached.add(row.sample + 1 < group ? cache.fork(parent) : parent);
+                }
+                Tensor ends = Functional.embedding(hidden, Tensor.of(last, last.length));
+                logits.add(models.models().get(m).logits(ends));
+            }
+            draw(rows, logits);
             return rows;
         }
     }
 
-    private void step(KvCache cache, List<Row> rows) {
+    private void step(List<KvCache> caches, List<Row> rows) {
         try (Scope pass = Scope.open()) {
             int[] tokens = rows.stream().mapToInt(Row::last).toArray();
-            List<KvCache.Sequence> sequences = rows.stream().map(row -> row.cached).toList();
-            draw(rows, decoder.logits(cache.step(sequences, tokens)));
+            List<Tensor> logits = new ArrayList<>();
+            for (int m = 0; m < caches.size(); m++) {
+                int model = m;
+                List<KvCache.Sequence> sequences =
+                        rows.stream().map(row -> row.cached.get(model)).toList();
+                logits.add(models.models().get(m).logits(caches.get(m).step(sequences, tokens)));
+            }
+            draw(rows, logits);
         }
     }
 
-    private void draw(List<Row> rows, Tensor logits) {
+    private void draw(List<Row> rows, List<Tensor> each) {
+        Tensor logits = models.combine(each, i -> rows.get(i).history());
         float[] values = logits.toFloats();
         int[] targets = new int[rows.size()];
         for (int i = 0; i < targets.length; i++) {
@@ -215,11 +263,15 @@ public final class Generator {
         }
         SamplingParams sampling = config.sampling();
         double temperature = sampling.doSample() ? sampling.temperature() : 1;
-        float[] loss = Functional.tokenLoss(logits, Tensor.of(targets, targets.length), temperature, false)
-                .loss()
-                .toFloats();
+        Functional.TokenLoss loss = Functional.tokenLoss(
+                logits, Tensor.of(targets, targets.length), temperature, config.outputEntropies());
+        float[] losses = loss.loss().toFloats();
+        float[] entropies = config.outputEntropies() ? loss.entropy().toFloats() : new float[0];
         for (int i = 0; i < targets.length; i++) {
-            rows.get(i).logProb(-loss[i]);
+            rows.get(i).logProb(-losses[i]);
+            if (config.outputEntropies()) {
+                rows.get(i).entropy(entropies[i]);
+            }
         }
         if (progress != null) {
             progress.update(finished, targets.length);

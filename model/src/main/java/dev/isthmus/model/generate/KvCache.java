@@ -5,6 +5,7 @@ import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.TokenBatch;
 import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.KernelCall;
 import dev.isthmus.tensor.KernelCall.CachedAttention;
 import dev.isthmus.tensor.KernelCall.Heads;
@@ -82,10 +83,20 @@ public final class KvCache {
 
     /** A sequence that continues {@code parent}: full pages are shared, the last one is copied. */
     public Sequence fork(Sequence parent) {
+        return fork(parent, parent.length);
+    }
+
+    /**
+     * A sequence that continues the first {@code length} tokens of {@code parent}.
+     *
+     * @throws IsthmusException if {@code parent} is shorter
+     */
+    public Sequence fork(Sequence parent, int length) {
+        requireLength(parent, length);
         Sequence child = new Sequence();
-        child.length = parent.length;
-        child.pages = parent.pages.clone();
-        int full = parent.length / KvPages.PAGE;
+        child.length = length;
+        child.pages = Arrays.copyOf(parent.pages, pagesFor(length));
+        int full = length / KvPages.PAGE;
         for (int i = 0; i < full; i++) {
             owners[child.pages[i]]++;
         }
@@ -96,15 +107,47 @@ public final class KvCache {
         return child;
     }
 
+    /**
+     * Forgets all but the first {@code length} tokens.
+     *
+     * @throws IsthmusException if the sequence is shorter
+     */
+    public void rewind(Sequence sequence, int length) {
+        requireLength(sequence, length);
+        int kept = pagesFor(length);
+        for (int i = kept; i < sequence.pages.length; i++) {
+            giveBack(sequence.pages[i]);
+        }
+        sequence.pages = Arrays.copyOf(sequence.pages, kept);
+        sequence.length = length;
+        // What is written behind these tokens must not reach a sequence that shares the page.
+        if (length % KvPages.PAGE != 0 && owners[sequence.pages[kept - 1]] > 1) {
+            int own = take();
+            copyPage(sequence.pages[kept - 1], own);
+            owners[sequence.pages[kept - 1]]--;
+            sequence.pages[kept - 1] = own;
+        }
+    }
+
+    private static void requireLength(Sequence sequence, int length) {
+        if (length < 0 || length > sequence.length) {
+            throw new IsthmusException("a sequence of " + sequence.length + " cached tokens has no first " + length);
+        }
+    }
+
     /** Gives the pages of a sequence back. */
     public void release(Sequence sequence) {
         for (int page : sequence.pages) {
-            if (--owners[page] == 0) {
-                free[freeCount++] = page;
-            }
+            giveBack(page);
         }
         sequence.pages = new int[0];
         sequence.length = 0;
+    }
+
+    private void giveBack(int page) {
+        if (--owners[page] == 0) {
+            free[freeCount++] = page;
+        }
     }
 
     /** Reads whole prompts into empty sequences and returns the hidden states of all their tokens, {@code [N, C]}. */
@@ -123,7 +166,10 @@ public final class KvCache {
         }, null);
     }
 
-    /** Reads one more token of each sequence and returns its hidden state, {@code [sequences, C]}. */
+    /**
+     * Reads one more token of each sequence and returns its hidden state, {@code [sequences, C]}. A sequence that stands there several
+     * times reads several tokens, one after the other.
+     */
     public Tensor step(List<Sequence> sequences, int[] tokens) {
         int rows = tokens.length;
         int[] page = new int[rows];
@@ -137,8 +183,10 @@ public final class KvCache {
             positions[i] = sequence.length;
             reserve(sequence, page, slot, i);
             lengths[i] = sequence.length;
-            pages[i] = sequence.pages;
             starts[i + 1] = i + 1;
+        }
+        for (int i = 0; i < rows; i++) {
+            pages[i] = sequences.get(i).pages;
         }
         TokenBatch batch = new TokenBatch(Tensor.of(tokens, rows), Tensor.of(positions, rows), new Ragged(starts));
         int width = heads.heads() * heads.headDim();
@@ -174,7 +222,8 @@ public final class KvCache {
 
     private int take() {
         if (freeCount == 0) {
-            throw new IllegalStateException("the cache has no free page; whoever admits sequences must leave room");
+            throw new IsthmusException("the cache of " + owners.length + " pages of " + KvPages.PAGE
+                    + " tokens is full; release sequences, or make a larger one");
         }
         int page = free[--freeCount];
         owners[page] = 1;

@@ -10,8 +10,11 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
 /** A decoder and the tokenizer that lies beside it: text in, text out. */
@@ -43,32 +46,98 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
         return new LanguageModel(Pretrained.load(model), Tokenizers.load(model));
     }
 
+    /** The tokens that end a text. */
+    public List<Integer> eosTokenIds() {
+        TreeSet<Integer> ends = new TreeSet<>(decoder.config().eosTokenIds());
+        tokenizer.eosTokenId().ifPresent(ends::add);
+        // Where another text begins this one has ended; llama2.c's models know no other end.
+        tokenizer.bosTokenId().ifPresent(ends::add);
+        return List.copyOf(ends);
+    }
+
     /**
-     * Completions of a text.
+     * Completions of a text, each up to the first of {@code stops} in it.
      *
      * @throws IsthmusException if the prompt is empty and the model has no token that begins a text
      */
-    public List<Text> complete(String prompt, SamplingParams sampling, int maxNewTokens, int count, Rng rng) {
+    public List<Text> complete(
+            String prompt, SamplingParams sampling, int maxNewTokens, int count, List<String> stops, Rng rng) {
+        return complete(List.of(begin(prompt)), sampling, maxNewTokens, count, stops, rng);
+    }
+
+    private int[] begin(String prompt) {
         int[] tokens = tokenizer.encode(prompt, true);
         if (tokens.length == 0) {
             throw new IsthmusException("the prompt is empty and this model has no token that begins a text; "
                     + "give it something to go on from");
         }
-        return complete(List.of(tokens), sampling, maxNewTokens, count, rng);
+        return tokens;
     }
 
     /** Completions of prompts given as tokens: those of the first prompt, then those of the second, and so on. */
     public List<Text> complete(List<int[]> prompts, SamplingParams sampling, int maxNewTokens, int count, Rng rng) {
-        TreeSet<Integer> ends = new TreeSet<>(decoder.config().eosTokenIds());
-        tokenizer.eosTokenId().ifPresent(ends::add);
-        // Where another text begins this one has ended; llama2.c's models know no other end.
-        tokenizer.bosTokenId().ifPresent(ends::add);
-        GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, List.copyOf(ends), count);
+        return complete(prompts, sampling, maxNewTokens, count, List.of(), rng);
+    }
+
+    private List<Text> complete(
+            List<int[]> prompts,
+            SamplingParams sampling,
+            int maxNewTokens,
+            int count,
+            List<String> stops,
+            Rng rng) {
+        GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, eosTokenIds(), count);
+        if (!stops.isEmpty()) {
+            Map<Integer, TextStream> streams = new HashMap<>();
+            config = config.withStreamer((prompt, sample, token) -> streams.computeIfAbsent(
+                            prompt * count + sample,
+                            _ -> new TextStream(tokenizer, prompts.get(prompt), stops, _ -> {}))
+                    .put(token));
+        }
         List<Text> texts = new ArrayList<>();
         for (Completion completion : Generator.generate(decoder, prompts, config, rng)) {
-            texts.add(text(prompts.get(completion.prompt()), completion.tokens()));
+            texts.add(cut(text(prompts.get(completion.prompt()), completion.tokens()), stops));
         }
         return texts;
+    }
+
+    /** The most probable completions that beams find, the best first, each up to the first of {@code stops} in it. */
+    public List<Text> beams(
+            String prompt, SamplingParams sampling, int maxNewTokens, List<String> stops, BeamSearch search) {
+        int[] tokens = begin(prompt);
+        return search.search(decoder, tokens, new GenerationConfig(sampling, maxNewTokens, eosTokenIds(), 1)).stream()
+                .map(found -> cut(text(tokens, found.completion().tokens()), stops))
+                .toList();
+    }
+
+    /**
+     * Writes one completion and returns it.
+     *
+     * @param reader given the text as it is written, in whole characters, up to the first of {@code stops}
+     */
+    public String stream(
+            int[] prompt,
+            SamplingParams sampling,
+            int maxNewTokens,
+            List<String> stops,
+            Rng rng,
+            Consumer<String> reader) {
+        TextStream stream = new TextStream(tokenizer, prompt, stops, reader);
+        GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, eosTokenIds(), 1)
+                .withStreamer((_, _, token) -> stream.put(token));
+        Generator.generate(decoder, List.of(prompt), config, rng);
+        stream.finish();
+        return stream.text();
+    }
+
+    private static Text cut(Text text, List<String> stops) {
+        int end = stops.stream()
+                .filter(stop -> !stop.isEmpty())
+                .mapToInt(text.completion::indexOf)
+                .filter(i -> i >= 0)
+                .min()
+                .orElse(text.completion.length());
+        return new Text(text.prompt, text.completion.substring(0, end));
     }
 
     /** Decodes both parts at once: what a token looks like may depend on whether it is the first. */

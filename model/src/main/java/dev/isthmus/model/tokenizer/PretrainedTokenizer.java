@@ -2,6 +2,7 @@ package dev.isthmus.model.tokenizer;
 
 import dev.isthmus.model.tokenizer.AddedTokens.AddedToken;
 import dev.isthmus.tensor.IsthmusException;
+import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -147,6 +148,21 @@ public final class PretrainedTokenizer implements Tokenizer {
             }
         }
         return String.join("", decoder.decode(tokens));
+    }
+
+    @Override
+    public byte[] bytes(int id) {
+        String token = model.token(id);
+        if (token == null || added.containsKey(id) || decode(new int[] {id}).indexOf('\uFFFD') < 0) {
+            return Tokenizer.super.bytes(id);
+        }
+        int fallback = Vocabulary.byteOf(token);
+        if (fallback >= 0) {
+            return new byte[] {(byte) fallback};
+        }
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        ByteAlphabet.decode(token, bytes);
+        return bytes.toByteArray();
     }
 
     /** The id of a token's text, or empty if there is no such token. */

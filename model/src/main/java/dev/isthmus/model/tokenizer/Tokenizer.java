@@ -1,5 +1,6 @@
 package dev.isthmus.model.tokenizer;
 
+import java.nio.charset.StandardCharsets;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
@@ -31,6 +32,18 @@ public interface Tokenizer {
 
     /** The text of ids, with or without that of special tokens. */
     String decode(int[] ids, boolean skipSpecialTokens);
+
+    /**
+     * The UTF-8 bytes that a token adds to a text before it, which may be a part of a character; none for special tokens and for those
+     * of which that is not known.
+     */
+    default byte[] bytes(int id) {
+        String one = decode(new int[] {id});
+        String two = decode(new int[] {id, id});
+        return two.indexOf('\uFFFD') >= 0 || two.length() < one.length()
+                ? new byte[0]
+                : two.substring(one.length()).getBytes(StandardCharsets.UTF_8);
+    }
 
     /** The number of ids. */
     int vocabSize();

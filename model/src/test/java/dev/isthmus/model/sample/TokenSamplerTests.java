@@ -16,6 +16,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 class TokenSamplerTests {
+    private static final History NOTHING = new History(new int[0], 0, 0);
+
     static Stream<JsonNode> cases() {
         return JsonMapper.shared()
                 .readTree(Fixtures.fixture("ops/sampling.json"))
@@ -41,7 +43,7 @@ class TokenSamplerTests {
             floats[i] = (float) logits[i];
         }
         int[] seen = attrs.path("prev").valueStream().mapToInt(JsonNode::asInt).toArray();
-        double[] p = new TokenSampler(params, logits.length).probabilities(floats, 0, seen, seen.length);
+        double[] p = new TokenSampler(params, logits.length).probabilities(floats, 0, new History(seen, 0, seen.length));
         assertThat(p).containsExactly(doubles(c.at("/output/data")), within(1e-9));
     }
 
@@ -53,11 +55,11 @@ class TokenSamplerTests {
     void frequenciesFollowTheProbabilities() {
         float[] logits = {0, 1, 2, -1};
         TokenSampler sampler = new TokenSampler(SamplingParams.temperature(0.7), 4);
-        double[] p = sampler.probabilities(logits, 0, new int[0], 0).clone();
+        double[] p = sampler.probabilities(logits, 0, NOTHING).clone();
         int[] counts = new int[4];
         Rng rng = Rng.of(4);
         for (int i = 0; i < 100_000; i++) {
-            counts[sampler.sample(logits, 0, new int[0], 0, rng)]++;
+            counts[sampler.sample(logits, 0, NOTHING, rng)]++;
         }
         for (int i = 0; i < 4; i++) {
             assertThat(counts[i] / 1e5).isCloseTo(p[i], within(0.006));
@@ -73,11 +75,11 @@ class TokenSamplerTests {
         }
         int[] seen = {1, 5, 5, 9};
         TokenSampler sampler = new TokenSampler(params, logits.length);
-        double[] p = sampler.probabilities(logits, 0, seen, seen.length);
+        double[] p = sampler.probabilities(logits, 0, new History(seen, 0, seen.length));
         int[] counts = new int[logits.length];
         Rng rng = Rng.of(5);
         for (int i = 0; i < 100_000; i++) {
-            counts[sampler.sample(logits, 0, seen, seen.length, rng)]++;
+            counts[sampler.sample(logits, 0, new History(seen, 0, seen.length), rng)]++;
         }
         for (int i = 0; i < logits.length; i++) {
             assertThat(counts[i] / 1e5).isCloseTo(p[i], within(0.006));
@@ -109,7 +111,7 @@ class TokenSamplerTests {
     }
 
     private static double[] probabilities(SamplingParams params, float[] logits) {
-        return new TokenSampler(params, logits.length).probabilities(logits, 0, new int[0], 0);
+        return new TokenSampler(params, logits.length).probabilities(logits, 0, NOTHING);
     }
 
     @Test
@@ -118,7 +120,7 @@ class TokenSamplerTests {
         for (SamplingParams params : shapes().toList()) {
             TokenSampler sampler = new TokenSampler(params, 3);
             for (int i = 0; i < 100; i++) {
-                assertThat(sampler.sample(logits, 0, new int[0], 0, Rng.of(i))).isEqualTo(1);
+                assertThat(sampler.sample(logits, 0, NOTHING, Rng.of(i))).isEqualTo(1);
             }
         }
     }
@@ -129,7 +131,7 @@ class TokenSamplerTests {
             float[] logits = {bad, bad, bad};
             Stream.concat(shapes(), Stream.of(SamplingParams.greedy()))
                     .forEach(params -> assertThatThrownBy(
-                                    () -> new TokenSampler(params, 3).sample(logits, 0, new int[0], 0, Rng.of(1)))
+                                    () -> new TokenSampler(params, 3).sample(logits, 0, NOTHING, Rng.of(1)))
                             .isInstanceOf(IsthmusException.class)
                             .hasMessageContaining("the model has diverged"));
         }
@@ -138,7 +140,7 @@ class TokenSamplerTests {
     @Test
     void greedyTakesTheFirstOfEqualTokens() {
         TokenSampler sampler = new TokenSampler(SamplingParams.greedy(), 3);
-        assertThat(sampler.sample(new float[] {9, 1, 5, 5}, 1, new int[0], 0, Rng.of(1)))
+        assertThat(sampler.sample(new float[] {9, 1, 5, 5}, 1, NOTHING, Rng.of(1)))
                 .isEqualTo(1);
     }
 

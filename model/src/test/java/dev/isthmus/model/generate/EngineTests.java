@@ -1,0 +1,283 @@
+package dev.isthmus.model.generate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.TokenBatch;
+import dev.isthmus.model.sample.LogitsProcessors;
+import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.model.tokenizer.CharTokenizer;
+import dev.isthmus.model.tokenizer.Tokenizer;
+import dev.isthmus.model.tokenizer.Tokenizers;
+import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.testing.Fixtures;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** What the engine does beside drawing: forks, entropies, streams, several models, beams. */
+class EngineTests {
+    private static final DecoderConfig CONFIG = DecoderConfig.llama(29, 36, 52, 2, 6, 3, 120, true);
+
+    private static Decoder decoder(int seed) {
+        return new Decoder(CONFIG, DType.FLOAT32).initialize(Rng.of(seed));
+    }
+
+    private static int[] tokens(int n, int seed) {
+        return Rng.of(seed).ints(n, 0, 29).toArray();
+    }
+
+    @Test
+    void forkedAndRewoundSequencesAreThoseThatWereReadAtOnce() {
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = decoder(3);
+            Autograd.noGrad(() -> {
+                KvCache cache = new KvCache(decoder, 40);
+                int[] text = tokens(75, 1);
+                KvCache.Sequence trunk = cache.open();
+                cache.prefill(List.of(trunk), List.of(text));
+                // A branch at every kind of place in a page, and the trunk rewound behind and into shared pages.
+                for (int at : new int[] {74, 64, 63, 33, 32, 31, 1}) {
+                    KvCache.Sequence branch = cache.fork(trunk, at);
+                    check(decoder, cache, branch, text, at, tokens(5, at));
+                    cache.release(branch);
+                }
+                for (int at : new int[] {70, 64, 40, 32, 5}) {
+                    KvCache.Sequence witness = cache.fork(trunk);
+                    int length = trunk.length();
+                    cache.rewind(trunk, at);
+                    int[] branch = tokens(2, 100 + at);
+                    check(decoder, cache, trunk, text, at, branch);
+                    check(decoder, cache, witness, text, length, tokens(2, 50));
+                    cache.release(witness);
+                    cache.rewind(trunk, at);
+                }
+                cache.release(trunk);
+                assertThat(cache.freePages()).isEqualTo(40);
+                assertThatThrownBy(() -> cache.rewind(trunk, 1)).isInstanceOf(IsthmusException.class);
+            });
+        }
+    }
+
+    private static void check(
+            Decoder decoder, KvCache cache, KvCache.Sequence sequence, int[] text, int at, int[] more) {
+        float[] read = cache.step(Collections.nCopies(more.length, sequence), more)
+                .toFloats();
+        int[] whole = Arrays.copyOf(text, at + more.length);
+        System.arraycopy(more, 0, whole, at, more.length);
+        Tensor hidden = decoder.hidden(TokenBatch.of(List.of(whole)));
+        assertThat(read).isEqualTo(hidden.narrow(0, at, more.length).toFloats());
+    }
+
+    @Test
+    void entropiesAreThoseOfTheDistribution() {
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = decoder(3);
+            int[] prompt = tokens(7, 2);
+            GenerationConfig config =
+                    new GenerationConfig(SamplingParams.temperature(0.6), 20, List.of(), 2).withEntropies();
+            Completion completion =
+                    Generator.generate(decoder, List.of(prompt), config, Rng.of(1)).getLast();
+            assertThat(completion.entropies()).hasSize(20);
+            int[] whole = IntStream.concat(IntStream.of(prompt), IntStream.of(completion.tokens()))
+                    .toArray();
+            float[] logits = Autograd.noGrad(() -> decoder.logits(decoder.hidden(TokenBatch.of(List.of(whole))))
+                    .toFloats());
+            for (int t = 0; t < 20; t++) {
+                int row = prompt.length + t - 1;
+                double[] p = new double[29];
+                double sum = 0;
+                for (int i = 0; i < 29; i++) {
+                    p[i] = Math.exp(logits[row * 29 + i] / 0.6);
+                    sum += p[i];
+                }
+                double entropy = 0;
+                for (double w : p) {
+                    entropy -= w / sum * Math.log(w / sum);
+                }
+                assertThat((double) completion.entropies()[t]).isCloseTo(entropy, within(1e-5));
+            }
+        }
+    }
+
+    @Test
+    void samplesDoNotDependOnWhatElseIsInTheBatch() {
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = decoder(3);
+            List<int[]> prompts = IntStream.range(0, 9).mapToObj(i -> tokens(3 + 5 * i, i)).toList();
+            SamplingParams sampling = new SamplingParams(true, 0.9, 12, 0.95, 0.01, 1.2)
+                    .withProcessors(List.of(LogitsProcessors.noRepeatNgram(3)))
+                    .withWarpers(List.of(LogitsProcessors.mirostat(3, 0.2)));
+            GenerationConfig four = new GenerationConfig(sampling, 25, List.of(4), 4);
+            GenerationConfig one = new GenerationConfig(sampling, 25, List.of(4), 1);
+            List<Completion> all = Generator.generate(decoder, prompts, four, Rng.of(5));
+            for (int n = 1; n < 9; n += 3) {
+                List<Completion> few = Generator.generate(decoder, prompts.subList(0, n), one, Rng.of(5));
+                for (int p = 0; p < n; p++) {
+                    assertThat(all.get(4 * p).tokens()).isEqualTo(few.get(p).tokens());
+                    assertThat(all.get(4 * p).logProbs()).isEqualTo(few.get(p).logProbs());
+                }
+            }
+        }
+    }
+
+    @Test
+    void aStreamerSeesEveryTokenAndMayEndATextThere() {
+        try (Scope scope = Scope.open()) {
+            List<List<Integer>> seen = List.of(new ArrayList<>(), new ArrayList<>());
+            Streamer streamer = (_, sample, token) -> {
+                seen.get(sample).add(token);
+                return sample == 1 && seen.get(1).size() == 6;
+            };
+            GenerationConfig config = new GenerationConfig(SamplingParams.temperature(1), 15, List.of(), 2)
+                    .withStreamer(streamer);
+            List<Completion> completions = Generator.generate(decoder(3), List.of(tokens(4, 1)), config, Rng.of(2));
+            for (int s = 0; s < 2; s++) {
+                assertThat(completions.get(s).tokens())
+                        .isEqualTo(seen.get(s).stream().mapToInt(i -> i).toArray())
+                        .hasSize(s == 0 ? 15 : 6);
+                assertThat(completions.get(s).finished()).isEqualTo(s == 1);
+            }
+        }
+    }
+
+    @Test
+    void theTextEndsBeforeAStopStringAndNothingOfItIsGivenOut() {
+        CharTokenizer tokenizer = new CharTokenizer("abcdefgh ", false);
+        String written = "ab abc abcd efgh";
+        for (List<String> stops : List.of(
+                List.of("abcd"), List.of("cd e", "abcd e"), List.of("zz"), List.<String>of(), List.of("h"), List.of("a"))) {
+            StringBuilder given = new StringBuilder();
+            TextStream stream = new TextStream(tokenizer, new int[0], stops, piece -> {
+                given.append(piece);
+                stops.forEach(stop -> assertThat(given.toString()).doesNotContain(stop));
+            });
+            int read = 0;
+            for (int token : tokenizer.encode(written)) {
+                read++;
+                if (stream.put(token)) {
+                    break;
+                }
+            }
+            stream.finish();
+            int cut = stops.stream().mapToInt(written::indexOf).filter(i -> i >= 0).min().orElse(written.length());
+            assertThat(stream.text()).isEqualTo(written.substring(0, cut)).isEqualTo(given.toString());
+            assertThat(stream.stopped()).isEqualTo(cut < written.length());
+            if (stops.equals(List.of("abcd"))) {
+                assertThat(read).isEqualTo("ab abc abcd".length());
+            }
+        }
+    }
+
+    @Tag("fixture")
+    @Test
+    void whatIsStreamedNeverEndsInsideOfACharacter() {
+        Tokenizer tokenizer = Tokenizers.load(
+                Fixtures.data("tokenizers/smollm2/tokenizer.json").getParent());
+        String text = "naïve \uD83D\uDE80\uD83E\uDDEA 東京 ꙮ!";
+        List<String> pieces = new ArrayList<>();
+        TextStream stream = new TextStream(tokenizer, tokenizer.encode("x"), List.of("ꙮ?", "京 !"), pieces::add);
+        Arrays.stream(tokenizer.encode(text)).forEach(stream::put);
+        stream.finish();
+        assertThat(stream.text()).isEqualTo(text);
+        assertThat(pieces).hasSizeGreaterThan(5).allSatisfy(piece -> {
+            assertThat(piece).doesNotContain("\uFFFD");
+            assertThat(Character.isLowSurrogate(piece.charAt(0))).isFalse();
+        });
+    }
+
+    @Test
+    void severalModelsWriteTogether() {
+        try (Scope scope = Scope.open()) {
+            Decoder expert = decoder(3);
+            Decoder amateur = decoder(4);
+            List<int[]> prompts = List.of(tokens(6, 1), tokens(40, 2));
+            GenerationConfig config = new GenerationConfig(SamplingParams.temperature(1), 30, List.of(), 2);
+            List<Completion> alone = Generator.generate(expert, prompts, config, Rng.of(2));
+            List<Completion> weighted = Generator.generate(
+                    new Ensemble(List.of(expert, amateur), Ensemble.productOfExperts(1, 0)), prompts, config, Rng.of(2), null);
+            List<Completion> twice = Generator.generate(
+                    new Ensemble(List.of(expert, expert), Ensemble.contrastive(0, 3)), prompts, config, Rng.of(2), null);
+            for (int i = 0; i < alone.size(); i++) {
+                assertThat(weighted.get(i).tokens()).isEqualTo(alone.get(i).tokens());
+                assertThat(weighted.get(i).logProbs()).isEqualTo(alone.get(i).logProbs());
+                assertThat(twice.get(i).tokens()).isEqualTo(alone.get(i).tokens());
+            }
+            // The log-probabilities are those of what the models say together.
+            Ensemble contrast = new Ensemble(List.of(expert, amateur), Ensemble.contrastive(0.1, 0.5));
+            Completion c = Generator.generate(contrast, prompts, config, Rng.of(2), null).getLast();
+            int[] whole = IntStream.concat(IntStream.of(prompts.get(1)), IntStream.of(c.tokens())).toArray();
+            float[] e = logits(expert, whole);
+            float[] a = logits(amateur, whole);
+            for (int t = 0; t < c.tokens().length; t++) {
+                int row = 29 * (40 + t - 1);
+                double max = IntStream.range(0, 29).mapToDouble(i -> e[row + i]).max().orElseThrow();
+                double sum = IntStream.range(0, 29)
+                        .filter(i -> e[row + i] >= max + Math.log(0.1))
+                        .mapToDouble(i -> Math.exp(1.5 * e[row + i] - 0.5 * a[row + i]))
+                        .sum();
+                int token = row + c.tokens()[t];
+                assertThat((double) c.logProbs()[t])
+                        .isCloseTo(1.5 * e[token] - 0.5 * a[token] - Math.log(sum), within(1e-5));
+            }
+        }
+    }
+
+    private static float[] logits(Decoder decoder, int[] tokens) {
+        return Autograd.noGrad(() ->
+                decoder.logits(decoder.hidden(TokenBatch.of(List.of(tokens)))).toFloats());
+    }
+
+    static Stream<JsonNode> beams() {
+        return JsonMapper.shared()
+                .readTree(Fixtures.fixture("ops/transformers_beams.json"))
+                .get("cases")
+                .valueStream();
+    }
+
+    @Tag("fixture")
+    @ParameterizedTest
+    @MethodSource("beams")
+    void beamsAreThoseOfTransformers(JsonNode c) {
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = Pretrained.load(
+                    Fixtures.fixture("models/" + c.get("model").asString() + "/reference.json").getParent());
+            BeamSearch beams = new BeamSearch(
+                    c.get("num_beams").asInt(),
+                    c.get("length_penalty").asDouble(),
+                    BeamSearch.EarlyStopping.valueOf(c.get("early_stopping").asString()),
+                    2);
+            SamplingParams sampling =
+                    new SamplingParams(false, 1, 0, 1, 0, c.get("repetition_penalty").asDouble());
+            List<Integer> eos = c.get("eos").valueStream().map(JsonNode::asInt).toList();
+            List<BeamSearch.Scored> found = beams.search(
+                    decoder, ints(c.get("prompt")), new GenerationConfig(sampling, 12, eos, 1));
+            for (int i = 0; i < 2; i++) {
+                assertThat(found.get(i).completion().tokens()).isEqualTo(ints(c.get("sequences").get(i)));
+                assertThat(found.get(i).score()).isCloseTo(c.get("scores").get(i).asDouble(), within(2e-5));
+            }
+        }
+    }
+
+    private static int[] ints(JsonNode node) {
+        return node.valueStream().mapToInt(JsonNode::asInt).toArray();
+    }
+}
