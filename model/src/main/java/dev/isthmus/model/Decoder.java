@@ -1,7 +1,10 @@
 package dev.isthmus.model;
 
-import dev.isthmus.model.DecoderConfig.Activation;
+import dev.isthmus.model.DecoderConfig.Experts;
+import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Norm;
+import dev.isthmus.model.DecoderConfig.Rope;
+import dev.isthmus.model.FeedForward.Mlp;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.IsthmusException;
@@ -11,15 +14,15 @@ import dev.isthmus.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.BiFunction;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A decoder-only transformer: Llama, Mistral, Qwen2, Qwen3 or GPT-2, as its configuration says.
+ * A decoder-only transformer: Llama, Mistral, Mixtral, Qwen, Gemma or GPT-2, as its configuration says.
  *
  * <p>Each block adds attention and an MLP to the residual stream, each on a normalized copy (pre-norm): {@code h += attn(norm(h));
- * h += mlp(norm(h))}. One forward pass serves training, prompt processing and decoding; they differ in how a token looks
+ * h += mlp(norm(h))}; Gemma normalizes what is added, too. One forward pass serves training, prompt processing and decoding; they differ in how a token looks
  * at the others, which is the {@code attend} argument of {@link #hidden}.
  */
 public final class Decoder {
@@ -34,8 +37,18 @@ public final class Decoder {
     private final NormWeights finalNorm;
     private final Linear head;
     private final @Nullable RotaryTable rotary;
-
+    private final @Nullable RotaryTable localRotary;
     private final ModuleHooks hooks;
+
+    /** Sees what a forward pass computes on its way. */
+    @FunctionalInterface
+    public interface Trace {
+        /** Given the embeddings, and the residual stream after each block, {@code [N, C]}. */
+        void state(Tensor hidden);
+
+        /** Given the logits of the router of each layer that has experts, {@code [N, experts]}. */
+        default void routerLogits(Tensor logits) {}
+    }
 
     private record NormWeights(String name, Tensor weight, @Nullable Tensor bias) {}
 
@@ -46,12 +59,22 @@ public final class Decoder {
             @Nullable Tensor qNorm,
             @Nullable Tensor kNorm,
             Linear output,
+            @Nullable NormWeights afterAttention,
             NormWeights mlpNorm,
-            Linear up,
-            Linear down) {
+            FeedForward mlp,
+            @Nullable NormWeights afterMlp) {
         Block pack() {
             return new Block(
-                    name, attentionNorm, qkv.pack(), qNorm, kNorm, output.pack(), mlpNorm, up.pack(), down.pack());
+                    name,
+                    attentionNorm,
+                    qkv.pack(),
+                    qNorm,
+                    kNorm,
+                    output.pack(),
+                    afterAttention,
+                    mlpNorm,
+                    mlp.pack(),
+                    afterMlp);
         }
     }
 
@@ -60,23 +83,27 @@ public final class Decoder {
         this.config = config;
         this.dtype = dtype;
         hooks = new ModuleHooks();
-        ParameterMaker make = new ParameterMaker(config, dtype);
-        embedding = make.weight(make.gpt2 ? "transformer.wte" : "model.embed_tokens", config.vocabSize(), config.hiddenSize());
-        positionEmbedding = make.gpt2
+        boolean gpt2 = config.norm() == Norm.LAYER_NORM;
+        ParameterMaker make = new ParameterMaker(dtype);
+        embedding = make.weight(gpt2 ? "transformer.wte" : "model.embed_tokens", config.vocabSize(), config.hiddenSize());
+        positionEmbedding = gpt2
                 ? make.weight("transformer.wpe", config.maxPositionEmbeddings(), config.hiddenSize())
                 : null;
         blocks = new ArrayList<>();
         for (int i = 0; i < config.numHiddenLayers(); i++) {
-            blocks.add(make.gpt2 ? gpt2Block(make, "transformer.h." + i) : llamaBlock(make, "model.layers." + i));
+            blocks.add(gpt2 ? gpt2Block(make, "transformer.h." + i) : llamaBlock(make, i));
         }
-        finalNorm = make.norm(make.gpt2 ? "transformer.ln_f" : "model.norm");
+        finalNorm = norm(make, gpt2 ? "transformer.ln_f" : "model.norm");
         Tensor headWeight = config.tieWordEmbeddings()
                 ? embedding
                 : make.weight("lm_head", config.vocabSize(), config.hiddenSize());
         head = new Linear(
                 new String[] {"lm_head"}, new int[] {config.vocabSize()}, headWeight, null, false, null);
         parameters = List.copyOf(make.parameters);
-        rotary = config.rope() == null ? null : new RotaryTable(config, dtype);
+        Rope rope = config.rope();
+        Rope local = config.gemma() == null ? null : config.gemma().localRope();
+        rotary = rope == null ? null : new RotaryTable(config, rope, dtype);
+        localRotary = local == null ? rotary : new RotaryTable(config, local, dtype);
     }
 
     private Decoder(Decoder trained) {
@@ -90,107 +117,93 @@ public final class Decoder {
         finalNorm = trained.finalNorm;
         head = trained.head.pack();
         rotary = trained.rotary;
+        localRotary = trained.localRotary;
     }
 
-    private Block llamaBlock(ParameterMaker make, String name) {
+    private Block llamaBlock(ParameterMaker make, int layer) {
+        String name = "model.layers." + layer;
         String prefix = name + ".";
+        int hidden = config.hiddenSize();
         int q = config.querySize();
         int kv = config.keyValueSize();
+        boolean post = config.postNorms();
         String attention = prefix + "self_attn.";
-        NormWeights attentionNorm = make.norm(prefix + "input_layernorm");
+        NormWeights attentionNorm = norm(make, prefix + "input_layernorm");
         Linear qkv = make.joined(
                 config.attentionBias(),
-                config.hiddenSize(),
+                hidden,
                 new String[] {attention + "q_proj", attention + "k_proj", attention + "v_proj"},
                 q,
                 kv,
                 kv);
         Tensor qNorm = config.qkNorm() ? make.vector(attention + "q_norm.weight", config.headDim()) : null;
         Tensor kNorm = config.qkNorm() ? make.vector(attention + "k_norm.weight", config.headDim()) : null;
-        Linear output = make.joined(
-                config.outputBias(), q, new String[] {attention + "o_proj"}, config.hiddenSize());
-        NormWeights mlpNorm = make.norm(prefix + "post_attention_layernorm");
-        int inner = config.intermediateSize();
-        Linear up = make.joined(
-                config.mlpBias(),
-                config.hiddenSize(),
-                new String[] {prefix + "mlp.gate_proj", prefix + "mlp.up_proj"},
-                inner,
-                inner);
-        Linear down = make.joined(config.mlpBias(), inner, new String[] {prefix + "mlp.down_proj"}, config.hiddenSize());
-        return new Block(name, attentionNorm, qkv, qNorm, kNorm, output, mlpNorm, up, down);
+        Linear output = make.linear(config.outputBias(), q, attention + "o_proj", hidden);
+        NormWeights afterAttention = post ? norm(make, prefix + "post_attention_layernorm") : null;
+        NormWeights mlpNorm = norm(make, prefix + (post ? "pre_feedforward_layernorm" : "post_attention_layernorm"));
+        FeedForward mlp = config.sparse(layer)
+                ? experts(make, prefix, Objects.requireNonNull(config.experts()))
+                : mlp(make, prefix + "mlp.", config.intermediateSize());
+        NormWeights afterMlp = post ? norm(make, prefix + "post_feedforward_layernorm") : null;
+        return new Block(name, attentionNorm, qkv, qNorm, kNorm, output, afterAttention, mlpNorm, mlp, afterMlp);
+    }
+
+    private Mlp mlp(ParameterMaker make, String prefix, int inner) {
+        return mlp(make, inner, prefix + "gate_proj", prefix + "up_proj", prefix + "down_proj");
+    }
+
+    private Mlp mlp(ParameterMaker make, int inner, String gate, String up, String down) {
+        boolean bias = config.mlpBias();
+        int hidden = config.hiddenSize();
+        Linear gateUp = make.joined(bias, hidden, new String[] {gate, up}, inner, inner);
+        return new Mlp(gateUp, make.linear(bias, inner, down, hidden), config.hiddenAct(), true);
+    }
+
+    private MixtureOfExperts experts(ParameterMaker make, String layer, Experts sizes) {
+        boolean mixtral = config.modelType() == ModelType.MIXTRAL;
+        int hidden = config.hiddenSize();
+        String prefix = layer + (mixtral ? "block_sparse_moe." : "mlp.");
+        Linear router = make.linear(false, hidden, prefix + "gate", sizes.numExperts());
+        List<Mlp> experts = new ArrayList<>();
+        for (int e = 0; e < sizes.numExperts(); e++) {
+            String expert = prefix + "experts." + e + ".";
+            int inner = sizes.moeIntermediateSize();
+            experts.add(
+                    mixtral
+                            ? mlp(make, inner, expert + "w1", expert + "w3", expert + "w2")
+                            : mlp(make, expert, inner));
+        }
+        int shared = sizes.sharedExpertIntermediateSize();
+        return new MixtureOfExperts(
+                sizes,
+                router,
+                experts,
+                shared == 0 ? null : mlp(make, prefix + "shared_expert.", shared),
+                shared == 0 ? null : make.linear(false, hidden, prefix + "shared_expert_gate", 1));
     }
 
     private Block gpt2Block(ParameterMaker make, String name) {
         String prefix = name + ".";
         int width = config.hiddenSize();
-        NormWeights attentionNorm = make.norm(prefix + "ln_1");
+        NormWeights attentionNorm = norm(make, prefix + "ln_1");
         Linear qkv = make.conv1d(prefix + "attn.c_attn", width, 3 * width);
         Linear output = make.conv1d(prefix + "attn.c_proj", width, width);
-        NormWeights mlpNorm = make.norm(prefix + "ln_2");
+        NormWeights mlpNorm = norm(make, prefix + "ln_2");
         Linear up = make.conv1d(prefix + "mlp.c_fc", width, config.intermediateSize());
         Linear down = make.conv1d(prefix + "mlp.c_proj", config.intermediateSize(), width);
-        return new Block(name, attentionNorm, qkv, null, null, output, mlpNorm, up, down);
+        Mlp mlp = new Mlp(up, down, config.hiddenAct(), false);
+        return new Block(name, attentionNorm, qkv, null, null, output, null, mlpNorm, mlp, null);
     }
 
-    /** Makes the weights, trained tensors and names side by side, in the order of a Hugging Face checkpoint. */
-    private static final class ParameterMaker {
-        final List<Parameter> parameters = new ArrayList<>();
-        final DecoderConfig config;
-        final DType dtype;
-        final boolean gpt2;
-
-        ParameterMaker(DecoderConfig config, DType dtype) {
-            this.config = config;
-            this.dtype = dtype;
-            gpt2 = config.norm() == Norm.LAYER_NORM;
-        }
-
-        Tensor vector(String name, int size) {
-            Tensor t = Tensor.empty(dtype, size).requireGrad();
-            parameters.add(new Parameter(name, t, 0, size));
-            return t;
-        }
-
-        Tensor weight(String name, int rows, int cols) {
-            Tensor t = Tensor.empty(dtype, rows, cols).requireGrad();
-            parameters.add(new Parameter(name + ".weight", t, 0, rows));
-            return t;
-        }
-
-        NormWeights norm(String name) {
-            Tensor weight = vector(name + ".weight", config.hiddenSize());
-            return new NormWeights(name, weight, gpt2 ? vector(name + ".bias", config.hiddenSize()) : null);
-        }
-
-        Linear conv1d(String name, int in, int out) {
-            Tensor weight = weight(name, in, out);
-            return new Linear(new String[] {name}, new int[] {out}, weight, vector(name + ".bias", out), true, null);
-        }
-
-        /** Several projections of one input as one tensor. */
-        Linear joined(boolean withBias, int in, String[] names, int... out) {
-            int rows = 0;
-            for (int n : out) {
-                rows += n;
-            }
-            Tensor weight = Tensor.empty(dtype, rows, in).requireGrad();
-            Tensor bias = withBias ? Tensor.empty(dtype, rows).requireGrad() : null;
-            int start = 0;
-            for (int i = 0; i < names.length; i++) {
-                parameters.add(new Parameter(names[i] + ".weight", weight, start, out[i]));
-                if (bias != null) {
-                    parameters.add(new Parameter(names[i] + ".bias", bias, start, out[i]));
-                }
-                start += out[i];
-            }
-            return new Linear(names, out, weight, bias, false, null);
-        }
+    private NormWeights norm(ParameterMaker make, String name) {
+        Tensor weight = make.vector(name + ".weight", config.hiddenSize());
+        boolean bias = config.norm() == Norm.LAYER_NORM;
+        return new NormWeights(name, weight, bias ? make.vector(name + ".bias", config.hiddenSize()) : null);
     }
 
     /**
      * Fills the weights as GPT-2 does: normal with deviation 0.02, the projections into the residual stream divided by {@code
-     * sqrt(2 layers)} (Radford et al. 2019, section 2.3); norms 1, biases 0.
+     * sqrt(2 layers)} (Radford et al. 2019, section 2.3); norms 1 (Gemma keeps their distance to 1), biases 0.
      */
     public Decoder initialize(Rng rng) {
         double residual = INITIALIZER_RANGE / Math.sqrt(2.0 * config.numHiddenLayers());
@@ -198,9 +211,9 @@ public final class Decoder {
             if (p.name().endsWith(".bias")) {
                 p.value().fill(0);
             } else if (p.tensor().rank() == 1) {
-                p.value().fill(1);
+                p.value().fill(config.zeroCenteredNorm() ? 0 : 1);
             } else {
-                boolean intoResidual = p.name().matches(".*\\.(o_proj|down_proj|c_proj)\\.weight");
+                boolean intoResidual = p.name().matches(".*\\.(o_proj|down_proj|c_proj|w2)\\.weight");
                 double std = intoResidual ? residual : INITIALIZER_RANGE;
                 p.value().copyFrom(Tensor.randn(dtype, rng.split(p.name()), std, p.value().shape()));
             }
@@ -256,14 +269,17 @@ public final class Decoder {
         return new Decoder(this);
     }
 
-    /** The heads of every attention. */
-    public Heads heads() {
+    /** The heads of the attention of a layer. */
+    public Heads heads(int layer) {
+        DecoderConfig.Gemma gemma = config.gemma();
         return new Heads(
                 config.numAttentionHeads(),
                 config.numKeyValueHeads(),
                 config.headDim(),
-                1 / Math.sqrt(config.headDim()),
-                true);
+                1 / Math.sqrt(gemma == null ? config.headDim() : gemma.queryPreAttnScalar()),
+                true,
+                config.window(layer),
+                gemma == null ? 0 : gemma.attnLogitSoftcapping());
     }
 
     /** The final normalized hidden states {@code [N, C]} of whole sequences. */
@@ -274,11 +290,10 @@ public final class Decoder {
     /**
      * The final normalized hidden states {@code [N, C]} of whole sequences.
      *
-     * @param states given the embeddings and the residual stream after each block, {@code [N, C]}; or null
+     * @param trace sees what is computed on the way; or null
      */
-    public Tensor hidden(TokenBatch batch, @Nullable Consumer<Tensor> states) {
-        Heads heads = heads();
-        return hidden(batch, (_, qkv) -> Functional.attention(qkv, batch.ragged(), heads), states);
+    public Tensor hidden(TokenBatch batch, @Nullable Trace trace) {
+        return hidden(batch, (layer, qkv) -> Functional.attention(qkv, batch.ragged(), heads(layer)), trace);
     }
 
     /**
@@ -288,34 +303,56 @@ public final class Decoder {
      *     returns what each token took from the others, {@code [N, heads headDim]}
      */
     public Tensor hidden(
-            TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Consumer<Tensor> states) {
+            TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Trace trace) {
         boolean gpt2 = positionEmbedding != null;
-        Tensor h = hooks.see(gpt2 ? "transformer.wte" : "model.embed_tokens", "", Functional.embedding(embedding, batch.ids()));
+        Tensor words = Functional.embedding(embedding, batch.ids());
+        if (config.gemma() != null) {
+            words = words.mul(Math.sqrt(config.hiddenSize()));
+        }
+        Tensor h = hooks.see(gpt2 ? "transformer.wte" : "model.embed_tokens", "", words);
         if (positionEmbedding != null) {
             Tensor positions = Functional.embedding(positionEmbedding, batch.positions());
             h = h.add(hooks.see("transformer.wpe", "", positions));
         }
         for (int i = 0; i < blocks.size(); i++) {
             Block block = blocks.get(i);
-            if (states != null) {
-                states.accept(h);
+            if (trace != null) {
+                trace.state(h);
             }
-            Tensor qkv = rotated(block, block.qkv.forward(norm(block.attentionNorm, h), hooks), batch.positions());
+            Tensor qkv = rotated(i, block.qkv.forward(norm(block.attentionNorm, h), hooks), batch.positions());
             Tensor attended = block.output.forward(attend.apply(i, qkv), hooks);
-            h = h.add(hooks.see(block.name, gpt2 ? ".attn" : ".self_attn", attended));
-            Tensor inner = activation(block.up.forward(norm(block.mlpNorm, h), hooks));
-            h = h.add(hooks.see(block.name, ".mlp", block.down.forward(inner, hooks)));
+            attended = hooks.see(block.name, gpt2 ? ".attn" : ".self_attn", attended);
+            h = h.add(block.afterAttention == null ? attended : norm(block.afterAttention, attended));
+            Tensor inner = hooks.see(block.name, ".mlp", block.mlp.forward(norm(block.mlpNorm, h), hooks, trace));
+            h = h.add(block.afterMlp == null ? inner : norm(block.afterMlp, inner));
             h = hooks.see(block.name, "", h);
         }
-        if (states != null) {
-            states.accept(h);
+        if (trace != null) {
+            trace.state(h);
         }
         return norm(finalNorm, h);
     }
 
     /** The logits {@code [N, V]} of hidden states {@code [N, C]}. */
     public Tensor logits(Tensor hidden) {
-        return head.forward(hidden, hooks);
+        Tensor logits = head.forward(hidden, hooks);
+        double cap = config.gemma() == null ? 0 : config.gemma().finalLogitSoftcapping();
+        return cap == 0 ? logits : logits.mul(1 / cap).tanh().mul(cap);
+    }
+
+    /**
+     * What a trainer adds, times {@link Experts#routerAuxLossCoef}, so that all experts are used: {@code E sum_e f_e P_e}, where
+     * {@code f_e} is the number of times that expert e is picked and {@code P_e} the sum of its probabilities, both divided by the
+     * number of tokens (Fedus et al. 2022, eq. 4).
+     *
+     * @param routerLogits what {@link Trace#routerLogits} was given for each layer, {@code [N, E]}
+     * @throws IsthmusException if the model has no experts
+     */
+    public Tensor loadBalancingLoss(List<Tensor> routerLogits) {
+        if (config.experts() == null || routerLogits.isEmpty()) {
+            throw new IsthmusException(config.modelType().hfName() + " has no layer with experts to balance");
+        }
+        return MixtureOfExperts.loadBalancingLoss(routerLogits, config.experts());
     }
 
     /**
@@ -332,22 +369,21 @@ public final class Decoder {
 
     private Tensor norm(NormWeights weights, Tensor x) {
         Tensor y = config.norm() == Norm.RMS_NORM
-                ? Functional.rmsNorm(x, weights.weight, config.normEps())
+                ? rmsNorm(x, weights.weight)
                 : Functional.layerNorm(x, weights.weight, weights.bias, config.normEps());
         return hooks.see(weights.name, "", y);
     }
 
-    private Tensor activation(Tensor x) {
-        if (config.gatedMlp()) {
-            return Functional.swiGlu(x);
-        }
-        return config.hiddenAct() == Activation.GELU_NEW ? Functional.geluTanh(x) : Functional.gelu(x);
+    private Tensor rmsNorm(Tensor x, Tensor weight) {
+        return Functional.rmsNorm(x, config.zeroCenteredNorm() ? weight.add(1) : weight, config.normEps());
     }
 
-    private Tensor rotated(Block block, Tensor joined, Tensor positions) {
-        if (rotary == null) {
+    private Tensor rotated(int layer, Tensor joined, Tensor positions) {
+        RotaryTable table = config.window(layer) > 0 ? localRotary : rotary;
+        if (table == null) {
             return joined;
         }
+        Block block = blocks.get(layer);
         Tensor qkv = joined;
         if (block.qNorm != null && block.kNorm != null) {
             int q = config.querySize();
@@ -358,11 +394,11 @@ public final class Decoder {
                     headNorm(qkv.narrow(1, q, kv), block.kNorm),
                     qkv.narrow(1, q + kv, kv));
         }
-        return rotary.rotate(qkv, config.numAttentionHeads() + config.numKeyValueHeads(), positions);
+        return table.rotate(qkv, config.numAttentionHeads() + config.numKeyValueHeads(), positions);
     }
 
     private Tensor headNorm(Tensor x, Tensor weight) {
         Tensor heads = x.reshape(-1, config.headDim());
-        return Functional.rmsNorm(heads, weight, config.normEps()).reshape(x.shape());
+        return rmsNorm(heads, weight).reshape(x.shape());
     }
 }

@@ -30,6 +30,9 @@ import org.jspecify.annotations.Nullable;
  * @param tieWordEmbeddings whether the output projection is the embedding matrix
  * @param bosTokenId the token that begins a text
  * @param eosTokenIds the tokens that end a text; may be empty
+ * @param slidingWindow which layers read only the keys just before a token, or null if none does
+ * @param gemma what only Gemma's configurations choose, or null for other families
+ * @param experts the mixture of experts that stands for the MLP in some layers, or null
  */
 public record DecoderConfig(
         ModelType modelType,
@@ -48,7 +51,10 @@ public record DecoderConfig(
         boolean mlpBias,
         boolean tieWordEmbeddings,
         OptionalInt bosTokenId,
-        List<Integer> eosTokenIds) {
+        List<Integer> eosTokenIds,
+        @Nullable SlidingWindow slidingWindow,
+        @Nullable Gemma gemma,
+        @Nullable Experts experts) {
 
     /** The families of models that can be built, with the names of {@code model_type}. */
     public enum ModelType {
@@ -56,6 +62,11 @@ public record DecoderConfig(
         MISTRAL("MistralForCausalLM"),
         QWEN2("Qwen2ForCausalLM"),
         QWEN3("Qwen3ForCausalLM"),
+        GEMMA2("Gemma2ForCausalLM"),
+        GEMMA3_TEXT("Gemma3ForCausalLM"),
+        MIXTRAL("MixtralForCausalLM"),
+        QWEN2_MOE("Qwen2MoeForCausalLM"),
+        QWEN3_MOE("Qwen3MoeForCausalLM"),
         GPT2("GPT2LMHeadModel");
 
         private final String architecture;
@@ -72,6 +83,16 @@ public record DecoderConfig(
         /** The class in transformers. */
         public String architecture() {
             return architecture;
+        }
+
+        /** Whether it is one of the Gemma family. */
+        public boolean isGemma() {
+            return this == GEMMA2 || this == GEMMA3_TEXT;
+        }
+
+        /** Whether experts stand for the MLP in some of its layers. */
+        public boolean hasExperts() {
+            return this == MIXTRAL || this == QWEN2_MOE || this == QWEN3_MOE;
         }
     }
 
@@ -104,9 +125,95 @@ public record DecoderConfig(
      * @param theta the base of the wavelengths
      * @param scaling the stretching of long wavelengths, or null for none
      */
-    public record Rope(double theta, @Nullable Llama3Scaling scaling) {
+    public record Rope(double theta, @Nullable RopeScaling scaling) {
         public Rope {
             check(theta > 0 && theta < Double.POSITIVE_INFINITY, "rope_theta must be positive, found " + theta);
+        }
+    }
+
+    /** How rotary frequencies are stretched for sequences longer than the model was first trained for. */
+    public sealed interface RopeScaling {
+        /** What a frequency becomes. */
+        double scale(double frequency);
+    }
+
+    /** All frequencies divided by {@code factor}, {@code rope_type: linear} (Chen et al. 2023). */
+    public record LinearScaling(double factor) implements RopeScaling {
+        public LinearScaling {
+            check(factor >= 1 && factor < Double.POSITIVE_INFINITY, "rope factor must be at least 1, found " + factor);
+        }
+
+        @Override
+        public double scale(double frequency) {
+            return frequency / factor;
+        }
+    }
+
+    /**
+     * Attention to no more than the last {@code size} keys (Beltagy et al. 2020, section 3.1).
+     *
+     * @param size the number of keys, the token's own among them
+     * @param layers for each layer whether it has the window; the others read all keys
+     */
+    public record SlidingWindow(int size, List<Boolean> layers) {
+        public SlidingWindow {
+            positive("sliding_window", size);
+            layers = List.copyOf(layers);
+        }
+    }
+
+    /**
+     * What only Gemma's configurations choose.
+     *
+     * @param queryPreAttnScalar scores are divided by its square root
+     * @param attnLogitSoftcapping a score {@code s} becomes {@code cap tanh(s / cap)}; 0 for none
+     * @param finalLogitSoftcapping the same for the logits of the next token
+     * @param localRope the rotary positions of the layers with a window, or null where they are those of all layers
+     */
+    public record Gemma(
+            double queryPreAttnScalar,
+            double attnLogitSoftcapping,
+            double finalLogitSoftcapping,
+            @Nullable Rope localRope) {
+        public Gemma {
+            check(
+                    queryPreAttnScalar > 0 && queryPreAttnScalar < Double.POSITIVE_INFINITY,
+                    "query_pre_attn_scalar must be positive, found " + queryPreAttnScalar);
+            cap("attn_logit_softcapping", attnLogitSoftcapping);
+            cap("final_logit_softcapping", finalLogitSoftcapping);
+        }
+
+        private static void cap(String key, double value) {
+            check(value >= 0 && value < Double.POSITIVE_INFINITY, key + " must be positive, found " + value);
+        }
+    }
+
+    /**
+     * Experts that stand for the MLP (Shazeer et al. 2017; Fedus et al. 2022).
+     *
+     * @param numExperts the number of experts in a layer
+     * @param numExpertsPerTok how many of them read a token
+     * @param moeIntermediateSize the width inside an expert
+     * @param sharedExpertIntermediateSize the width inside the expert that reads every token; 0 if there is none
+     * @param normTopkProb whether the weights of a token's experts are made to sum to 1
+     * @param routerAuxLossCoef the weight of the load-balancing loss in training
+     * @param layers for each layer whether it has experts; the others have an MLP
+     */
+    public record Experts(
+            int numExperts,
+            int numExpertsPerTok,
+            int moeIntermediateSize,
+            int sharedExpertIntermediateSize,
+            boolean normTopkProb,
+            double routerAuxLossCoef,
+            List<Boolean> layers) {
+        public Experts {
+            positive("num_experts", numExperts);
+            positive("num_experts_per_tok", numExpertsPerTok);
+            positive("moe_intermediate_size", moeIntermediateSize);
+            check(numExpertsPerTok <= numExperts, "num_experts_per_tok " + numExpertsPerTok + " is more than " + numExperts + " experts");
+            check(sharedExpertIntermediateSize >= 0, "shared_expert_intermediate_size is negative");
+            layers = List.copyOf(layers);
         }
     }
 
@@ -119,7 +226,7 @@ public record DecoderConfig(
      * @param originalMaxPositionEmbeddings the length the model was first trained for
      */
     public record Llama3Scaling(
-            double factor, double lowFreqFactor, double highFreqFactor, int originalMaxPositionEmbeddings) {
+            double factor, double lowFreqFactor, double highFreqFactor, int originalMaxPositionEmbeddings) implements RopeScaling {
         public Llama3Scaling {
             check(factor >= 1 && factor < Double.POSITIVE_INFINITY, "rope factor must be at least 1, found " + factor);
             check(
@@ -168,15 +275,63 @@ public record DecoderConfig(
         } else {
             check(headDim % 2 == 0, "head_dim must be even for rotary positions, found " + headDim);
             check(
-                    hiddenAct == Activation.SILU,
+                    hiddenAct == Activation.SILU || modelType.isGemma(),
                     modelType.hfName() + " needs hidden_act silu, found " + hiddenAct.hfName());
             check(attentionBias || modelType != ModelType.QWEN2, "qwen2 has biases in its attention");
-            check(!attentionBias || modelType != ModelType.MISTRAL, "mistral has no biases in its attention");
+            check(
+                    !attentionBias || modelType != ModelType.MISTRAL && modelType != ModelType.MIXTRAL,
+                    modelType.hfName() + " has no biases in its attention");
             check(!mlpBias || modelType == ModelType.LLAMA, modelType.hfName() + " has no biases in its MLP");
         }
+        check(modelType.isGemma() == (gemma != null), modelType.hfName() + " and the settings of gemma do not go together");
+        check(modelType.hasExperts() == (experts != null), modelType.hfName() + " and experts do not go together");
+        check(slidingWindow == null || slidingWindow.layers.size() == numHiddenLayers, "layer_types must name every layer");
+        check(experts == null || experts.layers.size() == numHiddenLayers, "experts must be told for every layer");
         bosTokenId.ifPresent(id -> token("bos_token_id", id, vocabSize));
         eosTokenIds = List.copyOf(eosTokenIds);
         eosTokenIds.forEach(id -> token("eos_token_id", id, vocabSize));
+    }
+
+    /** A configuration without windows, experts and what only Gemma has. */
+    public DecoderConfig(
+            ModelType modelType,
+            int vocabSize,
+            int hiddenSize,
+            int intermediateSize,
+            int numHiddenLayers,
+            int numAttentionHeads,
+            int numKeyValueHeads,
+            int headDim,
+            int maxPositionEmbeddings,
+            double normEps,
+            Activation hiddenAct,
+            @Nullable Rope rope,
+            boolean attentionBias,
+            boolean mlpBias,
+            boolean tieWordEmbeddings,
+            OptionalInt bosTokenId,
+            List<Integer> eosTokenIds) {
+        this(
+                modelType,
+                vocabSize,
+                hiddenSize,
+                intermediateSize,
+                numHiddenLayers,
+                numAttentionHeads,
+                numKeyValueHeads,
+                headDim,
+                maxPositionEmbeddings,
+                normEps,
+                hiddenAct,
+                rope,
+                attentionBias,
+                mlpBias,
+                tieWordEmbeddings,
+                bosTokenId,
+                eosTokenIds,
+                null,
+                null,
+                null);
     }
 
     /** A Llama-style model: RMSNorm, rotary positions with base 10,000, SwiGLU, no biases. */
@@ -256,12 +411,35 @@ public record DecoderConfig(
                 mlpBias,
                 tieWordEmbeddings,
                 bos,
-                eos);
+                eos,
+                slidingWindow,
+                gemma,
+                experts);
     }
 
     /** The kind of norm. */
     public Norm norm() {
         return modelType == ModelType.GPT2 ? Norm.LAYER_NORM : Norm.RMS_NORM;
+    }
+
+    /** Whether a norm multiplies by {@code 1 + weight} rather than by the weight. */
+    public boolean zeroCenteredNorm() {
+        return modelType.isGemma();
+    }
+
+    /** Whether what attention and the MLP add to the residual stream is normalized too. */
+    public boolean postNorms() {
+        return modelType.isGemma();
+    }
+
+    /** How many keys a token of a layer sees, its own and those just before it; 0 for all. */
+    public int window(int layer) {
+        return slidingWindow != null && slidingWindow.layers.get(layer) ? slidingWindow.size : 0;
+    }
+
+    /** Whether a layer has experts in place of an MLP. */
+    public boolean sparse(int layer) {
+        return experts != null && experts.layers.get(layer);
     }
 
     /** Whether the MLP is {@code down(act(gate(x)) * up(x))} (SwiGLU, Shazeer 2020) rather than {@code down(act(up(x)))}. */
@@ -271,12 +449,12 @@ public record DecoderConfig(
 
     /** Whether the output projection of attention has a bias. */
     public boolean outputBias() {
-        return attentionBias && modelType != ModelType.QWEN2;
+        return attentionBias && modelType != ModelType.QWEN2 && modelType != ModelType.QWEN2_MOE;
     }
 
     /** Whether queries and keys are normalized in each head before the rotation. */
     public boolean qkNorm() {
-        return modelType == ModelType.QWEN3;
+        return modelType == ModelType.QWEN3 || modelType == ModelType.QWEN3_MOE || modelType == ModelType.GEMMA3_TEXT;
     }
 
     /** The width of all query heads together. */

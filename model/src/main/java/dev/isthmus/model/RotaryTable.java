@@ -1,10 +1,9 @@
 package dev.isthmus.model;
 
-import dev.isthmus.model.DecoderConfig.Llama3Scaling;
+import dev.isthmus.model.DecoderConfig.Rope;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.Tensor;
-import java.util.Objects;
 
 /** The cosines and sines of rotary positions, for every position a model can read. */
 final class RotaryTable {
@@ -12,11 +11,11 @@ final class RotaryTable {
     private final Tensor cos;
     private final Tensor sin;
 
-    RotaryTable(DecoderConfig config, DType dtype) {
+    RotaryTable(DecoderConfig config, Rope rope, DType dtype) {
         headDim = config.headDim();
         int half = headDim / 2;
         int positions = config.maxPositionEmbeddings();
-        double[] frequencies = frequencies(config);
+        double[] frequencies = frequencies(rope, headDim);
         double[] c = new double[Math.multiplyExact(positions, half)];
         double[] s = new double[c.length];
         for (int p = 0; p < positions; p++) {
@@ -29,15 +28,13 @@ final class RotaryTable {
         sin = Tensor.of(s, positions, half).to(dtype);
     }
 
-    /** {@code theta^(-2i / headDim)}, the long wavelengths stretched where Llama 3 says so. */
-    private static double[] frequencies(DecoderConfig config) {
-        DecoderConfig.Rope rope = Objects.requireNonNull(config.rope());
-        double[] f = new double[config.headDim() / 2];
+    /** {@code theta^(-2i / headDim)}, stretched where the configuration says so. */
+    private static double[] frequencies(Rope rope, int headDim) {
+        double[] f = new double[headDim / 2];
         for (int i = 0; i < f.length; i++) {
-            f[i] = Math.pow(rope.theta(), -2.0 * i / config.headDim());
-            Llama3Scaling scaling = rope.scaling();
-            if (scaling != null) {
-                f[i] = scaling.scale(f[i]);
+            f[i] = Math.pow(rope.theta(), -2.0 * i / headDim);
+            if (rope.scaling() != null) {
+                f[i] = rope.scaling().scale(f[i]);
             }
         }
         return f;

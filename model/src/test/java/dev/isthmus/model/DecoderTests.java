@@ -28,14 +28,20 @@ class DecoderTests {
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {"llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied"})
+    @ValueSource(strings = {
+                "llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2",
+                "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+            })
     void float64MatchesTheReference(String name) {
         check(name, Device.scalar(), DType.FLOAT64);
     }
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {"llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied"})
+    @ValueSource(strings = {
+                "llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2",
+                "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+            })
     void float32MatchesTheReference(String name) {
         check(name, Device.cpu(), DType.FLOAT32);
     }
@@ -51,8 +57,19 @@ class DecoderTests {
             long[] labels = reference.get("labels").toLongs();
 
             List<Tensor> states = new ArrayList<>();
+            List<Tensor> routerLogits = new ArrayList<>();
             TokenBatch batch = TokenBatch.of(rows.sequences);
-            Tensor hidden = decoder.hidden(batch, states::add);
+            Tensor hidden = decoder.hidden(batch, new Decoder.Trace() {
+                @Override
+                public void state(Tensor state) {
+                    states.add(state);
+                }
+
+                @Override
+                public void routerLogits(Tensor logits) {
+                    routerLogits.add(logits);
+                }
+            });
             Tensor logits = decoder.logits(hidden);
             rows.compare("logits", logits, reference, exact ? F64 : 2e-4);
             states.add(hidden);
@@ -68,6 +85,12 @@ class DecoderTests {
                     .div(counted);
             double expected = reference.get("loss").toDoubles()[0];
             assertThat(loss.item()).isCloseTo(expected, within((exact ? F64 : 1e-5) * expected));
+            if (!routerLogits.isEmpty()) {
+                Tensor balance = decoder.loadBalancingLoss(routerLogits);
+                double recorded = reference.get("aux_loss").toDoubles()[0];
+                assertThat(balance.item()).isCloseTo(recorded, within((exact ? F64 : 1e-5) * recorded));
+                loss = loss.add(balance);
+            }
             loss.backward();
             for (Parameter p : decoder.parameters()) {
                 double[] grad = reference.get("grad." + p.name()).toDoubles();
@@ -81,7 +104,10 @@ class DecoderTests {
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {"llama_untied", "gpt2_tied", "qwen3_tied"})
+    @ValueSource(strings = {
+                "llama_untied", "gpt2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2", "gemma3", "mixtral", "qwen2_moe",
+                "qwen3_moe"
+            })
     void leftPaddingChangesNothing(String name) {
         Path directory = Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();
         try (Arena arena = Arena.ofConfined();

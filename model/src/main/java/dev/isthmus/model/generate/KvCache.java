@@ -47,7 +47,7 @@ public final class KvCache {
     /** A cache of {@code pages} pages of {@value KvPages#PAGE} tokens for each block of {@code decoder}. */
     public KvCache(Decoder decoder, int pages) {
         this.decoder = decoder;
-        this.heads = decoder.heads();
+        this.heads = decoder.heads(0);
         DecoderConfig config = decoder.config();
         long size = (long) pages * config.keyValueSize() * KvPages.PAGE;
         for (int i = 0; i < config.numHiddenLayers(); i++) {
@@ -162,7 +162,7 @@ public final class KvCache {
         }
         return decoder.hidden(batch, (layer, qkv) -> {
             append(layer, qkv, page, slot);
-            return Functional.attention(qkv, batch.ragged(), heads);
+            return Functional.attention(qkv, batch.ragged(), decoder.heads(layer));
         }, null);
     }
 
@@ -194,7 +194,15 @@ public final class KvCache {
             append(layer, qkv, page, slot);
             Tensor out = Tensor.empty(qkv.dtype(), rows, width);
             run(new CachedAttention(
-                    rows, heads, qkv.buffer(), qkv.size(1), layers.get(layer), pages, lengths, out.buffer(), width));
+                    rows,
+                    decoder.heads(layer),
+                    qkv.buffer(),
+                    qkv.size(1),
+                    layers.get(layer),
+                    pages,
+                    lengths,
+                    out.buffer(),
+                    width));
             return out;
         }, null);
     }

@@ -2,9 +2,11 @@ package dev.isthmus.model.io;
 
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.DecoderConfig.Activation;
+import dev.isthmus.model.DecoderConfig.LinearScaling;
 import dev.isthmus.model.DecoderConfig.Llama3Scaling;
 import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Rope;
+import dev.isthmus.model.DecoderConfig.RopeScaling;
 import dev.isthmus.model.io.Gguf.GgufTensor;
 import dev.isthmus.tensor.BFloat16;
 import dev.isthmus.tensor.IsthmusException;
@@ -20,6 +22,7 @@ import java.util.OptionalInt;
 import java.util.function.LongBinaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -307,7 +310,7 @@ final class GgufModel {
                 tensors.add(names.out(entry, config, type, arena));
             }
             Rope rope = config.rope();
-            Llama3Scaling scaling = rope == null ? null : rope.scaling();
+            RopeScaling scaling = rope == null ? null : rope.scaling();
             if (rope != null && scaling != null) {
                 MemorySegment factors = arena.allocate(4L * config.headDim() / 2, 64);
                 for (int i = 0; i < config.headDim() / 2; i++) {
@@ -326,7 +329,13 @@ final class GgufModel {
             case QWEN2 -> "qwen2";
             case QWEN3 -> "qwen3";
             case GPT2 -> "gpt2";
+            default -> throw new IsthmusException("Cannot write " + path + ": a model of type "
+                    + config.modelType().hfName() + " is not written as GGUF; use safetensors");
         };
+        if (IntStream.range(0, config.numHiddenLayers()).anyMatch(i -> config.window(i) > 0 && config.window(i) < config.maxPositionEmbeddings())) {
+            throw new IsthmusException("Cannot write " + path + ": llama.cpp reads " + architecture
+                    + " without a sliding window, this model has one; use safetensors");
+        }
         boolean gpt2 = architecture.equals("gpt2");
         if (gpt2 && config.hiddenAct() != Activation.GELU_NEW) {
             throw new IsthmusException("Cannot write " + path + ": llama.cpp computes GPT-2 with gelu_new, this model has "
@@ -350,8 +359,10 @@ final class GgufModel {
             metadata.put(architecture + ".attention.value_length", (long) config.headDim());
             metadata.put(architecture + ".rope.dimension_count", (long) config.headDim());
             metadata.put(architecture + ".rope.freq_base", rope.theta());
-            Llama3Scaling scaling = rope.scaling();
-            if (scaling != null) {
+            if (rope.scaling() instanceof LinearScaling) {
+                throw new IsthmusException("Cannot write " + path + ": linear rope scaling is not written as GGUF; use safetensors");
+            }
+            if (rope.scaling() instanceof Llama3Scaling scaling) {
                 metadata.put(
                         ROPE_PARAMETERS,
                         List.of(

@@ -2,18 +2,26 @@ package dev.isthmus.model.io;
 
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.DecoderConfig.Activation;
+import dev.isthmus.model.DecoderConfig.Experts;
+import dev.isthmus.model.DecoderConfig.Gemma;
+import dev.isthmus.model.DecoderConfig.LinearScaling;
 import dev.isthmus.model.DecoderConfig.Llama3Scaling;
 import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Rope;
+import dev.isthmus.model.DecoderConfig.RopeScaling;
+import dev.isthmus.model.DecoderConfig.SlidingWindow;
 import dev.isthmus.tensor.IsthmusException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -25,6 +33,9 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public final class HfConfig {
     private static final String FILE = "config.json";
+
+    private static final String FULL = "full_attention";
+    private static final String SLIDING = "sliding_attention";
 
     private final Path file;
     private final JsonNode json;
@@ -99,94 +110,197 @@ public final class HfConfig {
     }
 
     private DecoderConfig llamaStyle(ModelType type) {
-        rejectPartialAttention(type);
         reject("partial_rotary_factor", number(json, "partial_rotary_factor", 1) != 1);
+        reject("use_bidirectional_attention", flag("use_bidirectional_attention", false));
+        boolean gemma = type.isGemma();
         int vocabulary = integer(json, "vocab_size");
         int hidden = integer(json, "hidden_size");
+        int layers = integer(json, "num_hidden_layers");
         int heads = integer(json, "num_attention_heads");
-        if (!present(json, "head_dim") && type != ModelType.QWEN3 && (heads < 1 || hidden % heads != 0)) {
+        int fixedHeadDim = type == ModelType.QWEN3 ? 128 : gemma ? 256 : 0;
+        if (!present(json, "head_dim") && fixedHeadDim == 0 && (heads < 1 || hidden % heads != 0)) {
             throw bad("hidden_size", "must be a multiple of num_attention_heads " + heads);
         }
-        boolean qwen = type == ModelType.QWEN2 || type == ModelType.QWEN3;
+        Map<String, Rope> ropes = ropes(type);
         return new DecoderConfig(
                 type,
                 vocabulary,
                 hidden,
                 integer(json, "intermediate_size"),
-                integer(json, "num_hidden_layers"),
+                layers,
                 heads,
                 integer(json, "num_key_value_heads", defaultKeyValueHeads(type, heads)),
-                integer(json, "head_dim", type == ModelType.QWEN3 ? 128 : hidden / heads),
+                integer(json, "head_dim", fixedHeadDim == 0 ? hidden / heads : fixedHeadDim),
                 integer(json, "max_position_embeddings", defaultPositions(type)),
-                number(json, "rms_norm_eps", 1e-6),
-                activation("hidden_act", Activation.SILU),
-                rope(),
+                number(json, "rms_norm_eps", type == ModelType.MIXTRAL ? 1e-5 : 1e-6),
+                gemma ? activation("hidden_activation", Activation.GELU_NEW) : activation("hidden_act", Activation.SILU),
+                ropes.get(FULL),
                 switch (type) {
-                    case LLAMA, QWEN3 -> flag("attention_bias", false);
+                    case LLAMA, QWEN3, QWEN3_MOE, GEMMA2, GEMMA3_TEXT -> flag("attention_bias", false);
                     case QWEN2 -> true;
+                    case QWEN2_MOE -> flag("qkv_bias", true);
                     default -> false;
                 },
                 type == ModelType.LLAMA && flag("mlp_bias", false),
-                flag("tie_word_embeddings", false),
-                qwen ? bos(-1, vocabulary) : bos(1, vocabulary),
-                qwen ? eos(-1, vocabulary) : eos(2, vocabulary));
+                flag("tie_word_embeddings", gemma),
+                bos(defaultBos(type), vocabulary),
+                eos(gemma ? 1 : defaultBos(type) < 0 ? -1 : 2, vocabulary),
+                slidingWindow(type, layers),
+                gemma ? gemma(type, ropes.get(SLIDING)) : null,
+                type.hasExperts() ? experts(type, layers) : null);
+    }
+
+    private static boolean isQwen(ModelType type) {
+        return type == ModelType.QWEN2
+                || type == ModelType.QWEN3
+                || type == ModelType.QWEN2_MOE
+                || type == ModelType.QWEN3_MOE;
+    }
+
+    private static int defaultBos(ModelType type) {
+        return isQwen(type) ? -1 : type.isGemma() ? 2 : 1;
     }
 
     private int defaultKeyValueHeads(ModelType type, int heads) {
-        // A null means as many as query heads everywhere; only Mistral has another default for a missing key.
-        return type == ModelType.MISTRAL && !json.has("num_key_value_heads") ? 8 : heads;
+        // A null means as many as query heads; a missing key has a default of its own in some families.
+        if (json.has("num_key_value_heads")) {
+            return heads;
+        }
+        return switch (type) {
+            case MISTRAL, MIXTRAL -> 8;
+            case GEMMA2, GEMMA3_TEXT, QWEN3_MOE -> 4;
+            case QWEN2_MOE -> 16;
+            default -> heads;
+        };
     }
 
     private static int defaultPositions(ModelType type) {
         return switch (type) {
-            case MISTRAL -> 131072;
-            case QWEN2, QWEN3 -> 32768;
+            case MISTRAL, MIXTRAL, GEMMA3_TEXT -> 131072;
+            case QWEN2, QWEN3, QWEN2_MOE, QWEN3_MOE -> 32768;
+            case GEMMA2 -> 8192;
             default -> 2048;
         };
     }
 
-    private void rejectPartialAttention(ModelType type) {
-        json.path("layer_types").forEach(layer -> {
-            if (!layer.asString("?").equals("full_attention")) {
-                throw unsupported("layer_types", layer, "full_attention");
-            }
-        });
-        if (type == ModelType.MISTRAL && (present(json, "sliding_window") || !json.has("sliding_window"))) {
-            int window = integer(json, "sliding_window", 4096);
-            if (window < integer(json, "max_position_embeddings", defaultPositions(type))) {
-                throw bad(
-                        "sliding_window",
-                        "is " + window + ", shorter than the context; only full attention is supported");
-            }
+    // ---- windows, what only Gemma has, experts ----------------------------------------------------------------------
+
+    private @Nullable SlidingWindow slidingWindow(ModelType type, int layers) {
+        JsonNode types = json.path("layer_types");
+        types.forEach(layer -> choice("layer_types", layer, new String[] {FULL, SLIDING}, Function.identity()));
+        if (types.isArray() && types.size() != layers) {
+            throw bad("layer_types", "names " + types.size() + " layers, num_hidden_layers is " + layers);
         }
-        boolean qwen = type == ModelType.QWEN2 || type == ModelType.QWEN3;
-        reject("use_sliding_window", qwen && flag("use_sliding_window", false));
+        if (type == ModelType.LLAMA) {
+            types.forEach(layer -> choice("layer_types", layer, new String[] {FULL}, Function.identity()));
+        }
+        boolean on = switch (type) {
+            case MISTRAL, GEMMA2, GEMMA3_TEXT -> !json.has("sliding_window") || present(json, "sliding_window");
+            case MIXTRAL -> present(json, "sliding_window");
+            default -> isQwen(type) && flag("use_sliding_window", false);
+        };
+        if (!on) {
+            reject("sliding_window", type.isGemma());
+            return null;
+        }
+        // Mistral, Mixtral and Qwen3-MoE have the window in every layer; the others name the layers or count them.
+        boolean named = types.isArray() && type != ModelType.MISTRAL && type != ModelType.MIXTRAL && type != ModelType.QWEN3_MOE;
+        int first = integer(json, "max_window_layers", 28);
+        int pattern = integer(json, "sliding_window_pattern", 6);
+        return new SlidingWindow(
+                integer(json, "sliding_window", 4096),
+                IntStream.range(0, layers)
+                        .mapToObj(i -> named
+                                ? types.get(i).asString("").equals(SLIDING)
+                                : switch (type) {
+                                    case GEMMA2 -> i % 2 == 0;
+                                    case GEMMA3_TEXT -> (i + 1) % pattern != 0;
+                                    case QWEN2, QWEN3 -> i >= first;
+                                    case QWEN2_MOE -> i % 2 == 0 && i < first;
+                                    default -> true;
+                                })
+                        .toList());
     }
 
-    private Rope rope() {
+    private Gemma gemma(ModelType type, @Nullable Rope local) {
+        boolean capped = type == ModelType.GEMMA2;
+        return new Gemma(
+                number(json, "query_pre_attn_scalar", 256),
+                cap("attn_logit_softcapping", capped ? 50 : 0),
+                cap("final_logit_softcapping", capped ? 30 : 0),
+                type == ModelType.GEMMA3_TEXT ? local : null);
+    }
+
+    private double cap(String key, double missing) {
+        return json.has(key) ? number(json, key, 0) : missing;
+    }
+
+    private Experts experts(ModelType type, int layers) {
+        boolean mixtral = type == ModelType.MIXTRAL;
+        reject("router_jitter_noise", number(json, "router_jitter_noise", 0) != 0);
+        int step = mixtral ? 1 : integer(json, "decoder_sparse_step", 1);
+        if (step < 1) {
+            throw bad("decoder_sparse_step", "must be positive, found " + step);
+        }
+        List<Integer> dense = json.path("mlp_only_layers").valueStream()
+                .map(layer -> toInt("mlp_only_layers", layer))
+                .toList();
+        boolean qwen2 = type == ModelType.QWEN2_MOE;
+        // transformers 5 writes some of the models that read num_experts with the other name, as Mixtral's.
+        String count = mixtral || !present(json, "num_experts") ? "num_local_experts" : "num_experts";
+        return new Experts(
+                integer(json, count, mixtral ? 8 : qwen2 ? 60 : 128),
+                integer(json, "num_experts_per_tok", mixtral ? 2 : qwen2 ? 4 : 8),
+                mixtral ? integer(json, "intermediate_size") : integer(json, "moe_intermediate_size", qwen2 ? 1408 : 768),
+                qwen2 ? integer(json, "shared_expert_intermediate_size", 5632) : 0,
+                mixtral || flag("norm_topk_prob", false),
+                number(json, "router_aux_loss_coef", 0.001),
+                IntStream.range(0, layers)
+                        .mapToObj(i -> mixtral || !dense.contains(i) && (i + 1) % step == 0)
+                        .toList());
+    }
+
+    // ---- rotary positions -------------------------------------------------------------------------------------------
+
+    /** The rotary positions of layers with full attention and, for Gemma 3, of those with a window. */
+    private Map<String, Rope> ropes(ModelType type) {
         // transformers 5 keeps all of it in rope_parameters, earlier ones in rope_theta and rope_scaling.
         String key = present(json, "rope_parameters") ? "rope_parameters" : "rope_scaling";
         JsonNode rope = present(json, key) ? json.get(key) : JsonNodeFactory.instance.objectNode();
         if (!rope.isObject()) {
             throw bad(key, "must be an object");
         }
-        double theta = number(rope, "rope_theta", number(json, "rope_theta", 10000));
+        if (type != ModelType.GEMMA3_TEXT) {
+            return Map.of(FULL, rope(key, rope, number(json, "rope_theta", type == ModelType.MIXTRAL ? 1e6 : 10000)));
+        }
+        double global = number(json, "rope_theta", 1e6);
+        double local = number(json, "rope_local_base_freq", 10000);
+        boolean apart = key.equals("rope_parameters");
+        JsonNode plain = JsonNodeFactory.instance.objectNode();
+        JsonNode full = apart ? present(rope, FULL) ? rope.get(FULL) : plain : rope;
+        JsonNode sliding = apart && present(rope, SLIDING) ? rope.get(SLIDING) : plain;
+        return Map.of(FULL, rope(key, full, global), SLIDING, rope(key, sliding, local));
+    }
+
+    private Rope rope(String key, JsonNode rope, double defaultTheta) {
+        double theta = number(rope, "rope_theta", defaultTheta);
         reject(key + ".partial_rotary_factor", number(rope, "partial_rotary_factor", 1) != 1);
         JsonNode type = present(rope, "rope_type") ? rope.get("rope_type") : rope.get("type");
-        if (type == null && !present(rope, "factor")
-                || type != null && type.asString("").equals("default")) {
+        if (type == null && !present(rope, "factor")) {
             return new Rope(theta, null);
         }
-        if (type == null || !type.asString("").equals("llama3")) {
-            throw unsupported(key + ".rope_type", type, "default, llama3");
-        }
-        return new Rope(
-                theta,
-                new Llama3Scaling(
-                        number(rope, "factor", Double.NaN),
-                        number(rope, "low_freq_factor", Double.NaN),
-                        number(rope, "high_freq_factor", Double.NaN),
-                        integer(rope, "original_max_position_embeddings")));
+        return switch (choice(key + ".rope_type", type, new String[] {"default", "linear", "llama3"}, Function.identity())) {
+            case "linear" -> new Rope(theta, new LinearScaling(number(rope, "factor", Double.NaN)));
+            case "llama3" ->
+                new Rope(
+                        theta,
+                        new Llama3Scaling(
+                                number(rope, "factor", Double.NaN),
+                                number(rope, "low_freq_factor", Double.NaN),
+                                number(rope, "high_freq_factor", Double.NaN),
+                                integer(rope, "original_max_position_embeddings")));
+            default -> new Rope(theta, null);
+        };
     }
 
     private Activation activation(String key, Activation missing) {
@@ -323,16 +437,19 @@ public final class HfConfig {
             json.put("num_key_value_heads", config.numKeyValueHeads());
             json.put("head_dim", config.headDim());
             json.put("max_position_embeddings", config.maxPositionEmbeddings());
-            json.put("hidden_act", config.hiddenAct().hfName());
+            json.put(config.modelType().isGemma() ? "hidden_activation" : "hidden_act", config.hiddenAct().hfName());
             json.put("rms_norm_eps", config.normEps());
             json.put("attention_dropout", 0.0);
-            putRope(json, rope);
             switch (config.modelType()) {
                 case LLAMA -> json.put("attention_bias", config.attentionBias()).put("mlp_bias", config.mlpBias());
-                case QWEN3 -> json.put("attention_bias", config.attentionBias()).put("use_sliding_window", false);
-                case QWEN2 -> json.put("use_sliding_window", false);
-                default -> json.putNull("sliding_window");
+                case QWEN3, QWEN3_MOE, GEMMA2, GEMMA3_TEXT -> json.put("attention_bias", config.attentionBias());
+                case QWEN2_MOE -> json.put("qkv_bias", config.attentionBias());
+                default -> {}
             }
+            putRope(json, config, rope);
+            putWindow(json, config);
+            putGemma(json, config.gemma());
+            putExperts(json, config, config.experts());
         }
         json.put("tie_word_embeddings", config.tieWordEmbeddings());
         config.bosTokenId().ifPresentOrElse(id -> json.put("bos_token_id", id), () -> json.putNull("bos_token_id"));
@@ -346,18 +463,94 @@ public final class HfConfig {
         return json;
     }
 
-    private static void putRope(ObjectNode json, Rope rope) {
+    private static void putRope(ObjectNode json, DecoderConfig config, Rope rope) {
+        Rope local = config.gemma() == null ? null : config.gemma().localRope();
+        if (local != null) {
+            ObjectNode both = json.putObject("rope_parameters");
+            putScaling(both.putObject(FULL).put("rope_theta", rope.theta()), rope.scaling());
+            putScaling(both.putObject(SLIDING).put("rope_theta", local.theta()), local.scaling());
+            return;
+        }
         json.put("rope_theta", rope.theta());
-        Llama3Scaling scaling = rope.scaling();
-        if (scaling == null) {
+        if (rope.scaling() == null) {
             json.putNull("rope_scaling");
         } else {
-            json.putObject("rope_scaling")
-                    .put("rope_type", "llama3")
-                    .put("factor", scaling.factor())
-                    .put("low_freq_factor", scaling.lowFreqFactor())
-                    .put("high_freq_factor", scaling.highFreqFactor())
-                    .put("original_max_position_embeddings", scaling.originalMaxPositionEmbeddings());
+            putScaling(json.putObject("rope_scaling"), rope.scaling());
         }
+    }
+
+    private static void putScaling(ObjectNode json, @Nullable RopeScaling scaling) {
+        switch (scaling) {
+            case null -> json.put("rope_type", "default");
+            case LinearScaling linear -> json.put("rope_type", "linear").put("factor", linear.factor());
+            case Llama3Scaling llama3 ->
+                json.put("rope_type", "llama3")
+                        .put("factor", llama3.factor())
+                        .put("low_freq_factor", llama3.lowFreqFactor())
+                        .put("high_freq_factor", llama3.highFreqFactor())
+                        .put("original_max_position_embeddings", llama3.originalMaxPositionEmbeddings());
+        }
+    }
+
+    private static void putWindow(ObjectNode json, DecoderConfig config) {
+        SlidingWindow window = config.slidingWindow();
+        if (isQwen(config.modelType())) {
+            json.put("use_sliding_window", window != null);
+        }
+        if (window != null) {
+            json.put("sliding_window", window.size());
+        } else if (!isQwen(config.modelType()) && config.modelType() != ModelType.LLAMA) {
+            json.putNull("sliding_window");
+        }
+        boolean everywhere = switch (config.modelType()) {
+            case MISTRAL, MIXTRAL, QWEN3_MOE -> true;
+            default -> false;
+        };
+        if (window != null && !everywhere) {
+            ArrayNode types = json.putArray("layer_types");
+            window.layers().forEach(sliding -> types.add(sliding ? SLIDING : FULL));
+        }
+    }
+
+    private static void putGemma(ObjectNode json, @Nullable Gemma gemma) {
+        if (gemma != null) {
+            double scalar = gemma.queryPreAttnScalar();
+            if (scalar == Math.rint(scalar)) {
+                json.put("query_pre_attn_scalar", (long) scalar); // transformers takes whole numbers only
+            } else {
+                json.put("query_pre_attn_scalar", scalar);
+            }
+            putCap(json, "attn_logit_softcapping", gemma.attnLogitSoftcapping());
+            putCap(json, "final_logit_softcapping", gemma.finalLogitSoftcapping());
+        }
+    }
+
+    private static void putCap(ObjectNode json, String key, double cap) {
+        if (cap == 0) {
+            json.putNull(key);
+        } else {
+            json.put(key, cap);
+        }
+    }
+
+    private static void putExperts(ObjectNode json, DecoderConfig config, @Nullable Experts experts) {
+        if (experts == null) {
+            return;
+        }
+        json.put("num_experts_per_tok", experts.numExpertsPerTok());
+        json.put("router_aux_loss_coef", experts.routerAuxLossCoef());
+        if (config.modelType() == ModelType.MIXTRAL) {
+            json.put("num_local_experts", experts.numExperts());
+            return;
+        }
+        json.put("num_experts", experts.numExperts());
+        json.put("moe_intermediate_size", experts.moeIntermediateSize());
+        json.put("norm_topk_prob", experts.normTopkProb());
+        if (config.modelType() == ModelType.QWEN2_MOE) {
+            json.put("shared_expert_intermediate_size", experts.sharedExpertIntermediateSize());
+        }
+        json.put("decoder_sparse_step", 1);
+        ArrayNode dense = json.putArray("mlp_only_layers");
+        IntStream.range(0, config.numHiddenLayers()).filter(i -> !config.sparse(i)).forEach(dense::add);
     }
 }

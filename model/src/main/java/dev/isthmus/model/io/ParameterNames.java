@@ -1,6 +1,7 @@
 package dev.isthmus.model.io;
 
 import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.DecoderConfig.Experts;
 import dev.isthmus.model.DecoderConfig.ModelType;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -8,6 +9,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -133,11 +135,43 @@ public final class ParameterNames {
                 add(layer + ".self_attn.k_norm.weight", config.headDim());
             }
             add(layer + ".post_attention_layernorm.weight", hidden);
-            linear(layer + ".mlp.gate_proj", config.mlpBias(), inner, hidden);
-            linear(layer + ".mlp.up_proj", config.mlpBias(), inner, hidden);
-            linear(layer + ".mlp.down_proj", config.mlpBias(), hidden, inner);
+            if (config.postNorms()) {
+                add(layer + ".pre_feedforward_layernorm.weight", hidden);
+            }
+            if (config.sparse(i)) {
+                experts(config, Objects.requireNonNull(config.experts()), layer);
+            } else {
+                mlp(config, layer + ".mlp.", inner, "gate_proj", "up_proj", "down_proj");
+            }
+            if (config.postNorms()) {
+                add(layer + ".post_feedforward_layernorm.weight", hidden);
+            }
         }
         add("model.norm.weight", hidden);
+    }
+
+    private void mlp(DecoderConfig config, String prefix, int inner, String gate, String up, String down) {
+        linear(prefix + gate, config.mlpBias(), inner, config.hiddenSize());
+        linear(prefix + up, config.mlpBias(), inner, config.hiddenSize());
+        linear(prefix + down, config.mlpBias(), config.hiddenSize(), inner);
+    }
+
+    private void experts(DecoderConfig config, Experts experts, String layer) {
+        boolean mixtral = config.modelType() == ModelType.MIXTRAL;
+        String prefix = layer + (mixtral ? ".block_sparse_moe." : ".mlp.");
+        add(prefix + "gate.weight", experts.numExperts(), config.hiddenSize());
+        for (int e = 0; e < experts.numExperts(); e++) {
+            String expert = prefix + "experts." + e + ".";
+            if (mixtral) {
+                mlp(config, expert, experts.moeIntermediateSize(), "w1", "w3", "w2");
+            } else {
+                mlp(config, expert, experts.moeIntermediateSize(), "gate_proj", "up_proj", "down_proj");
+            }
+        }
+        if (experts.sharedExpertIntermediateSize() > 0) {
+            mlp(config, prefix + "shared_expert.", experts.sharedExpertIntermediateSize(), "gate_proj", "up_proj", "down_proj");
+            add(prefix + "shared_expert_gate.weight", 1, config.hiddenSize());
+        }
     }
 
     private void gpt2(DecoderConfig config) {

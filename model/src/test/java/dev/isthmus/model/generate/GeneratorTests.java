@@ -35,7 +35,10 @@ import tools.jackson.databind.json.JsonMapper;
 class GeneratorTests {
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {"llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied"})
+    @ValueSource(strings = {
+                "llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2",
+                "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+            })
     void greedyTokensAreTheRecordedOnes(String name) {
         Path directory = Fixtures.fixture("models/" + name + "/reference.json").getParent();
         JsonNode cases = JsonMapper.shared().readTree(directory.resolve("reference.json")).get("generation");
@@ -85,7 +88,27 @@ class GeneratorTests {
     @MethodSource("architectures")
     void logProbsEqualThoseOfTrainingBitForBit(DecoderConfig config) {
         try (Scope scope = Scope.open()) {
-            Decoder decoder = new Decoder(config, DType.FLOAT32).initialize(Rng.of(3));
+            assertSameLogProbs(new Decoder(config, DType.FLOAT32).initialize(Rng.of(3)));
+        }
+    }
+
+    @Tag("fixture")
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2", "gemma3", "mixtral",
+                "qwen2_moe", "qwen3_moe"
+            })
+    void logProbsOfEveryArchitectureEqualThoseOfTrainingBitForBit(String name) {
+        Path directory = Fixtures.fixture("models/" + name + "/reference.json").getParent();
+        try (Scope scope = Scope.open()) {
+            assertSameLogProbs(Pretrained.load(directory));
+        }
+    }
+
+    private static void assertSameLogProbs(Decoder decoder) {
+        DecoderConfig config = decoder.config();
+        try (Scope scope = Scope.open()) {
             List<int[]> prompts = prompts(config, 1, 5, 31, 32, 33, 12);
             GenerationConfig sampling = new GenerationConfig(SamplingParams.temperature(0.8), 50, List.of(7), 3);
             List<Completion> completions = Generator.generate(decoder, prompts, sampling, Rng.of(9));

@@ -24,7 +24,11 @@ class CheckpointTests {
     Path dir;
 
     @ParameterizedTest
-    @ValueSource(strings = {"gpt2_tied", "llama_untied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "stories260K"})
+    @ValueSource(
+            strings = {
+                "gpt2_tied", "llama_untied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "stories260K", "mistral_window",
+                "qwen2_window", "gemma2", "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+            })
     @Tag("fixture")
     void savesWhatItOpens(String model) {
         try (Arena arena = Arena.ofConfined()) {

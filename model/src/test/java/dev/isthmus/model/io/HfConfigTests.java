@@ -1,11 +1,13 @@
 package dev.isthmus.model.io;
 
+import static dev.isthmus.testing.Fixtures.data;
 import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.DecoderConfig.Activation;
+import dev.isthmus.model.DecoderConfig.LinearScaling;
 import dev.isthmus.model.DecoderConfig.Llama3Scaling;
 import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Norm;
@@ -144,12 +146,14 @@ class HfConfigTests {
             delimiter = '|',
             quoteCharacter = '`',
             value = {
-                "`model_type`: `mamba` | model_type 'mamba' is not supported; supported: llama, mistral, qwen2, qwen3, gpt2",
+                "`model_type`: `mamba` | model_type 'mamba' is not supported; supported: llama, mistral, qwen2, qwen3, gemma2, gemma3_text, mixtral, qwen2_moe, qwen3_moe, gpt2",
                 "`hidden_act`: `relu6` | hidden_act 'relu6' is not supported; supported: silu, gelu_new, gelu",
                 "`hidden_act`: `gelu` | llama needs hidden_act silu, found gelu",
                 "`rope_scaling`: {`type`: `yarn`, `factor`: 2} | rope_scaling.rope_type 'yarn' is not supported; supported:",
                 "`rope_scaling`: {`rope_type`: `llama3`} | original_max_position_embeddings is missing",
                 "`quantization_config`: {`bits`: 4} | quantization_config asks for '{`bits`:4}', which is not supported",
+                "`layer_types`: [`chunked_attention`] | layer_types 'chunked_attention' is not supported; supported: full_attention, sliding",
+                "`layer_types`: [`full_attention`, `full_attention`] | layer_types names 2 layers, num_hidden_layers is 1",
                 "`layer_types`: [`sliding_attention`] | layer_types 'sliding_attention' is not supported",
                 "`partial_rotary_factor`: 0.5 | partial_rotary_factor asks for '0.5'",
                 "`hidden_size`: null | hidden_size is missing",
@@ -175,16 +179,56 @@ class HfConfigTests {
                 .hasMessageContaining(message.replace('`', '"'));
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"mistral_window", "qwen2_window", "gemma2", "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"})
+    @Tag("fixture")
+    void writesWindowsAndExpertsAsItReadsThem(String model) {
+        DecoderConfig config = HfConfig.read(fixture("models/" + model + "/config.json"));
+        HfConfig.write(dir, config);
+        assertThat(HfConfig.read(dir)).isEqualTo(config);
+    }
+
     @Test
-    void mistralNeedsFullAttention() {
-        String mistral = "{" + LLAMA.replace("llama", "mistral") + ", \"num_key_value_heads\": 2";
-        assertThatThrownBy(() -> parse(mistral + ", \"sliding_window\": 4096, \"max_position_embeddings\": 8192}"))
-                .hasMessageContaining("sliding_window is 4096, shorter than the context");
-        assertThat(parse(mistral + ", \"sliding_window\": 4096, \"max_position_embeddings\": 4096}")
-                        .modelType())
-                .isEqualTo(ModelType.MISTRAL);
-        assertThatThrownBy(() -> parse("{" + LLAMA.replace("llama", "qwen2") + ", \"use_sliding_window\": true}"))
-                .hasMessageContaining("use_sliding_window asks for 'true'");
+    void windowsAreThoseOfTransformers() {
+        String two = LLAMA.replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 2") + ", \"sliding_window\": 7";
+        String mistral = two.replace("llama", "mistral") + ", \"num_key_value_heads\": 2";
+        assertThat(windows(mistral)).containsExactly(7, 7);
+        assertThat(windows(two.replace("llama", "qwen2"))).containsExactly(0, 0);
+        String qwen2 = two.replace("llama", "qwen2") + ", \"use_sliding_window\": true";
+        assertThat(windows(qwen2)).containsExactly(0, 0);
+        assertThat(windows(qwen2 + ", \"max_window_layers\": 1")).containsExactly(0, 7);
+        String named = ", \"layer_types\": [\"sliding_attention\", \"full_attention\"]";
+        assertThat(windows(qwen2 + named)).containsExactly(7, 0);
+        assertThat(windows(two.replace("llama", "gemma2") + ", \"num_key_value_heads\": 2")).containsExactly(7, 0);
+    }
+
+    private static List<Integer> windows(String keys) {
+        DecoderConfig config = parse("{" + keys + "}");
+        return List.of(config.window(0), config.window(1));
+    }
+
+    @Test
+    @Tag("fixture")
+    void smolLm2IsALlama() {
+        DecoderConfig config = HfConfig.read(data("tokenizers/smollm2/config.json"));
+        assertThat(config.modelType()).isEqualTo(ModelType.LLAMA);
+        assertThat(config.numAttentionHeads()).isEqualTo(15);
+        assertThat(config.numKeyValueHeads()).isEqualTo(5);
+        assertThat(config.rope()).isEqualTo(new Rope(100000, null));
+        assertThat(config.tieWordEmbeddings()).isTrue();
+    }
+
+    @Test
+    void readsTheRopesOfBothGenerationsOfGemma3() {
+        String gemma3 = "{" + LLAMA.replace("llama", "gemma3_text") + ", \"num_key_value_heads\": 2, \"rope_theta\": 500000,"
+                + " \"rope_local_base_freq\": 100, \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8}}";
+        DecoderConfig config = parse(gemma3);
+        assertThat(config.rope()).isEqualTo(new Rope(500000, new LinearScaling(8)));
+        assertThat(config.gemma().localRope()).isEqualTo(new Rope(100, null));
+        assertThat(config.gemma().finalLogitSoftcapping()).isZero();
+        assertThat(config.tieWordEmbeddings()).isTrue();
+        assertThat(config.hiddenAct()).isEqualTo(Activation.GELU_NEW);
     }
 
     @Test
