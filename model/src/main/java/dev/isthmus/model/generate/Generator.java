@@ -266,10 +266,11 @@ public final class Generator {
         Functional.TokenLoss loss = Functional.tokenLoss(
                 logits, Tensor.of(targets, targets.length), temperature, config.outputEntropies());
         float[] losses = loss.loss().toFloats();
-        float[] entropies = config.outputEntropies() ? loss.entropy().toFloats() : new float[0];
+        Tensor entropy = loss.entropy();
+        float[] entropies = entropy == null ? new float[0] : entropy.toFloats();
         for (int i = 0; i < targets.length; i++) {
             rows.get(i).logProb(-losses[i]);
-            if (config.outputEntropies()) {
+            if (entropy != null) {
                 rows.get(i).entropy(entropies[i]);
             }
         }

@@ -75,7 +75,7 @@ public final class Candidates {
         for (int i = 0; i < left(); i++) {
             double score = scores[token(i)];
             // A NaN must not be lost.
-            max = score > max || score != score ? score : max;
+            max = score > max || Double.isNaN(score) ? score : max;
         }
         return requireFinite(max);
     }
