@@ -139,7 +139,7 @@ public final class TapeDrawing {
             }
         }
         int height = TOP + rows * ROW + 40;
-        return """
+        String drawing = """
                 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">
                 <style>rect{stroke:#555;fill:#dde8f5}.b{fill:#f5e6d3}.a{fill:#eab98c}path{fill:none;stroke:#999;stroke-width:.8}</style>
                 <rect width="100%%" height="100%%" style="fill:#fff;stroke:none"/>
@@ -147,8 +147,9 @@ public final class TapeDrawing {
                 <text x="%d" y="24" font-weight="bold">backward, upwards (darker: adds to a gradient)</text>
                 %s%s<text x="%d" y="%d">then %d calls of OptimizerStep, one for each trained tensor</text>
                 </svg>
-                """
-                .formatted(RIGHT + WIDTH + LEFT, height, LEFT, RIGHT, lines, boxes, LEFT, height - 14, updates);
+                """;
+        return String.format(
+                Locale.ROOT, drawing, RIGHT + WIDTH + LEFT, height, LEFT, RIGHT, lines, boxes, LEFT, height - 14, updates);
     }
 
     private static void box(StringBuilder to, int x, int y, String kind, String text) {

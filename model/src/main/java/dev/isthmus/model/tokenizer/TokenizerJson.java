@@ -135,6 +135,9 @@ final class TokenizerJson {
     }
 
     private static Vocabulary vocabulary(JsonNode vocab) {
+        if (!vocab.isObject() || vocab.isEmpty()) {
+            throw new IllegalArgumentException("the model has no vocab, an object from tokens to ids");
+        }
         Map<String, Integer> ids = new HashMap<>();
         for (Map.Entry<String, JsonNode> entry : vocab.properties()) {
             ids.put(entry.getKey(), entry.getValue().isInt() ? entry.getValue().intValue() : -1);

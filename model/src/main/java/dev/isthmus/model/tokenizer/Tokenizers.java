@@ -68,10 +68,12 @@ public final class Tokenizers {
         if (vocabularies.size() == 1) {
             return Llama2cVocabulary.read(directory.resolve(vocabularies.getFirst()));
         }
-        throw new IsthmusException(
-                "Cannot find a tokenizer in " + directory + ": expected a tokenizer.json, a tokenizer.model, a "
-                        + "vocab.json with merges.txt, a vocab.txt or one tokenizer.bin of llama2.c, found "
-                        + (vocabularies.isEmpty() ? "none of them" : vocabularies));
+        List<String> found = names.stream()
+                .filter(name -> FILES.contains(name) || name.matches(LLAMA2C))
+                .toList();
+        throw new IsthmusException("Cannot find a tokenizer in " + directory + ": expected a tokenizer.json, a tokenizer.model, a "
+                + "vocab.json with merges.txt, a vocab.txt or one tokenizer.bin of llama2.c, found "
+                + (found.isEmpty() ? "none of them" : found));
     }
 
     /** Whether a tokenizer of a kind that can be read lies in a model or beside it. */

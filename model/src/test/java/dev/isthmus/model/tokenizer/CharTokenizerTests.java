@@ -55,7 +55,10 @@ class CharTokenizerTests {
         assertThatThrownBy(() -> Tokenizers.load(directory)).hasMessageContaining("found [merges.txt]");
         Files.writeString(directory.resolve("tokenizer.json"), "{\"model\": {\"type\": \"BPE\"}}");
         assertThatThrownBy(() -> Tokenizers.load(directory))
-                .hasMessageContaining("'BPE'; only those of single characters can be read");
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("no vocab");
+        Files.writeString(directory.resolve("tokenizer.json"), "{\"model\": {\"type\": \"Words\"}}");
+        assertThatThrownBy(() -> Tokenizers.load(directory)).hasMessageContaining("a model of the type 'Words' is not known");
     }
 
     @ParameterizedTest
