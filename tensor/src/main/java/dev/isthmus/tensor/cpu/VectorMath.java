@@ -143,7 +143,11 @@ final class VectorMath {
         FloatVector near = p.mul(square).fma(x, x);
         FloatVector one = FloatVector.broadcast(F, 1);
         FloatVector far = one.sub(FloatVector.broadcast(F, 2).div(exp(x.add(x)).add(1)));
-        return far.blend(near, square.compare(VectorOperators.LT, 0.55f * 0.55f));
+        // By bits, not by a mask: at 256 bits C2 once took the far value for a near lane, in the last bit another number.
+        IntVector isNear = square.sub(0.55f * 0.55f).reinterpretAsInts().lanewise(VectorOperators.ASHR, 31);
+        IntVector bits = far.reinterpretAsInts();
+        return bits.lanewise(VectorOperators.XOR, near.reinterpretAsInts().lanewise(VectorOperators.XOR, bits).and(isNear))
+                .reinterpretAsFloats();
     }
 
     /** {@code e^x - 1} without cancellation: {@code 2^n (e^r - 1) + (2^n - 1)}, scaled as in {@link #exp(FloatVector)}. */
