@@ -143,7 +143,7 @@ final class VectorMath {
         FloatVector near = p.mul(square).fma(x, x);
         FloatVector one = FloatVector.broadcast(F, 1);
         FloatVector far = one.sub(FloatVector.broadcast(F, 2).div(exp(x.add(x)).add(1)));
-        // By bits, not by a mask: at 256 bits C2 once took the far value for a near lane, in the last bit another number.
+        // By bits, not by a mask: whole test runs at 256 bits sometimes gave a near lane the far value (docs/diary.md).
         IntVector isNear = square.sub(0.55f * 0.55f).reinterpretAsInts().lanewise(VectorOperators.ASHR, 31);
         IntVector bits = far.reinterpretAsInts();
         return bits.lanewise(VectorOperators.XOR, near.reinterpretAsInts().lanewise(VectorOperators.XOR, bits).and(isNear))
