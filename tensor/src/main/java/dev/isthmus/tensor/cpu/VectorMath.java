@@ -143,11 +143,7 @@ final class VectorMath {
         FloatVector near = p.mul(square).fma(x, x);
         FloatVector one = FloatVector.broadcast(F, 1);
         FloatVector far = one.sub(FloatVector.broadcast(F, 2).div(exp(x.add(x)).add(1)));
-        // By bits, not by a mask: whole test runs at 256 bits sometimes gave a near lane the far value (docs/diary.md).
-        IntVector isNear = square.sub(0.55f * 0.55f).reinterpretAsInts().lanewise(VectorOperators.ASHR, 31);
-        IntVector bits = far.reinterpretAsInts();
-        return bits.lanewise(VectorOperators.XOR, near.reinterpretAsInts().lanewise(VectorOperators.XOR, bits).and(isNear))
-                .reinterpretAsFloats();
+        return far.blend(near, square.compare(VectorOperators.LT, 0.55f * 0.55f));
     }
 
     /** {@code e^x - 1} without cancellation: {@code 2^n (e^r - 1) + (2^n - 1)}, scaled as in {@link #exp(FloatVector)}. */
@@ -191,9 +187,6 @@ final class VectorMath {
      * quadrant} the lowest bit chooses the function of r, the next its sign.
      */
     static FloatVector sine(FloatVector x, int quadrant) {
-        if (x.abs().compare(VectorOperators.GT, SINE_LIMIT).anyTrue()) {
-            return preciseSine(x, quadrant);
-        }
         FloatVector t = broadcast(F, 0x1.45f306p-1f).fma(x, broadcast(F, 0x1.8p23f));
         FloatVector k = t.sub(0x1.8p23f);
         FloatVector r = k.fma(broadcast(F, -0x1.921fb6p0f), x);
@@ -213,15 +206,19 @@ final class VectorMath {
         FloatVector odd = turns.lanewise(VectorOperators.LSHL, 31).or(ONE_BITS).reinterpretAsFloats();
         IntVector sign = turns.lanewise(VectorOperators.LSHL, 30).and(Integer.MIN_VALUE);
         FloatVector y = sin.blend(cos, odd.compare(VectorOperators.LT, 0));
-        return y.reinterpretAsInts().lanewise(VectorOperators.XOR, sign).reinterpretAsFloats();
+        y = y.reinterpretAsInts().lanewise(VectorOperators.XOR, sign).reinterpretAsFloats();
+        return x.abs().compare(VectorOperators.GT, SINE_LIMIT).anyTrue() ? preciseSine(x, quadrant, y) : y;
     }
 
-    /** Beyond {@link #SINE_LIMIT}, three parts of pi/2 are not enough. */
-    private static FloatVector preciseSine(FloatVector x, int quadrant) {
-        float[] values = x.toArray();
+    /** y, but by another way for the numbers beyond {@link #SINE_LIMIT}, where three parts of pi/2 are not enough; only for those. */
+    private static FloatVector preciseSine(FloatVector x, int quadrant, FloatVector y) {
+        float[] arguments = x.toArray();
+        float[] values = y.toArray();
         for (int i = 0; i < values.length; i++) {
-            double sine = quadrant == 1 ? StrictMath.cos(values[i]) : StrictMath.sin(values[i]);
-            values[i] = (float) (quadrant == 2 ? -sine : sine);
+            if (Math.abs(arguments[i]) > SINE_LIMIT) {
+                double sine = quadrant == 1 ? StrictMath.cos(arguments[i]) : StrictMath.sin(arguments[i]);
+                values[i] = (float) (quadrant == 2 ? -sine : sine);
+            }
         }
         return FloatVector.fromArray(F, values, 0);
     }

@@ -61,6 +61,20 @@ class VectorMathTests {
         assertThat(log(Float.NaN)).isNaN();
     }
 
+    @Test
+    void sineDoesNotDependOnItsNeighbours() {
+        for (float x = -20; x < 20; x += 0.0137f) {
+            for (int quadrant = 0; quadrant < 3; quadrant++) {
+                FloatVector alone = FloatVector.broadcast(Simd.F, x);
+                for (float neighbour : new float[] {1e6f, Float.POSITIVE_INFINITY, Float.NaN}) {
+                    FloatVector beside = alone.withLane(0, neighbour);
+                    assertThat(VectorMath.sine(beside, quadrant).lane(1))
+                            .isEqualTo(VectorMath.sine(alone, quadrant).lane(1));
+                }
+            }
+        }
+    }
+
     private static float logError(float x) {
         double expected = Math.log(x);
         return (float) (Math.abs(log(x) - expected) / Math.ulp((float) expected));
