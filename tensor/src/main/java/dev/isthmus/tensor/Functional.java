@@ -30,6 +30,25 @@ public final class Functional {
         return MatrixProducts.conv1d(x, weight, bias);
     }
 
+    /**
+     * Adds {@code scaling (x A^T) B^T} to {@code y}, in place: the low-rank update of LoRA (Hu et al. 2022, equation 3).
+     *
+     * <p>{@code y} may be several products side by side, some of which are updated; their {@code A} stand one below the other, as
+     * do their {@code B}.
+     *
+     * @param y {@code [N, out]}, changed
+     * @param x {@code [N, in]}
+     * @param a {@code [parts r, in]}
+     * @param b {@code [sum of sizes, r]}
+     * @param starts the first column of each part in {@code y}
+     * @param sizes the number of columns of each part
+     * @return {@code y}
+     */
+    public static Tensor addLowRank(
+            Tensor y, Tensor x, Tensor a, Tensor b, double scaling, int[] starts, int[] sizes) {
+        return LowRank.add(y, x, a, b, scaling, starts, sizes);
+    }
+
     /** The two formulas of {@link #gelu}. */
     public enum Approximate {
         /** {@code x Phi(x)} with the distribution function of the normal distribution. */

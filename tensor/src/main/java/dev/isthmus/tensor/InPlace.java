@@ -93,6 +93,28 @@ final class InPlace {
         b.addGrad(Elementwise.sumTo(g, b.shape()).to(b.dtype()));
     }
 
+    /**
+     * {@code x += } a function of operands; {@code dx = dy}.
+     *
+     * @param change adds to the elements of {@code x}, a result of its own memory
+     * @param back given {@code dy}, adds to the gradients of the operands
+     */
+    static Tensor add(String op, Tensor x, Runnable change, Consumer<Tensor> back, Tensor... operands) {
+        boolean recorded = isRecorded(op, x) || Autograd.needed(operands);
+        change.run();
+        Autograd.changed(x.storage(), op);
+        return recorded
+                ? record(
+                        op,
+                        x,
+                        dy -> {
+                            back.accept(dy);
+                            return dy;
+                        },
+                        operands)
+                : x;
+    }
+
     /** {@code x = f(x, value)}. */
     static Tensor binary(BinaryOp f, Tensor x, double value) {
         if (!x.dtype().isFloatingPoint() && value != Math.rint(value)) {

@@ -131,6 +131,9 @@ public sealed interface KernelCall {
             long ldc)
             implements KernelCall {}
 
+    /** {@code out[rows, K]} float32: the first rows of a weight as a file holds it, exactly. */
+    record UnpackWeight(WeightFormat format, int rows, int k, MemorySegment w, Buffer out) implements KernelCall {}
+
     /** {@code out[N] (+)= sum over rows of x[M, N]}: the gradient of a bias. */
     record SumRows(int m, int n, Buffer x, long ldx, Buffer out, boolean accumulate) implements KernelCall {}
 

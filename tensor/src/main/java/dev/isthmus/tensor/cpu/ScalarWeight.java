@@ -4,6 +4,7 @@ import static dev.isthmus.tensor.cpu.Numbers.get;
 import static dev.isthmus.tensor.cpu.Numbers.getOr;
 import static dev.isthmus.tensor.cpu.Numbers.set;
 
+import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
 import java.lang.foreign.MemorySegment;
@@ -28,6 +29,14 @@ final class ScalarWeight {
                             * weight(c.format(), c.w(), j * c.format().rowBytes(c.k()), k);
                 }
                 set(c.c(), i * c.ldc() + j, sum + getOr(c.bias(), j, 0));
+            }
+        }
+    }
+
+    static void unpack(UnpackWeight c) {
+        for (int i = 0; i < c.rows(); i++) {
+            for (int k = 0; k < c.k(); k++) {
+                set(c.out(), (long) i * c.k() + k, weight(c.format(), c.w(), i * c.format().rowBytes(c.k()), k));
             }
         }
     }

@@ -3,6 +3,7 @@ package dev.isthmus.tensor.cpu;
 import static dev.isthmus.tensor.cpu.Simd.getFloat;
 import static dev.isthmus.tensor.cpu.Simd.setFloat;
 
+import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
 
@@ -33,6 +34,22 @@ final class WeightKernels {
         Rows.parallel((int) groups, perTask, (_, from, to) -> {
             for (int group = from; group < to; group++) {
                 group(c, group * GROUP);
+            }
+        });
+    }
+
+    static void unpack(UnpackWeight c) {
+        int k = c.k();
+        int whole = k & -Rows.LANES;
+        long row = c.format().rowBytes(k);
+        Rows.parallel(c.rows(), Math.max(1, TASK_BYTES / (4 * Math.max(1, k))), (_, from, to) -> {
+            for (int i = from; i < to; i++) {
+                long w = c.w().address() + i * row;
+                long out = c.out().address() + i * k * 4L;
+                WeightDots.toFloats(c.format(), whole, w, out);
+                for (int x = whole; x < k; x++) {
+                    setFloat(out + x * 4L, ScalarWeight.weight(c.format(), Simd.MEM, w, x));
+                }
             }
         });
     }

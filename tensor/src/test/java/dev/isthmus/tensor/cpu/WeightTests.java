@@ -10,6 +10,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
 import dev.isthmus.tensor.Rng;
@@ -181,6 +182,31 @@ class WeightTests {
             }
         }
         assertThat(hash).isEqualTo(-1505089606);
+    }
+
+    /** The gradient of a frozen weight's input is that of the same weight as float32. */
+    @ParameterizedTest
+    @EnumSource
+    void gradientsFlowThroughAFrozenWeight(WeightFormat format) {
+        for (int k : sizes(format)) {
+            int out = k > 1000 ? 1111 : 71; // more than a panel of rows
+            StoredWeight weight = new StoredWeight(format, weight(format, out, k), k, out);
+            Tensor floats = weight.toTensor(DType.FLOAT32);
+            assertThat(floats.toFloats()[k - 1])
+                    .isEqualTo(ScalarWeight.weight(format, weight.data(), 0, k - 1));
+            Rng rng = Rng.of(5);
+            Tensor x = Tensor.randn(DType.FLOAT32, rng, 1, 9, k).requireGrad();
+            Tensor bias = Tensor.randn(DType.FLOAT32, rng, 1, out).requireGrad();
+            Tensor dy = Tensor.randn(DType.FLOAT32, rng, 1, 9, out);
+            Functional.linear(x, floats, bias).backward(dy);
+            float[] dx = x.grad().toFloats();
+            float[] db = bias.grad().toFloats();
+            x.zeroGrad();
+            bias.zeroGrad();
+            weight.linear(x, bias).backward(dy);
+            Twins.assertNear(x.grad().toFloats(), dx, 1e-4 * Math.sqrt(out));
+            assertThat(bias.grad().toFloats()).isEqualTo(db);
+        }
     }
 
     /** Byte offsets of the tensors in the file, as its header gives them. */
