@@ -1,13 +1,17 @@
 package dev.isthmus.app;
 
 import dev.isthmus.model.generate.BeamSearch;
+import dev.isthmus.model.generate.Draft;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -18,6 +22,8 @@ import picocli.CommandLine.Spec;
 /** Text from a model. */
 @Command(name = "generate", description = "Goes on with a text as a model would.")
 final class GenerateCommand implements Runnable {
+    private static final int MAX_MATCHING_NGRAM_SIZE = 2;
+
     @Spec
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
@@ -70,6 +76,25 @@ final class GenerateCommand implements Runnable {
             defaultValue = "1")
     private int numReturnSequences;
 
+    @Option(
+            names = "--assistant-model",
+            paramLabel = "DIR",
+            description = "A smaller model with the same tokens that writes ahead; this one checks it, and the texts are its own.")
+    private @Nullable Path assistantModel;
+
+    @Option(
+            names = "--prompt-lookup-num-tokens",
+            paramLabel = "N",
+            description = "Guess up to N tokens at a time from what followed the last ones where they stood before.")
+    private @Nullable Integer promptLookupNumTokens;
+
+    @Option(
+            names = "--num-assistant-tokens",
+            paramLabel = "N",
+            description = "Tokens that --assistant-model writes ahead at most.",
+            defaultValue = "5")
+    private int numAssistantTokens;
+
     @Override
     public void run() {
         if (options.greedy) {
@@ -78,30 +103,62 @@ final class GenerateCommand implements Runnable {
         if (numBeams != 1) {
             options.requireNothingRandom("--num-beams");
         }
+        requireOneWay();
         PrintWriter out = spec.commandLine().getOut();
         try (Scope scope = Scope.open()) {
             LanguageModel language = LanguageModel.load(model);
             SamplingParams sampling = options.params(language);
-            List<LanguageModel.Text> texts = numBeams == 1
-                    ? language.complete(
-                            prompt,
-                            sampling,
-                            options.maxNewTokens,
-                            numReturnSequences,
-                            options.stop,
-                            Rng.of(options.seed))
-                    : language.beams(
-                            prompt,
-                            sampling,
-                            options.maxNewTokens,
-                            options.stop,
-                            new BeamSearch(numBeams, lengthPenalty, stopping(), numReturnSequences));
+            List<LanguageModel.Text> texts = write(language, sampling);
             for (int i = 0; i < texts.size(); i++) {
                 if (texts.size() > 1) {
                     out.println((i == 0 ? "" : System.lineSeparator()) + "[" + (i + 1) + "]");
                 }
                 out.println(texts.get(i).prompt() + texts.get(i).completion());
             }
+        }
+    }
+
+    private List<LanguageModel.Text> write(LanguageModel language, SamplingParams sampling) {
+        if (numBeams != 1) {
+            BeamSearch search = new BeamSearch(numBeams, lengthPenalty, stopping(), numReturnSequences);
+            return language.beams(prompt, sampling, options.maxNewTokens, options.stop, search);
+        }
+        Rng rng = Rng.of(options.seed);
+        if (assistantModel == null && promptLookupNumTokens == null) {
+            return language.complete(
+                    prompt, sampling, options.maxNewTokens, numReturnSequences, options.stop, rng);
+        }
+        Draft draft = draft(language, sampling);
+        int ahead = promptLookupNumTokens == null ? numAssistantTokens : promptLookupNumTokens;
+        return IntStream.range(0, numReturnSequences)
+                .mapToObj(i -> language.assisted(
+                        prompt, sampling, options.maxNewTokens, options.stop, draft, ahead, rng.split("sequence", i)))
+                .toList();
+    }
+
+    private Draft draft(LanguageModel language, SamplingParams sampling) {
+        if (assistantModel == null) {
+            return Draft.promptLookup(MAX_MATCHING_NGRAM_SIZE);
+        }
+        LanguageModel assistant = LanguageModel.load(assistantModel);
+        int size = language.decoder().config().vocabSize();
+        int other = assistant.decoder().config().vocabSize();
+        if (size != other) {
+            throw new IsthmusException("--assistant-model has " + other + " tokens and --model " + size + "; both need the same");
+        }
+        return Draft.model(assistant.decoder(), sampling);
+    }
+
+    private void requireOneWay() {
+        if (assistantModel != null && promptLookupNumTokens != null) {
+            throw new ParameterException(
+                    spec.commandLine(), "--assistant-model and --prompt-lookup-num-tokens cannot go together");
+        }
+        if (numBeams != 1 && (assistantModel != null || promptLookupNumTokens != null)) {
+            throw new ParameterException(spec.commandLine(), "--num-beams cannot go together with guessing ahead");
+        }
+        if (numAssistantTokens < 1 || promptLookupNumTokens != null && promptLookupNumTokens < 1) {
+            throw new ParameterException(spec.commandLine(), "at least one token must be guessed at a time");
         }
     }
 

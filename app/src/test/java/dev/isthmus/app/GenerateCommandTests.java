@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -60,6 +61,24 @@ class GenerateCommandTests {
     @Test
     void theModelsPositionsAreTheLimit() {
         assertThat(generate().replaceAll("\\R$", "")).hasSize(32);
+    }
+
+    @Test
+    void guessesChangeNoGreedyText() {
+        String alone = generate("--greedy");
+        assertThat(generate("--greedy", "--assistant-model", directory.toString())).isEqualTo(alone);
+        assertThat(generate("--greedy", "--prompt-lookup-num-tokens", "4")).isEqualTo(alone);
+    }
+
+    @Test
+    void guessesComeFromOnePlace() {
+        String[] both = {
+            "generate", "--model", directory.toString(), "--prompt", "a", "--assistant-model", directory.toString()
+        };
+        assertThat(terminal.run(Stream.concat(Stream.of(both), Stream.of("--prompt-lookup-num-tokens", "2"))
+                        .toArray(String[]::new)))
+                .isEqualTo(2);
+        assertThat(terminal.err()).contains("--prompt-lookup-num-tokens cannot go together");
     }
 
     @Test

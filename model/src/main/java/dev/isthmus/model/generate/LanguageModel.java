@@ -110,6 +110,24 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
                 .toList();
     }
 
+    /** One completion, for which {@code draft} guesses up to {@code numAssistantTokens} tokens at a time; distributed as without it. */
+    public Text assisted(
+            String prompt,
+            SamplingParams sampling,
+            int maxNewTokens,
+            List<String> stops,
+            Draft draft,
+            int numAssistantTokens,
+            Rng rng) {
+        int[] tokens = begin(prompt);
+        TextStream stream = new TextStream(tokenizer, tokens, stops, _ -> {});
+        GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, eosTokenIds(), 1)
+                .withStreamer((_, _, token) -> stream.put(token));
+        Completion completion = SpeculativeDecoding.generate(decoder, draft, tokens, config, numAssistantTokens, rng)
+                .completion();
+        return cut(text(tokens, completion.tokens()), stops);
+    }
+
     /**
      * Writes one completion and returns it.
      *
