@@ -131,8 +131,13 @@ public sealed interface KernelCall {
             long ldc)
             implements KernelCall {}
 
-    /** {@code out[rows, K]} float32: the first rows of a weight as a file holds it, exactly. */
-    record UnpackWeight(WeightFormat format, int rows, int k, MemorySegment w, Buffer out) implements KernelCall {}
+    /**
+     * {@code out[rows, K]}: rows of a weight as a file holds it, exactly.
+     *
+     * @param ids {@code [rows]} int32, which ones; null for the first, in order
+     */
+    record UnpackWeight(WeightFormat format, int rows, int k, MemorySegment w, @Nullable Buffer ids, Buffer out)
+            implements KernelCall {}
 
     /** {@code out[N] (+)= sum over rows of x[M, N]}: the gradient of a bias. */
     record SumRows(int m, int n, Buffer x, long ldx, Buffer out, boolean accumulate) implements KernelCall {}

@@ -3,12 +3,13 @@ package dev.isthmus.tensor;
 import dev.isthmus.tensor.KernelCall.MatMul;
 import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.KernelCall.SumRows;
-import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
+import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.Tensor.GradTarget;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,60 +36,108 @@ public record StoredWeight(WeightFormat format, MemorySegment data, int in, int 
         }
     }
 
-    /**
-     * {@code x W^T + b} for {@code x [N, in]}; a row has the same bits alone and among others.
-     *
-     * <p>The weight is frozen: {@code dx = dy W}, from some of its rows at a time, {@code db = sum dy}.
-     */
+    /** {@code x W^T + b} for {@code x [N, in]}: {@code [N, out]}; a row has the same bits alone and among others. */
     public Tensor linear(Tensor x, @Nullable Tensor bias) {
-        if (x.rank() != 2 || x.size(1) != in) {
+        return linear(List.of(this), x, bias);
+    }
+
+    /**
+     * {@code x W^T + b} where W is several weights one below the other.
+     *
+     * <p>Weights are frozen: {@code dx = dy W}, from some of their rows at a time, {@code db = sum dy}.
+     *
+     * @param x {@code [N, in]}
+     * @param bias one for each output of all weights, or null
+     */
+    public static Tensor linear(List<StoredWeight> weights, Tensor x, @Nullable Tensor bias) {
+        int in = weights.getFirst().in;
+        int out = weights.stream().mapToInt(StoredWeight::out).sum();
+        if (x.rank() != 2 || x.size(1) != in || weights.stream().anyMatch(w -> w.in != in)) {
             throw new TensorException("linear with a stored weight [" + out + ", " + in + "]: expected an input [N, "
                     + in + "], found " + Arrays.toString(x.shape()));
         }
+        if (bias != null && bias.count() != out) {
+            throw new TensorException("linear with a stored weight [" + out + ", " + in + "]: expected a bias of " + out
+                    + " numbers, found " + Arrays.toString(bias.shape()));
+        }
         Tensor rows = x.alive().contiguous();
+        Tensor b = bias == null ? null : bias.alive().contiguous();
         int n = Layout.intSize(rows.size(0));
         Tensor y = Tensor.empty(x.dtype(), n, out);
-        Tensor b = bias == null ? null : bias.alive().contiguous();
-        y.run(new WeightMatMul(
-                format, n, out, in, rows.buffer(), in, data, b == null ? null : b.buffer(), y.buffer(), out));
+        int first = 0;
+        for (StoredWeight w : weights) {
+            Buffer bw = b == null ? null : b.buffer().plus(first);
+            y.run(new WeightMatMul(
+                    w.format, n, w.out, in, rows.buffer(), in, w.data, bw, y.buffer().plus(first), out));
+            first += w.out;
+        }
         Tensor[] inputs = b == null ? new Tensor[] {rows} : new Tensor[] {rows, b};
-        return Autograd.record("linear", y, dy -> backward(dy, rows, b), inputs);
+        return Autograd.record("linear", y, dy -> {
+            if (b != null && b.requiresGrad()) {
+                GradTarget db = b.gradInto();
+                dy.run(new SumRows(n, out, dy.buffer(), out, db.target().buffer(), db.accumulate()));
+            }
+            if (rows.requiresGrad()) {
+                backward(weights, dy, rows.gradInto());
+            }
+        }, inputs);
     }
 
-    private void backward(Tensor dy, Tensor x, @Nullable Tensor bias) {
-        Buffer d = dy.buffer();
+    private static void backward(List<StoredWeight> weights, Tensor dy, GradTarget dx) {
         int n = Layout.intSize(dy.size(0));
-        if (bias != null && bias.requiresGrad()) {
-            GradTarget db = bias.gradInto();
-            dy.run(new SumRows(n, out, d, out, db.target().buffer(), db.accumulate()));
-        }
-        if (!x.requiresGrad()) {
-            return;
-        }
-        GradTarget dx = x.gradInto();
-        int rows = Math.clamp(PANEL / in, 1, out);
+        int out = Layout.intSize(dy.size(1));
+        int in = weights.getFirst().in;
         try (Scope scope = Scope.open()) {
-            Tensor panel = Tensor.empty(x.dtype(), rows, in);
-            for (int row = 0; row < out; row += rows) {
-                int count = Math.min(rows, out - row);
-                unpack(row, count, panel);
-                Buffer from = d.plus(row);
-                Buffer to = dx.target().buffer();
-                boolean accumulate = dx.accumulate() || row > 0;
-                dy.run(new MatMul(
-                        false, Storing.PLAIN, n, in, count, from, out, panel.buffer(), in, null, to, in, accumulate, 1, 0, 0, 0));
+            int most = Math.clamp(PANEL / in, 1, out);
+            Tensor panel = Tensor.empty(dy.dtype(), most, in);
+            int done = 0;
+            for (StoredWeight w : weights) {
+                for (int first = 0; first < w.out; first += most) {
+                    int rows = Math.min(most, w.out - first);
+                    MemorySegment from = w.data.asSlice(first * w.format.rowBytes(in));
+                    dy.run(new UnpackWeight(w.format, rows, in, from, null, panel.buffer()));
+                    dy.run(new MatMul(
+                            false,
+                            Storing.PLAIN,
+                            n,
+                            in,
+                            rows,
+                            dy.buffer().plus(done),
+                            out,
+                            panel.buffer(),
+                            in,
+                            null,
+                            dx.target().buffer(),
+                            in,
+                            dx.accumulate() || done > 0,
+                            1,
+                            0,
+                            0,
+                            0));
+                    done += rows;
+                }
             }
         }
     }
 
-    private void unpack(int row, int count, Tensor into) {
-        into.run(new UnpackWeight(format, count, in, data.asSlice(row * format.rowBytes(in)), into.buffer()));
+    /**
+     * The rows that {@code ids [N]} (int32) name, as float32: {@code [N, in]}.
+     *
+     * @throws TensorException if there is no such row
+     */
+    public Tensor embedding(Tensor ids) {
+        Indexing.check("embedding", ids, out, 0);
+        Tensor index = ids.to(DType.INT32).contiguous();
+        int n = Layout.intSize(index.count());
+        Tensor y = Tensor.empty(DType.FLOAT32, n, in);
+        y.run(new UnpackWeight(format, n, in, data, index.buffer(), y.buffer()));
+        return y;
     }
 
     /** The weight {@code [out, in]} as numbers, in the current scope. */
     public Tensor toTensor(DType dtype) {
         Tensor weight = Tensor.empty(dtype, out, in);
-        unpack(0, out, weight);
+        weight.run(new UnpackWeight(format, out, in, data, null, weight.buffer()));
         return weight;
     }
 }

@@ -35,10 +35,16 @@ final class ScalarWeight {
 
     static void unpack(UnpackWeight c) {
         for (int i = 0; i < c.rows(); i++) {
+            long row = row(c, i) * c.format().rowBytes(c.k());
             for (int k = 0; k < c.k(); k++) {
-                set(c.out(), (long) i * c.k() + k, weight(c.format(), c.w(), i * c.format().rowBytes(c.k()), k));
+                set(c.out(), (long) i * c.k() + k, weight(c.format(), c.w(), row, k));
             }
         }
+    }
+
+    /** The row of the weight that becomes row {@code i}. */
+    static long row(UnpackWeight c, int i) {
+        return c.ids() == null ? i : (long) get(c.ids(), i);
     }
 
     /** Number {@code k} of the row that begins at byte {@code row}. */

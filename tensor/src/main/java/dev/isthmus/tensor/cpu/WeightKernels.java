@@ -44,8 +44,8 @@ final class WeightKernels {
         long row = c.format().rowBytes(k);
         Rows.parallel(c.rows(), Math.max(1, TASK_BYTES / (4 * Math.max(1, k))), (_, from, to) -> {
             for (int i = from; i < to; i++) {
-                long w = c.w().address() + i * row;
-                long out = c.out().address() + i * k * 4L;
+                long w = c.w().address() + ScalarWeight.row(c, i) * row;
+                long out = c.out().address() + (long) i * k * 4;
                 WeightDots.toFloats(c.format(), whole, w, out);
                 for (int x = whole; x < k; x++) {
                     setFloat(out + x * 4L, ScalarWeight.weight(c.format(), Simd.MEM, w, x));
