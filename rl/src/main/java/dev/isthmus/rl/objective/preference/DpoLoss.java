@@ -1,0 +1,70 @@
+package dev.isthmus.rl.objective.preference;
+
+import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Tensor;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * Direct preference optimization: a weighted sum of {@linkplain DpoLossType losses} of the log-ratios of pairs.
+ *
+ * <p>LD-DPO is {@link TokenWeights#lengthDesensitized} before, WPO {@link PairWeights#wpo} beside this loss.
+ *
+ * @param lossTypes one or more
+ * @param lossWeights one for each loss type
+ * @param beta how much a log-ratio counts; the reward that the policy implies is {@code beta lr(y)}
+ * @param labelSmoothing the share of pairs that are labelled the wrong way round, where the loss type knows of it
+ * @param discopopTau the temperature of {@link DpoLossType#DISCOPOP}
+ * @param fAlphaDivergenceCoef the alpha of {@link FDivergence#ALPHA_DIVERGENCE}
+ */
+public record DpoLoss(
+        List<DpoLossType> lossTypes,
+        List<Double> lossWeights,
+        double beta,
+        double labelSmoothing,
+        double discopopTau,
+        FDivergence fDivergenceType,
+        double fAlphaDivergenceCoef)
+        implements PairLoss {
+    public DpoLoss {
+        lossTypes = List.copyOf(lossTypes);
+        lossWeights = List.copyOf(lossWeights);
+        if (lossTypes.isEmpty() || lossTypes.size() != lossWeights.size()) {
+            throw new IsthmusException("loss_weights must have one number for each loss_type, found " + lossWeights.size()
+                    + " for " + lossTypes.size());
+        }
+        Options.positive("beta", beta);
+        Options.positive("discopop_tau", discopopTau);
+        for (DpoLossType type : lossTypes) {
+            type.check(labelSmoothing);
+        }
+    }
+
+    /** One loss with TRL's other defaults. */
+    public static DpoLoss of(DpoLossType type, double beta) {
+        return new DpoLoss(List.of(type), List.of(1.0), beta, 0, 0.05, FDivergence.REVERSE_KL, 0.5);
+    }
+
+    @Override
+    public LossResult compute(Pairs pairs) {
+        DpoLossType.Terms terms = new DpoLossType.Terms(
+                pairs,
+                fDivergenceType.score(pairs.chosen().logRatios(), fAlphaDivergenceCoef),
+                fDivergenceType.score(pairs.rejected().logRatios(), fAlphaDivergenceCoef),
+                beta,
+                labelSmoothing,
+                discopopTau);
+        Tensor loss = null;
+        for (int i = 0; i < lossTypes.size(); i++) {
+            DpoLossType type = lossTypes.get(i);
+            if (pairs.weights() != null && (type == DpoLossType.AOT || type == DpoLossType.AOT_UNPAIRED)) {
+                throw new IsthmusException("loss_type aot sorts the pairs of a batch, so they cannot have weights of"
+                        + " their own: leave use_weighting off");
+            }
+            Tensor part = pairs.mean(type.perPair(terms)).mul(lossWeights.get(i));
+            loss = loss == null ? part : loss.add(part);
+        }
+        return new LossResult(Objects.requireNonNull(loss), PairMetrics.ofLogRatios(pairs, beta));
+    }
+}

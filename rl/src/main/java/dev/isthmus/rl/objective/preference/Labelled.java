@@ -1,0 +1,77 @@
+package dev.isthmus.rl.objective.preference;
+
+import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Tensor;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code N} completions with labels.
+ *
+ * @param labels true for a good one
+ * @param mismatched completions of the batch under the prompts of others, {@code (x_1, y_N), (x_2, y_1), ...}, any number, or
+ *     null; never differentiated
+ * @param weights {@code [N]}, what each counts, without gradient, or null for 1
+ */
+public record Labelled(
+        Completions completions, boolean[] labels, @Nullable Completions mismatched, @Nullable Tensor weights) {
+    public Labelled {
+        if (labels.length != completions.logps().count()) {
+            throw new IsthmusException(
+                    "found " + labels.length + " labels for " + completions.logps().count() + " completions");
+        }
+        Completions.sameShape("weights", weights, completions.logps());
+    }
+
+    /** 1 for a good completion, -1 for a bad one: {@code [N]}. */
+    Tensor signs() {
+        double[] signs = new double[labels.length];
+        for (int i = 0; i < signs.length; i++) {
+            signs[i] = labels[i] ? 1 : -1;
+        }
+        return Tensor.of(signs, signs.length).to(completions.logps().dtype());
+    }
+
+    Completions mismatchedCompletions() {
+        if (mismatched == null) {
+            throw new IsthmusException("the objective needs mismatched prompts and completions, and the batch has none");
+        }
+        return mismatched;
+    }
+
+    /** The means of rewards {@code beta lr(y)} and log-probs of each label that occurs. */
+    Map<String, Double> metrics(double beta) {
+        return Autograd.noGrad(() -> {
+            double[] rewards = completions.logRatios().mul(beta).to(DType.FLOAT64).toDoubles();
+            double[] logps = completions.logps().to(DType.FLOAT64).toDoubles();
+            Map<String, Double> metrics = new LinkedHashMap<>();
+            boolean both = put(metrics, "chosen", true, rewards, logps) & put(metrics, "rejected", false, rewards, logps);
+            if (both) {
+                metrics.put("rewards/margins", metrics.get("rewards/chosen") - metrics.get("rewards/rejected"));
+            }
+            return metrics;
+        });
+    }
+
+    private boolean put(Map<String, Double> metrics, String side, boolean label, double[] rewards, double[] logps) {
+        double reward = 0;
+        double logp = 0;
+        int count = 0;
+        for (int i = 0; i < labels.length; i++) {
+            if (labels[i] == label) {
+                reward += rewards[i];
+                logp += logps[i];
+                count++;
+            }
+        }
+        if (count > 0) {
+            metrics.put("rewards/" + side, reward / count);
+            metrics.put("logps/" + side, logp / count);
+        }
+        metrics.put("count/" + side, (double) count);
+        return count > 0;
+    }
+}

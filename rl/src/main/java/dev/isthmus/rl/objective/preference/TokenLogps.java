@@ -1,0 +1,82 @@
+package dev.isthmus.rl.objective.preference;
+
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.Tensor;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The log-probs of the tokens of {@code N} completions, each beginning at column 0 or wherever its mask begins.
+ *
+ * @param logps {@code [N, T]}, under the policy, with gradient; anything where the mask is 0
+ * @param refLogps {@code [N, T]}, under the reference, or null
+ * @param mask {@code [N, T]}, 1 for the tokens of the completion, in the dtype of {@code logps}
+ */
+public record TokenLogps(Tensor logps, @Nullable Tensor refLogps, Tensor mask) {
+    public TokenLogps {
+        Completions.sameShape("ref_logps", refLogps, logps);
+        Completions.sameShape("mask", mask, logps);
+    }
+
+    /**
+     * Completions whose tokens lie one after another, as {@link dev.isthmus.train.CompletionLoss} gives them.
+     *
+     * @param logps {@code [sum of lengths]}
+     * @param refLogps {@code [sum of lengths]}, or null
+     */
+    public static TokenLogps ofRagged(Tensor logps, @Nullable Tensor refLogps, int[] lengths) {
+        int columns = Math.max(1, Arrays.stream(lengths).max().orElse(0));
+        int total = Arrays.stream(lengths).sum();
+        // The padding reads a zero that stands behind the last token.
+        int[] from = new int[lengths.length * columns];
+        Arrays.fill(from, total);
+        for (int n = 0, token = 0; n < lengths.length; n++) {
+            for (int t = 0; t < lengths[n]; t++) {
+                from[n * columns + t] = token++;
+            }
+        }
+        Tensor index = Tensor.of(from, from.length);
+        Tensor ones = Tensor.full(logps.dtype(), 1, total);
+        return new TokenLogps(
+                pad(logps, index, columns),
+                refLogps == null ? null : pad(refLogps, index, columns),
+                pad(ones, index, columns));
+    }
+
+    private static Tensor pad(Tensor ragged, Tensor index, int columns) {
+        return Tensor.cat(0, ragged, Tensor.zeros(ragged.dtype(), 1))
+                .indexSelect(0, index)
+                .reshape(-1, columns);
+    }
+
+    /** Rows {@code from} to {@code to - 1}. */
+    public TokenLogps rows(int from, int to) {
+        return new TokenLogps(
+                logps.slice(0, from, to), refLogps == null ? null : refLogps.slice(0, from, to), mask.slice(0, from, to));
+    }
+
+    /** The sums over the tokens of each completion. */
+    public Completions sum() {
+        return Completions.of(total(logps), refLogps == null ? null : total(refLogps), lengths());
+    }
+
+    /** The sums of {@code weights}, {@code [N, T]}, times the log-probs; the lengths remain those of the completions. */
+    public Completions sum(Tensor weights) {
+        return Completions.of(
+                total(logps.mul(weights)), refLogps == null ? null : total(refLogps.mul(weights)), lengths());
+    }
+
+    /** The sum of {@code values}, {@code [N, T]}, over the tokens of each completion: {@code [N]}. */
+    Tensor total(Tensor values) {
+        return values.maskedFill(mask.eq(0), 0).sum(1, false);
+    }
+
+    /** {@code [N]}, in the dtype of the log-probs. */
+    public Tensor lengths() {
+        return mask.sum(1, false);
+    }
+
+    DType dtype() {
+        return logps.dtype();
+    }
+}
