@@ -10,10 +10,13 @@ import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.KernelCall.Heads;
 import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.StoredWeight;
 import dev.isthmus.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
@@ -31,7 +34,8 @@ public final class Decoder {
     private final DecoderConfig config;
     private final DType dtype;
     private final List<Parameter> parameters;
-    private final Tensor embedding;
+    private final @Nullable Map<String, StoredWeight> stored;
+    private final Embedding embedding;
     private final @Nullable Tensor positionEmbedding;
     private final List<Block> blocks;
     private final NormWeights finalNorm;
@@ -80,25 +84,39 @@ public final class Decoder {
 
     /** A model in the current scope whose weights are undefined until they are loaded or {@link #initialize}d. */
     public Decoder(DecoderConfig config, DType dtype) {
+        this(config, dtype, null);
+    }
+
+    /**
+     * A model for inference whose matrices are used as files hold them; its other parameters, float32, are undefined until they
+     * are loaded.
+     *
+     * @param stored the matrices that are multiplied, each {@code [out, in]}, under their Hugging Face names
+     * @throws IsthmusException if one is missing or of another size
+     */
+    public Decoder(DecoderConfig config, Map<String, StoredWeight> stored) {
+        this(config, DType.FLOAT32, stored);
+    }
+
+    private Decoder(DecoderConfig config, DType dtype, @Nullable Map<String, StoredWeight> stored) {
         this.config = config;
         this.dtype = dtype;
+        this.stored = stored;
         hooks = new ModuleHooks();
         boolean gpt2 = config.norm() == Norm.LAYER_NORM;
-        ParameterMaker make = new ParameterMaker(dtype);
-        embedding = make.weight(gpt2 ? "transformer.wte" : "model.embed_tokens", config.vocabSize(), config.hiddenSize());
+        ParameterMaker make = new ParameterMaker(dtype, stored);
+        embedding = make.embedding(gpt2 ? "transformer.wte" : "model.embed_tokens", config.vocabSize(), config.hiddenSize());
         positionEmbedding = gpt2
-                ? make.weight("transformer.wpe", config.maxPositionEmbeddings(), config.hiddenSize())
+                ? make.table("transformer.wpe", config.maxPositionEmbeddings(), config.hiddenSize())
                 : null;
         blocks = new ArrayList<>();
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             blocks.add(gpt2 ? gpt2Block(make, "transformer.h." + i) : llamaBlock(make, i));
         }
         finalNorm = norm(make, gpt2 ? "transformer.ln_f" : "model.norm");
-        Tensor headWeight = config.tieWordEmbeddings()
-                ? embedding
-                : make.weight("lm_head", config.vocabSize(), config.hiddenSize());
-        head = new Linear(
-                new String[] {"lm_head"}, new int[] {config.vocabSize()}, headWeight, null, false, null);
+        head = config.tieWordEmbeddings()
+                ? new Linear(new String[] {"lm_head"}, new int[] {config.vocabSize()}, embedding.matrix(), null)
+                : make.linear(false, config.hiddenSize(), "lm_head", config.vocabSize());
         parameters = List.copyOf(make.parameters);
         Rope rope = config.rope();
         Rope local = config.gemma() == null ? null : config.gemma().localRope();
@@ -109,6 +127,7 @@ public final class Decoder {
     private Decoder(Decoder trained) {
         config = trained.config;
         dtype = trained.dtype;
+        stored = trained.stored;
         hooks = trained.hooks;
         parameters = trained.parameters;
         embedding = trained.embedding;
@@ -231,12 +250,12 @@ public final class Decoder {
         return hooks;
     }
 
-    /** The type of the weights. */
+    /** The type of the weights, or, where they are stored, of what is computed with them. */
     public DType dtype() {
         return dtype;
     }
 
-    /** All weights under their Hugging Face names, tied ones once. */
+    /** All weights under their Hugging Face names, tied ones once; without those that are {@linkplain #stored() stored}. */
     public List<Parameter> parameters() {
         return parameters;
     }
@@ -248,14 +267,19 @@ public final class Decoder {
         return List.copyOf(tensors);
     }
 
+    /** The matrices that are used as files hold them; empty if all are tensors. */
+    public Map<String, StoredWeight> stored() {
+        return stored == null ? Map.of() : Collections.unmodifiableMap(stored);
+    }
+
     /** The number of trained numbers. */
     public long size() {
         return trained().stream().mapToLong(Tensor::count).sum();
     }
 
-    /** A copy in the current scope. */
+    /** A copy in the current scope; stored weights, which nothing changes, are shared. */
     public Decoder copy() {
-        Decoder copy = new Decoder(config, dtype);
+        Decoder copy = new Decoder(config, dtype, stored);
         List<Tensor> from = trained();
         List<Tensor> to = copy.trained();
         for (int i = 0; i < from.size(); i++) {
@@ -305,7 +329,7 @@ public final class Decoder {
     public Tensor hidden(
             TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Trace trace) {
         boolean gpt2 = positionEmbedding != null;
-        Tensor words = Functional.embedding(embedding, batch.ids());
+        Tensor words = embedding.forward(batch.ids());
         if (config.gemma() != null) {
             words = words.mul(Math.sqrt(config.hiddenSize()));
         }
