@@ -7,8 +7,10 @@ run, or {} where it has nothing to compare. By hand:
            "warmup": 0.3, "window": 0.06, "windows": 9, "limit": 8}' | tr -d '\\n' | python3 torch_peer.py
 """
 
+import copy
 import json
 import math
+import random
 import sys
 import time
 
@@ -205,9 +207,103 @@ def rollout(q):
     return measure(q, run)
 
 
+def rl(q):
+    return grpo(q) if q["method"] == "grpo" else dpo(q)
+
+
+def trained(q):
+    model = Decoder(q)
+    return model, torch.optim.AdamW(model.parameters(), lr=1e-6, weight_decay=0, fused=True)
+
+
+def update(model, optimizer, loss):
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def log_probs(model, ids, prompt, entropy=False):
+    """Of the tokens behind the prompt, [B, T], and the entropy of their distributions."""
+    logits = model(ids[:, :-1])[:, prompt - 1 :]
+    all_words = logits.log_softmax(-1)
+    picked = all_words.gather(2, ids[:, prompt:, None]).squeeze(2)
+    with torch.no_grad():
+        return picked, -(all_words.exp() * all_words).sum(-1) if entropy else None
+
+
+def grpo(q):
+    """A plain loop: sums of three digits, completions from a cache, digits that are right rewarded, one clipped update."""
+    torch.manual_seed(1)
+    model, optimizer = trained(q)
+    reference = copy.deepcopy(model) if q["beta"] else None
+    words = {c: i for i, c in enumerate("0123456789+=")}
+    letters = "0123456789+=" + "?" * (q["vocab_size"] - 12)
+    prompt, end, head = 8, 8 + q["length"], q["hidden_size"] // q["heads"]
+
+    def caches(rows):
+        return [tuple(torch.zeros(rows, q["heads"], end, head) for _ in range(2)) for _ in range(q["layers"])]
+
+    @torch.inference_mode()
+    def rollout(prompts):
+        read = caches(len(prompts))
+        logits = model(prompts, 0, read)[:, -1].repeat_interleave(q["samples"], 0)
+        written = [tuple(c.repeat_interleave(q["samples"], 0) for c in layer) for layer in read]
+        tokens, probs = [], []
+        for at in range(prompt, end):
+            log_p = logits.log_softmax(-1)
+            ids = torch.multinomial(log_p.exp(), 1)
+            tokens.append(ids)
+            probs.append(log_p.gather(1, ids))
+            if at + 1 < end:
+                logits = model(ids, at, written)[:, -1]
+        return torch.cat(tokens, 1), torch.cat(probs, 1)
+
+    def run():
+        sums = [(random.randint(100, 999), random.randint(100, 999)) for _ in range(q["prompts"])]
+        prompts = torch.tensor([[words[c] for c in f"{a}+{b}="] for a, b in sums])
+        tokens, old = (t.clone() for t in rollout(prompts))
+        rewards = []
+        for i, row in enumerate(tokens.tolist()):
+            a, b = sums[i // q["samples"]]
+            text, answer = "".join(letters[t] for t in row), str(a + b)
+            rewards.append((text == answer) + sum(x == y for x, y in zip(text, answer)))
+        groups = torch.tensor(rewards, dtype=torch.float32).view(-1, q["samples"])
+        advantages = (groups - groups.mean(1, True)) / (groups.std(1, keepdim=True) + 1e-4)
+        advantages = advantages.view(-1, 1)
+        ids = torch.cat((prompts.repeat_interleave(q["samples"], 0), tokens), 1)
+        if reference is not None:
+            with torch.no_grad():
+                ref = log_probs(reference, ids, prompt)[0]
+        logps, _ = log_probs(model, ids, prompt, entropy=True)
+        ratio = (logps - old).exp()
+        loss = -torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages)
+        if reference is not None:
+            loss = loss + q["beta"] * ((ref - logps).exp() - (ref - logps) - 1)
+        return update(model, optimizer, loss.mean())
+
+    return measure(q, run)
+
+
+def dpo(q):
+    """Both completions of all pairs in one pass; the reference's log-probabilities are known."""
+    torch.manual_seed(1)
+    model, optimizer = trained(q)
+    prompts = torch.randint(q["vocab_size"], (q["batch"], q["prompt_tokens"])).repeat(2, 1)
+    ids = torch.cat((prompts, torch.randint(q["vocab_size"], (2 * q["batch"], q["length"]))), 1)
+    reference = torch.randn(q["batch"])
+
+    def run():
+        chosen, rejected = log_probs(model, ids, q["prompt_tokens"])[0].sum(1).chunk(2)
+        return update(model, optimizer, -F.logsigmoid(0.1 * (chosen - rejected - reference)).mean())
+
+    return measure(q, run)
+
+
 def main():
     print(json.dumps({"peer": "torch " + torch.__version__.split("+")[0]}), flush=True)
-    does = {"gemm": gemm, "kernels": kernels, "step": step, "rollout": rollout}
+    does = {"gemm": gemm, "kernels": kernels, "step": step, "rollout": rollout, "rl": rl}
     for line in sys.stdin:
         q = json.loads(line)
         torch.set_num_threads(q["threads"])

@@ -7,6 +7,7 @@ import dev.isthmus.bench.KernelBench;
 import dev.isthmus.bench.Measurement.Effort;
 import dev.isthmus.bench.MicroBenchmarks;
 import dev.isthmus.bench.Report;
+import dev.isthmus.bench.RlBench;
 import dev.isthmus.bench.RolloutBench;
 import dev.isthmus.bench.StartupBench;
 import dev.isthmus.bench.StepBench;
@@ -50,16 +51,17 @@ final class BenchCommand implements Runnable {
         step,
         decode,
         rollout,
+        rl,
         startup,
         ladder,
         jmh
     }
 
     /** What other engines can do, too. */
-    private static final Set<What> COMPARABLE = EnumSet.of(What.gemm, What.kernels, What.step, What.rollout);
+    private static final Set<What> COMPARABLE = EnumSet.of(What.gemm, What.kernels, What.step, What.rollout, What.rl);
 
     /** What {@code --config} chooses from. */
-    private static final Set<What> CONFIGURED = EnumSet.of(What.step, What.rollout);
+    private static final Set<What> CONFIGURED = EnumSet.of(What.step, What.rollout, What.rl);
 
     @Parameters(
             index = "0",
@@ -67,7 +69,7 @@ final class BenchCommand implements Runnable {
             paramLabel = "WHAT",
             description = {
                 "gemm: matrix products; kernels: everything else a step calls; step: training steps; decode: one text; "
-                        + "rollout: many samples at once; startup: from JVM start to full speed; ladder: the lessons of "
+                        + "rollout: many samples at once; rl: steps of GRPO and DPO; startup: from JVM start to full speed; ladder: the lessons of "
                         + "docs/kernels.md; jmh: the JMH benchmarks."
             })
     private @Nullable What what;
@@ -75,7 +77,7 @@ final class BenchCommand implements Runnable {
     @Option(
             names = "--config",
             paramLabel = "NAME",
-            description = "Only this configuration: S, M, L, baby, gpt2-124m (step), S, M, L (rollout).")
+            description = "Only this configuration: S, M, L, baby, gpt2-124m (step), S, M, L (rollout), S, M (rl).")
     private @Nullable String config;
 
     @Option(
@@ -96,12 +98,13 @@ final class BenchCommand implements Runnable {
             return;
         }
         if (config != null && !CONFIGURED.contains(what)) {
-            throw new ParameterException(spec.commandLine(), "--config is for step and rollout");
+            throw new ParameterException(spec.commandLine(), "--config is for step, rollout and rl");
         }
         List<StepBench.Config> steps =
                 what == What.step ? chosen(StepBench.Config.ALL, StepBench.Config::name) : List.of();
         List<RolloutBench.Config> rollouts =
                 what == What.rollout ? chosen(RolloutBench.Config.ALL, RolloutBench.Config::name) : List.of();
+        List<RlBench.Config> loops = what == What.rl ? chosen(RlBench.ALL, RlBench.Config::name) : List.of();
         if (Machine.vectorBits() == 0) {
             throw new IsthmusException("bench needs the Vector API; ./isthmus doctor says what is missing");
         }
@@ -113,21 +116,22 @@ final class BenchCommand implements Runnable {
             return;
         }
         if (!peers || !COMPARABLE.contains(what)) {
-            measure(new Bench(report, what == What.ladder ? Effort.BRIEF : Effort.FULL, List.of()), steps, rollouts);
+            measure(new Bench(report, what == What.ladder ? Effort.BRIEF : Effort.FULL, List.of()), steps, rollouts, loops);
             return;
         }
         try (Peers found = Peers.find(what == What.gemm, report::note)) {
-            measure(new Bench(report, Effort.FULL, found.found()), steps, rollouts);
+            measure(new Bench(report, Effort.FULL, found.found()), steps, rollouts, loops);
         }
     }
 
-    private void measure(Bench bench, List<StepBench.Config> steps, List<RolloutBench.Config> rollouts) {
+    private void measure(Bench bench, List<StepBench.Config> steps, List<RolloutBench.Config> rollouts, List<RlBench.Config> loops) {
         switch (what) {
             case gemm -> GemmBench.run(bench, GemmBench.Shape.ALL, threads());
             case kernels -> KernelBench.run(bench, KernelBench.Sizes.FULL);
             case step -> StepBench.run(bench, steps);
             case decode -> DecodeBench.run(bench, DecodeBench.Config.DEFAULT);
             case rollout -> RolloutBench.run(bench, rollouts);
+            case rl -> RlBench.run(bench, loops);
             case startup -> StartupBench.run(bench, JVMS);
             case ladder -> Ladders.run(bench);
             case jmh -> throw new IllegalStateException();
@@ -150,7 +154,7 @@ final class BenchCommand implements Runnable {
         bench.report().note("");
         bench.report()
                 .note(
-                        "More, and other engines beside it: ./isthmus bench gemm, kernels, step, decode, rollout, startup");
+                        "More, and other engines beside it: ./isthmus bench gemm, kernels, step, decode, rollout, rl, startup");
     }
 
     /** The number of threads that was asked for; otherwise one, and as many as there are cores. */

@@ -13,18 +13,15 @@ import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import dev.isthmus.train.TrainingArguments;
 import dev.isthmus.train.schedule.LrSchedule;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** Times whole training steps: forward, backward, clipping and AdamW, through the tensors and autograd that trainers use. */
 public final class StepBench {
     private static final double PROFILE_SECONDS = 1;
-    private static final int PROFILE_KINDS = 8;
 
     private StepBench() {}
 
@@ -47,13 +44,8 @@ public final class StepBench {
         /** The floating-point operations of the matrix products of a step: 6 a weight and token, 12 a score and head size. */
         double flops() {
             double tokens = (double) batch * length;
-            long weights = model.numHiddenLayers()
-                            * ((long) model.hiddenSize() * (model.querySize() + 2 * model.keyValueSize())
-                                    + (long) model.querySize() * model.hiddenSize()
-                                    + (long) (model.gatedMlp() ? 3 : 2) * model.hiddenSize() * model.intermediateSize())
-                    + (long) model.vocabSize() * model.hiddenSize();
             double attention = 12.0 * model.numHiddenLayers() * model.querySize() * length / 2;
-            return tokens * (6.0 * weights + attention);
+            return tokens * (6.0 * weights(model) + attention);
         }
 
         /**
@@ -84,6 +76,13 @@ public final class StepBench {
             fields.put("dtype", "float32");
             return fields;
         }
+    }
+
+    /** The weights of the matrix products that a token goes through. */
+    static long weights(DecoderConfig model) {
+        long attention = (long) model.hiddenSize() * (2 * model.querySize() + 2 * model.keyValueSize());
+        long mlp = (long) (model.gatedMlp() ? 3 : 2) * model.hiddenSize() * model.intermediateSize();
+        return model.numHiddenLayers() * (attention + mlp) + (long) model.vocabSize() * model.hiddenSize();
     }
 
     /** A model in training on one batch, in the current scope. */
@@ -175,11 +174,6 @@ public final class StepBench {
             training.step();
         }
         double seconds = (System.nanoTime() - start) / 1e9;
-        String kinds = timed.byKind().entrySet().stream()
-                .sorted(Map.Entry.<String, Double>comparingByValue(Comparator.reverseOrder()))
-                .limit(PROFILE_KINDS)
-                .map(e -> String.format(Locale.ROOT, "%s %.1f%%", e.getKey(), 100 * e.getValue() / seconds))
-                .collect(Collectors.joining(", "));
-        return new Profile(timed.calls() / steps, 1 - timed.seconds() / seconds, kinds);
+        return new Profile(timed.calls() / steps, 1 - timed.seconds() / seconds, timed.shares(seconds));
     }
 }

@@ -157,4 +157,25 @@ class BenchTests {
             assertThat(line.get("samples").intValue()).isEqualTo(3);
         });
     }
+
+    @Test
+    void aStepOfReinforcementLearningIsSplitIntoItsPhases() {
+        DecoderConfig model = DecoderConfig.llama(64, 16, 32, 1, 2, 2, 64, true);
+        List<JsonNode> lines = json(bench -> RlBench.run(
+                bench,
+                List.of(new RlBench.Grpo("tiny", model, 2, 3, 0.1), new RlBench.Dpo("tiny", model, 2, 4, 5))));
+        assertThat(lines).hasSize(2);
+        JsonNode grpo = lines.getFirst();
+        assertThat(grpo.get("method").stringValue()).isEqualTo("grpo");
+        assertThat(grpo.get("unit").stringValue()).isEqualTo("ms");
+        double phases = 0;
+        for (String phase : List.of("rollout", "reward", "reference", "train")) {
+            assertThat(grpo.get(phase).doubleValue()).isPositive();
+            phases += grpo.get(phase).doubleValue();
+        }
+        assertThat(phases).isLessThanOrEqualTo(grpo.get("value").doubleValue());
+        assertThat(grpo.get("products_and_attention").doubleValue()).isBetween(0.0, 1.0);
+        assertThat(lines.getLast().get("method").stringValue()).isEqualTo("dpo");
+        assertThat(lines.getLast().get("train").doubleValue()).isPositive();
+    }
 }

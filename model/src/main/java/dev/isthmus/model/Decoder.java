@@ -317,7 +317,7 @@ public final class Decoder {
      * @param trace sees what is computed on the way; or null
      */
     public Tensor hidden(TokenBatch batch, @Nullable Trace trace) {
-        return hidden(batch, (layer, qkv) -> Functional.attention(qkv, batch.ragged(), heads(layer)), trace);
+        return hidden(batch, (layer, qkv) -> batch.attend(qkv, heads(layer)), trace);
     }
 
     /**

@@ -20,14 +20,17 @@ public final class CompletionLoss {
     /**
      * {@code -log p(token | the tokens before it)} for the completion tokens of all examples one after another: {@code [T]}.
      *
-     * <p>Bit for bit the log-probabilities that generation reports for the same tokens and temperature.
+     * <p>Bit for bit the log-probabilities that generation reports for the same tokens and temperature. A prompt that stands before
+     * several completions, one after another, is read once.
      */
     public static TokenLoss perToken(Decoder model, List<Example> batch, double temperature, boolean withEntropy) {
         int longest = batch.stream().mapToInt(e -> e.tokens().length - 1).max().orElse(0);
         model.requireLength(longest);
-        TokenBatch read = TokenBatch.of(batch.stream()
-                .map(e -> Arrays.copyOf(e.tokens(), e.tokens().length - 1))
-                .toList());
+        TokenBatch read = TokenBatch.of(
+                batch.stream()
+                        .map(e -> Arrays.copyOf(e.tokens(), e.tokens().length - 1))
+                        .toList(),
+                batch.stream().mapToInt(Example::promptLength).toArray());
         int[] rows = new int[tokens(batch)];
         int[] targets = new int[rows.length];
         int n = 0;
@@ -39,7 +42,7 @@ public final class CompletionLoss {
             }
         }
         Tensor hidden = model.hidden(read);
-        Tensor picked = n == read.tokens() ? hidden : Functional.embedding(hidden, Tensor.of(rows, n));
+        Tensor picked = read.sharing() == null && n == read.tokens() ? hidden : Functional.embedding(hidden, read.tokensAt(rows));
         return Functional.tokenLoss(model.logits(picked), Tensor.of(targets, n), temperature, withEntropy);
     }
 

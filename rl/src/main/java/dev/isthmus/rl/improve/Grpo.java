@@ -3,15 +3,14 @@ package dev.isthmus.rl.improve;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.rl.improve.Policy.Rollout;
 import dev.isthmus.rl.objective.GrpoLoss;
+import dev.isthmus.rl.online.CompletionBatch;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
 import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.tensor.Autograd;
-import dev.isthmus.tensor.Functional.TokenLoss;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Tensor;
-import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import java.util.Arrays;
@@ -93,20 +92,20 @@ final class Grpo implements Method {
             double[] advantages,
             Map<String, Double> metrics) {
         Decoder model = learner.trainer().model();
-        Padding padding = new Padding(examples);
-        TokenLoss policy = CompletionLoss.perToken(model, examples, settings.temperature(), true);
-        Tensor logps = padding.pad(policy.loss().neg());
-        Tensor sampled = padding.pad(rollouts.stream().map(r -> r.completion().logProbs()).toList());
+        CompletionBatch completions = new CompletionBatch(examples);
+        CompletionBatch.Scores policy = completions.scores(model, settings.temperature(), true);
+        Tensor logps = policy.logps();
+        Tensor sampled = completions.pad(rollouts.stream().map(r -> r.completion().logProbs()).toList());
         boolean[] counted = new boolean[rollouts.size()];
         for (int i = 0; i < counted.length; i++) {
             counted[i] = !settings.maskTruncatedCompletions()
                     || rollouts.get(i).completion().finished();
         }
-        Tensor mask = padding.mask(counted);
+        Tensor mask = completions.mask(counted);
         GrpoLoss.Result result = objective.compute(new GrpoLoss.Inputs(
                 logps,
                 sampled,
-                reference(learner, examples, padding),
+                reference(learner, completions),
                 Tensor.of(advantages, advantages.length).to(logps.dtype()),
                 mask,
                 Math.max(1, mask.sum().item()),
@@ -115,7 +114,7 @@ final class Grpo implements Method {
         metrics.putAll(result.metrics());
         Autograd.noGrad(() -> {
             double tokens = Math.max(1, mask.sum().item());
-            Tensor entropy = padding.pad(Objects.requireNonNull(policy.entropy()));
+            Tensor entropy = Objects.requireNonNull(policy.entropy());
             metrics.put("entropy", entropy.mul(mask).sum().item() / tokens);
             Tensor difference = logps.detach().sub(sampled).abs().mul(mask);
             metrics.put("sampling/sampling_logp_difference/mean", difference.sum().item() / tokens);
@@ -126,13 +125,10 @@ final class Grpo implements Method {
         return result.loss();
     }
 
-    private @Nullable Tensor reference(Learner learner, List<Example> examples, Padding padding) {
-        if (settings.beta() == 0) {
-            return null;
-        }
-        return Autograd.noGrad(() -> padding.pad(CompletionLoss.perToken(
-                        learner.reference(), examples, settings.temperature(), false)
-                .loss()
-                .neg()));
+    private @Nullable Tensor reference(Learner learner, CompletionBatch completions) {
+        return settings.beta() == 0
+                ? null
+                : Autograd.noGrad(() -> completions.scores(learner.reference(), settings.temperature(), false)
+                        .logps());
     }
 }
