@@ -17,7 +17,7 @@ import picocli.CommandLine.Spec;
  * The command line {@code isthmus}.
  *
  * <p>A new command is a class with {@code @Command(name = ..., description = ...)} that implements {@link Runnable}, listed
- * below. It says what went wrong by throwing: {@link Errors} turns what is thrown into a message and an exit code. What it
+ * below; those that train are made from their settings by {@link TrainerCommands}. A command says what went wrong by throwing: {@link Errors} turns what is thrown into a message and an exit code. What it
  * prints goes to {@code spec.commandLine().getOut()}, so that tests can read it.
  */
 @Command(
@@ -26,8 +26,6 @@ import picocli.CommandLine.Spec;
         subcommands = {
             ImproveCommand.class,
             RecipesCommand.class,
-            PretrainCommand.class,
-            SftCommand.class,
             GenerateCommand.class,
             ChatCommand.class,
             TokenizeCommand.class,
@@ -77,9 +75,18 @@ public final class Main implements Runnable {
         spec.commandLine().usage(spec.commandLine().getOut());
     }
 
+    /** All commands. */
+    static CommandLine commandLine() {
+        CommandSpec main = CommandSpec.forAnnotatedObject(new Main());
+        for (CommandSpec trainer : TrainerCommands.all()) {
+            main.addSubcommand(trainer.name(), trainer);
+        }
+        return new CommandLine(main);
+    }
+
     /** Parses and runs one command line, and returns its exit code. */
     static int run(PrintWriter out, PrintWriter err, String... args) {
-        CommandLine isthmus = new CommandLine(new Main());
+        CommandLine isthmus = commandLine();
         isthmus.setOut(out);
         isthmus.setErr(err);
         Errors errors = new Errors(args);

@@ -1,9 +1,8 @@
 package dev.isthmus.app;
 
-import dev.isthmus.model.ModelSize;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.train.supervised.Pretrain;
 import dev.isthmus.train.supervised.Replay;
-import dev.isthmus.train.supervised.SupervisedConfig.Method;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Map;
@@ -13,26 +12,9 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /** Language modelling on a text. */
-@Command(
-        name = "pretrain",
-        description = {
-            "Trains a model to go on with a text: a new one that reads characters, or --model with its own tokenizer.",
-            "Nine tenths of the text are learned, the last tenth is held out."
-        },
-        abbreviateSynopsis = true,
-        defaultValueProvider = SupervisedCommand.Defaults.class)
-final class PretrainCommand extends SupervisedCommand {
+@Command
+final class PretrainCommand extends TrainerCommand {
     private static final int REPLAY_LINES = 10;
-
-    @Option(names = "--data", order = FIRST, paramLabel = "FILE", description = "The text.")
-    private @Nullable String data;
-
-    @Option(
-            names = "--size",
-            order = FIRST,
-            paramLabel = "SIZE",
-            description = "Size of a new model: ${COMPLETION-CANDIDATES} (default: S).")
-    private @Nullable ModelSize size;
 
     @Option(
             names = "--replay",
@@ -41,9 +23,8 @@ final class PretrainCommand extends SupervisedCommand {
                     "Take a recorded run again, step by step, and compare the losses; with --data and --model only.")
     private @Nullable Path replay;
 
-    @Override
-    Method method() {
-        return Method.PRETRAIN;
+    PretrainCommand() {
+        super(new Pretrain());
     }
 
     @Override
@@ -57,6 +38,8 @@ final class PretrainCommand extends SupervisedCommand {
 
     private void replay(Path record) {
         Map<String, Object> settings = settings();
+        String data = given("data");
+        String model = given("model");
         if (data == null || model == null) {
             throw usage("--replay needs --data, the text, and --model, the weights to begin with");
         }

@@ -35,7 +35,7 @@ class MainTests {
 
     @Test
     void everyCommandDescribesItselfAndAllItsOptions() {
-        for (CommandLine command : new CommandLine(new Main()).getSubcommands().values()) {
+        for (CommandLine command : Main.commandLine().getSubcommands().values()) {
             var spec = command.getCommandSpec();
             assertThat(spec.usageMessage().description()).as(spec.name()).isNotEmpty();
             assertThat(spec.args())

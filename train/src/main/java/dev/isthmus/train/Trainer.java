@@ -1,10 +1,12 @@
 package dev.isthmus.train;
 
 import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Parameter;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
+import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
@@ -15,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model, its optimizer and its schedule: what every kind of training does at each step.
@@ -26,6 +29,8 @@ public final class Trainer {
     private static final String OPTIMIZER_FILE = "optimizer.safetensors";
 
     private final Decoder model;
+    private final List<Parameter> parameters;
+    private final List<Tensor> trained;
     private final TrainingArguments arguments;
     private final Optimizer optimizer;
     private long globalStep;
@@ -37,14 +42,24 @@ public final class Trainer {
      */
     public record Step(long globalStep, double loss, double gradNorm, double learningRate) {}
 
-    /** A trainer whose optimizer lives in the current scope. */
+    /** A trainer of a model whose optimizer lives in the current scope. */
     public Trainer(Decoder model, TrainingArguments arguments) {
+        this(model, model.parameters(), arguments);
+    }
+
+    /**
+     * A trainer of {@code parameters}, which may be some of the model's and others that hang on it, such as the head of a reward
+     * model.
+     */
+    public Trainer(Decoder model, List<Parameter> parameters, TrainingArguments arguments) {
         this.model = model;
+        this.parameters = List.copyOf(parameters);
+        trained = parameters.stream().map(Parameter::tensor).distinct().toList();
         this.arguments = arguments;
         // The rule of Hugging Face: matrices decay, norms and biases do not.
         optimizer = arguments
                 .optim()
-                .create(model.parameters(), p -> arguments.decayAll() || p.rank() > 1 ? arguments.weightDecay() : 0);
+                .create(parameters, p -> arguments.decayAll() || p.rank() > 1 ? arguments.weightDecay() : 0);
     }
 
     /** The model that is trained. */
@@ -61,21 +76,21 @@ public final class Trainer {
      * One optimizer step.
      *
      * @param losses computes the loss of each micro-batch, in a scope of its own; their sum is what is minimized
-     * @throws IsthmusException if the loss or a gradient is not finite; the weights are as they were
+     * @throws NonFiniteException if the loss or a gradient is not finite; the weights are as they were
      */
     public Step step(List<Supplier<Tensor>> losses) {
         double loss = 0;
-        for (Supplier<Tensor> micro : losses) {
+        for (int i = 0; i < losses.size(); i++) {
             try (Scope scope = Scope.open()) {
-                Tensor part = micro.get();
+                Tensor part = losses.get(i).get();
                 loss += part.item();
-                requireFinite("loss", loss);
+                requireFinite("loss", loss, i);
                 part.backward();
             }
         }
-        double norm = Optimizer.gradNorm(model.trained());
-        requireFinite("gradient norm", norm);
-        double learningRate = arguments.learningRate() * arguments.schedule().multiplier(globalStep);
+        double norm = Optimizer.gradNorm(trained);
+        requireFinite("gradient norm", norm, losses.size() - 1);
+        double learningRate = learningRate();
         double limit = arguments.maxGradNorm();
         double scale = limit > 0 ? Math.min(1, limit / (norm + 1e-6)) : 1;
         optimizer.step(learningRate, scale);
@@ -83,18 +98,62 @@ public final class Trainer {
         return new Step(globalStep, loss, norm, learningRate);
     }
 
-    private void requireFinite(String what, double value) {
+    /** Counts a step in which nothing is learned, and forgets its gradients. */
+    public Step skip() {
+        double learningRate = learningRate();
+        trained.forEach(Tensor::zeroGrad);
+        globalStep++;
+        return new Step(globalStep, Double.NaN, Double.NaN, learningRate);
+    }
+
+    private double learningRate() {
+        return arguments.learningRate() * arguments.schedule().multiplier(globalStep);
+    }
+
+    private void requireFinite(String what, double value, int microBatch) {
         if (!Double.isFinite(value)) {
-            model.trained().forEach(Tensor::zeroGrad);
-            throw new IsthmusException(
+            String tensor = firstNonFinite();
+            trained.forEach(Tensor::zeroGrad);
+            throw new NonFiniteException(
                     "the " + what + " became " + value + " at step " + (globalStep + 1)
-                            + "; the weights are as they were before it. A smaller learning_rate or max_grad_norm usually helps.");
+                            + "; the weights are as they were before it. A smaller learning_rate or max_grad_norm usually helps.",
+                    microBatch,
+                    tensor);
+        }
+    }
+
+    /** The first weight or, looking back from the loss, gradient. */
+    private @Nullable String firstNonFinite() {
+        for (Parameter p : parameters) {
+            if (!isFinite(p.value())) {
+                return p.name();
+            }
+        }
+        for (Parameter p : parameters.reversed()) {
+            Tensor grad = p.grad();
+            if (grad != null && !isFinite(grad)) {
+                return p.name() + ".grad";
+            }
+        }
+        return null;
+    }
+
+    /** Whether all numbers of a tensor are finite. */
+    public static boolean isFinite(Tensor tensor) {
+        try (Scope scope = Scope.open()) {
+            return Double.isFinite(
+                    Autograd.noGrad(() -> tensor.detach().sub(tensor.detach()).sum().item()));
         }
     }
 
     /** Writes the weights as a Hugging Face directory, and the optimizer's state beside them. */
     public void save(Path directory) {
         Pretrained.save(model, directory);
+        saveOptimizer(directory);
+    }
+
+    /** Writes the optimizer's state. */
+    public void saveOptimizer(Path directory) {
         List<TensorEntry> entries = new ArrayList<>();
         optimizer
                 .state()
@@ -114,12 +173,18 @@ public final class Trainer {
 
     /** Goes on from what {@link #save} wrote after {@code steps} steps. */
     public void restore(Path directory, long steps) {
-        try (Scope scope = Scope.open();
-                Arena arena = Arena.ofConfined()) {
+        try (Scope scope = Scope.open()) {
             Decoder saved = Pretrained.load(directory);
             for (int i = 0; i < model.trained().size(); i++) {
                 model.trained().get(i).copyFrom(saved.trained().get(i));
             }
+        }
+        restoreOptimizer(directory, steps);
+    }
+
+    /** Goes on, with weights that are there already, from what {@link #saveOptimizer} wrote after {@code steps} steps. */
+    public void restoreOptimizer(Path directory, long steps) {
+        try (Arena arena = Arena.ofConfined()) {
             SafeTensors state = SafeTensors.open(directory.resolve(OPTIMIZER_FILE), arena);
             optimizer.state().forEach((name, tensor) -> restore(state.get(name), tensor));
         }

@@ -229,6 +229,15 @@ public final class RunDirectory implements AutoCloseable {
         return new Checkpoint(checkpoints.save(label, all, content).directory(), state);
     }
 
+    /** Writes a file of its own beside the others, such as what went wrong. */
+    public void write(String name, JsonNode content) {
+        try {
+            Disk.replace(path.resolve(name), (JSON.writeValueAsString(content) + "\n").getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw failed(name, e);
+        }
+    }
+
     /** Writes the report and then the summary, which marks the run as finished. */
     public void finish(JsonNode summary, String report) {
         try {

@@ -1,7 +1,3 @@
-/**
- * Pre-training and supervised fine-tuning: one trainer whose examples come from a text or from rows of a dataset.
- *
- * <p>Start with {@link dev.isthmus.train.supervised.SupervisedTraining}.
- */
+/** Pre-training and supervised fine-tuning: they differ in where examples come from. */
 @org.jspecify.annotations.NullMarked
 package dev.isthmus.train.supervised;

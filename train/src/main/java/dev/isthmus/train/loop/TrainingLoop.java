@@ -1,0 +1,252 @@
+package dev.isthmus.train.loop;
+
+import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.io.ParameterNames;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.NonFiniteException;
+import dev.isthmus.train.Trainer;
+import dev.isthmus.train.loop.BaseConfig.NonFiniteLoss;
+import dev.isthmus.train.run.Checkpoint;
+import dev.isthmus.train.run.Progress;
+import dev.isthmus.train.run.RunDirectory;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A run of any {@link TrainingMethod}, from its first step to its report: optimizer steps of several micro-batches, metrics under
+ * TRL's keys, evaluation, checkpoints from which it goes on bit for bit, and the model at its end.
+ */
+public final class TrainingLoop {
+    private final MethodConfig<?> config;
+    private final Training training;
+    private final RunDirectory directory;
+    private final Progress progress;
+    private final long steps;
+    private final Trainer trainer;
+    private final LoopTable table;
+    /** Metrics since the last line of the log. */
+    private final StepLog sums = new StepLog(_ -> {});
+    /** The last means that were logged, and the last evaluation. */
+    private final Map<String, Double> last = new LinkedHashMap<>();
+
+    private long numTokens;
+
+    private TrainingLoop(
+            MethodConfig<?> config,
+            Training training,
+            RunDirectory directory,
+            Progress progress,
+            Optional<Checkpoint> from) {
+        this.config = config;
+        this.training = training;
+        this.directory = directory;
+        this.progress = progress;
+        BaseConfig base = config.base();
+        steps = base.steps(training.epoch());
+        JsonNode state = from.map(Checkpoint::state).orElse(JsonNodeFactory.instance.missingNode());
+        numTokens = state.path("num_tokens").asLong(0);
+        sums.restore(state.path("sums"));
+        state.path("last").properties().forEach(e -> last.put(e.getKey(), e.getValue().asDouble()));
+        table = new LoopTable(progress, training.shown(), steps, state.path("seconds").asDouble(0));
+        table.opening(config, training.description(), ParameterNames.count(training.model().config()));
+        trainer = new Trainer(training.model(), training.parameters(), base.arguments(steps));
+        from.ifPresent(c -> trainer.restoreOptimizer(
+                c.directory(), state.path("global_step").asLong()));
+    }
+
+    /**
+     * Runs a new training to its end.
+     *
+     * @param out the run directory; null for the next free {@code runs/METHOD-SEED-NUMBER}
+     * @param warnings takes a line for each thing the user should know but that does not stop the run
+     * @return what {@code summary.json} says
+     * @throws IsthmusException if data or model do not fit the settings; then no directory was made
+     */
+    public static <C extends Record> ObjectNode begin(
+            TrainingMethod<C> method, MethodConfig<C> config, @Nullable Path out, Consumer<String> warnings) {
+        try (Scope scope = Scope.open()) {
+            Training training = method.prepare(config, Start.fresh(config.base()));
+            try (RunDirectory directory = RunDirectory.create(
+                            out, method.key(), config.base().seed(), config.yaml(), warnings);
+                    Progress progress = new Progress()) {
+                return new TrainingLoop(config, training, directory, progress, Optional.empty()).run();
+            }
+        }
+    }
+
+    /**
+     * Goes on with an interrupted run to its end.
+     *
+     * @return what {@code summary.json} says
+     * @throws IsthmusException if the run has finished, or its data has changed
+     */
+    public static <C extends Record> ObjectNode resume(
+            TrainingMethod<C> method, Path run, Consumer<String> warnings) {
+        try (Scope scope = Scope.open();
+                RunDirectory directory = RunDirectory.resume(run, warnings);
+                Progress progress = new Progress()) {
+            if (directory.summary().isPresent()) {
+                throw new IsthmusException("the run in " + run + " has finished; see " + run.resolve("report.html"));
+            }
+            MethodConfig<C> config = MethodConfig.parse(method, directory.config(), run + "/config.yaml");
+            Optional<Checkpoint> from = directory.resumedFrom();
+            Training training = method.prepare(config, from.map(Start::from).orElse(Start.fresh(config.base())));
+            if (from.isPresent()
+                    && !from.get().state().path("data_id").asString("").equals(training.dataId())) {
+                throw new IsthmusException(config.base().data() + " is no longer the data that the run in " + run
+                        + " began with.\nBring it back, or start anew with another --out.");
+            }
+            return new TrainingLoop(config, training, directory, progress, from).run();
+        }
+    }
+
+    private ObjectNode run() {
+        progress.stage("Training", steps, trainer.globalStep());
+        if (trainer.globalStep() == 0) {
+            Map<String, Double> before = evaluate();
+            if (!before.isEmpty()) {
+                directory.log(0, before);
+                table.row(0, Double.NaN, last, Double.NaN);
+            }
+        }
+        while (trainer.globalStep() < steps) {
+            step();
+        }
+        training.saveModel(directory.path().resolve("model"));
+        List<LanguageModel.Text> samples = training.samples();
+        for (LanguageModel.Text text : samples) {
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("step", trainer.globalStep());
+            line.put("prompt", text.prompt());
+            line.put("completion", text.completion());
+            directory.sample(line);
+        }
+        ObjectNode summary = summary();
+        directory.finish(summary, LoopReport.html(config, summary, directory.metrics(), samples));
+        table.end(directory.path(), samples);
+        return summary;
+    }
+
+    private void step() {
+        StepLog log = new StepLog(directory::sample);
+        Trainer.Step done;
+        long read;
+        try (Scope scope = Scope.open()) {
+            List<MicroBatch> batches = training.microBatches(trainer.globalStep(), log);
+            read = batches.stream().mapToLong(MicroBatch::tokens).sum();
+            List<Supplier<Tensor>> losses = batches.stream().map(MicroBatch::loss).toList();
+            try {
+                done = trainer.step(losses);
+            } catch (NonFiniteException e) {
+                if (config.base().nonfiniteLoss() == NonFiniteLoss.STOP) {
+                    throw NonFiniteDump.write(
+                            directory, trainer, e, losses.get(e.microBatch()));
+                }
+                progress.line("step " + (trainer.globalStep() + 1) + " is skipped: " + firstClause(e.getMessage()));
+                log.clear();
+                done = trainer.skip();
+            }
+        }
+        long step = done.globalStep();
+        numTokens += read;
+        sums.put("loss", done.loss());
+        sums.addAll(log);
+        training.stepped(step, sums);
+        Map<String, Object> metrics = new LinkedHashMap<>();
+        if (due(config.base().loggingSteps())) {
+            Map<String, Double> means = sums.means();
+            sums.clear();
+            last.putAll(means);
+            metrics.putAll(first(means, "loss"));
+            putIfNumber(metrics, "grad_norm", done.gradNorm());
+            metrics.put("learning_rate", done.learningRate());
+            means.forEach(metrics::putIfAbsent);
+        }
+        boolean evaluated = due(config.base().evalSteps());
+        if (evaluated) {
+            metrics.putAll(evaluate());
+        }
+        if (!metrics.isEmpty()) {
+            metrics.put("num_tokens", numTokens);
+            metrics.put("epoch", epoch());
+            directory.log(step, metrics);
+        }
+        if (evaluated) {
+            table.row(step, done.loss(), last, done.learningRate());
+        }
+        progress.update(step, read, table.losses(done.loss(), last));
+        if (step % config.base().saveSteps() == 0 && step < steps) {
+            directory.save("step-" + step, state(), this::save);
+        }
+    }
+
+    private static String firstClause(String message) {
+        return message.substring(0, message.indexOf(';'));
+    }
+
+    private static Map<String, Double> first(Map<String, Double> metrics, String key) {
+        Double value = metrics.get(key);
+        return value == null ? Map.of() : Map.of(key, value);
+    }
+
+    private static void putIfNumber(Map<String, Object> metrics, String key, double value) {
+        if (!Double.isNaN(value)) {
+            metrics.put(key, value);
+        }
+    }
+
+    private boolean due(int every) {
+        return trainer.globalStep() % every == 0 || trainer.globalStep() == steps;
+    }
+
+    private double epoch() {
+        return (double) (trainer.globalStep() * config.base().examplesPerStep()) / training.epoch();
+    }
+
+    /** The metrics of what is held out, which are also remembered. */
+    private Map<String, Double> evaluate() {
+        StepLog log = new StepLog(directory::sample);
+        training.evaluate(log);
+        Map<String, Double> metrics = new LinkedHashMap<>();
+        log.means().forEach((key, value) -> metrics.put("eval_" + key, value));
+        last.putAll(metrics);
+        return metrics;
+    }
+
+    private ObjectNode state() {
+        ObjectNode state = JsonNodeFactory.instance.objectNode();
+        state.put("global_step", trainer.globalStep()).put("num_tokens", numTokens);
+        sums.save(state.putObject("sums"));
+        ObjectNode remembered = state.putObject("last");
+        last.forEach(remembered::put);
+        training.state(state.putObject("training"));
+        return state.put("seconds", table.seconds()).put("data_id", training.dataId());
+    }
+
+    private void save(Path to) {
+        training.save(to);
+        trainer.saveOptimizer(to);
+    }
+
+    private ObjectNode summary() {
+        ObjectNode summary = JsonNodeFactory.instance.objectNode();
+        summary.put("method", config.base().method())
+                .put("seed", config.base().seed())
+                .put("seconds", table.seconds());
+        summary.put("parameters", ParameterNames.count(training.model().config())).put("global_step", steps);
+        summary.put("epoch", epoch()).put("num_tokens", numTokens);
+        last.forEach(summary::put);
+        return summary;
+    }
+}
