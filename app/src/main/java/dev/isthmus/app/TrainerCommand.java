@@ -186,7 +186,8 @@ class TrainerCommand implements Runnable {
     /** What was given for a setting that is a text; null if nothing was. */
     @Nullable
     String given(String key) {
-        return Stream.ofNullable(settings().get(key)).map(Object::toString).findFirst().orElse(null);
+        Object value = settings().get(key);
+        return value == null ? null : value.toString();
     }
 
     ParameterException usage(String problem) {

@@ -48,15 +48,17 @@ public record Labelled(
             double[] rewards = completions.logRatios().mul(beta).to(DType.FLOAT64).toDoubles();
             double[] logps = completions.logps().to(DType.FLOAT64).toDoubles();
             Map<String, Double> metrics = new LinkedHashMap<>();
-            boolean both = put(metrics, "chosen", true, rewards, logps) & put(metrics, "rejected", false, rewards, logps);
-            if (both) {
-                metrics.put("rewards/margins", metrics.get("rewards/chosen") - metrics.get("rewards/rejected"));
+            double chosen = put(metrics, "chosen", true, rewards, logps);
+            double rejected = put(metrics, "rejected", false, rewards, logps);
+            if (!Double.isNaN(chosen - rejected)) {
+                metrics.put("rewards/margins", chosen - rejected);
             }
             return metrics;
         });
     }
 
-    private boolean put(Map<String, Double> metrics, String side, boolean label, double[] rewards, double[] logps) {
+    /** The mean reward of the label; NaN where it does not occur. */
+    private double put(Map<String, Double> metrics, String side, boolean label, double[] rewards, double[] logps) {
         double reward = 0;
         double logp = 0;
         int count = 0;
@@ -72,6 +74,6 @@ public record Labelled(
             metrics.put("logps/" + side, logp / count);
         }
         metrics.put("count/" + side, (double) count);
-        return count > 0;
+        return reward / count;
     }
 }
