@@ -13,12 +13,14 @@ import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.StoredWeight;
 import dev.isthmus.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiFunction;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +45,8 @@ public final class Decoder {
     private final @Nullable RotaryTable rotary;
     private final @Nullable RotaryTable localRotary;
     private final ModuleHooks hooks;
+    private final List<Adapter> adapters;
+    private final Decoder base;
 
     /** Sees what a forward pass computes on its way. */
     @FunctionalInterface
@@ -54,7 +58,11 @@ public final class Decoder {
         default void routerLogits(Tensor logits) {}
     }
 
-    private record NormWeights(String name, Tensor weight, @Nullable Tensor bias) {}
+    private record NormWeights(String name, Tensor weight, @Nullable Tensor bias) {
+        NormWeights frozen() {
+            return new NormWeights(name, weight.detach(), bias == null ? null : bias.detach());
+        }
+    }
 
     private record Block(
             String name,
@@ -67,18 +75,34 @@ public final class Decoder {
             NormWeights mlpNorm,
             FeedForward mlp,
             @Nullable NormWeights afterMlp) {
-        Block pack() {
+        /** The same with other projections. */
+        Block map(UnaryOperator<Linear> f) {
             return new Block(
                     name,
                     attentionNorm,
-                    qkv.pack(),
+                    f.apply(qkv),
                     qNorm,
                     kNorm,
-                    output.pack(),
+                    f.apply(output),
                     afterAttention,
                     mlpNorm,
-                    mlp.pack(),
+                    mlp.map(f),
                     afterMlp);
+        }
+
+        /** The same with frozen norms. */
+        Block frozen() {
+            return new Block(
+                    name,
+                    attentionNorm.frozen(),
+                    qkv,
+                    qNorm == null ? null : qNorm.detach(),
+                    kNorm == null ? null : kNorm.detach(),
+                    output,
+                    afterAttention == null ? null : afterAttention.frozen(),
+                    mlpNorm.frozen(),
+                    mlp,
+                    afterMlp == null ? null : afterMlp.frozen());
         }
     }
 
@@ -122,21 +146,88 @@ public final class Decoder {
         Rope local = config.gemma() == null ? null : config.gemma().localRope();
         rotary = rope == null ? null : new RotaryTable(config, rope, dtype);
         localRotary = local == null ? rotary : new RotaryTable(config, local, dtype);
+        adapters = List.of();
+        base = this;
     }
 
-    private Decoder(Decoder trained) {
-        config = trained.config;
-        dtype = trained.dtype;
-        stored = trained.stored;
-        hooks = trained.hooks;
-        parameters = trained.parameters;
-        embedding = trained.embedding;
-        positionEmbedding = trained.positionEmbedding;
-        blocks = trained.blocks.stream().map(Block::pack).toList();
-        finalNorm = trained.finalNorm;
-        head = trained.head.pack();
-        rotary = trained.rotary;
-        localRotary = trained.localRotary;
+    /** {@code model} with its matrices laid out for decoding. */
+    private Decoder(Decoder model) {
+        config = model.config;
+        dtype = model.dtype;
+        stored = model.stored;
+        hooks = model.hooks;
+        parameters = model.parameters;
+        embedding = model.embedding;
+        positionEmbedding = model.positionEmbedding;
+        blocks = model.blocks.stream().map(block -> block.map(Linear::pack)).toList();
+        finalNorm = model.finalNorm;
+        head = model.head.pack();
+        rotary = model.rotary;
+        localRotary = model.localRotary;
+        adapters = model.adapters;
+        base = model.base;
+    }
+
+    /** {@code base} with frozen weights, changed by adapters. */
+    private Decoder(Decoder base, List<Adapter> adapters) {
+        config = base.config;
+        dtype = base.dtype;
+        stored = base.stored;
+        hooks = base.hooks;
+        parameters = base.parameters;
+        embedding = base.embedding.frozen();
+        positionEmbedding = base.positionEmbedding == null ? null : base.positionEmbedding.detach();
+        blocks = base.blocks.stream()
+                .map(block -> block.frozen().map(linear -> linear.with(adapters)))
+                .toList();
+        finalNorm = base.finalNorm.frozen();
+        head = base.head.with(List.of());
+        rotary = base.rotary;
+        localRotary = base.localRotary;
+        this.adapters = List.copyOf(adapters);
+        this.base = base;
+    }
+
+    /**
+     * This model with its weights frozen and changed by adapters, which are what is trained; nothing is copied. They act together,
+     * one after the other, on the sequences of a batch that does not {@linkplain TokenBatch#withAdapters pick} one for each.
+     *
+     * @throws IsthmusException if it has adapters already
+     */
+    public Decoder with(Adapter... added) {
+        if (!adapters.isEmpty()) {
+            throw new IsthmusException("this model has adapters; add them all at once to its base()");
+        }
+        return new Decoder(this, List.of(added));
+    }
+
+    /** The model without its adapters: the reference of a policy that they train. Itself if it has none. */
+    public Decoder base() {
+        return base;
+    }
+
+    /** The adapters that change this model. */
+    public List<Adapter> adapters() {
+        return adapters;
+    }
+
+    /** A copy in the current scope of this model without adapters, their changes added to its weights. */
+    public Decoder merged() {
+        Decoder copy = base.copy();
+        adapters.forEach(adapter -> adapter.merge(copy));
+        return copy;
+    }
+
+    /** All projections but the output head, in the order of computation. */
+    List<Linear> linears() {
+        List<Linear> linears = new ArrayList<>();
+        for (Block block : blocks) {
+            block.map(linear -> {
+                linears.add(linear);
+                return linear;
+            });
+        }
+        return linears;
     }
 
     private Block llamaBlock(ParameterMaker make, int layer) {
@@ -260,10 +351,17 @@ public final class Decoder {
         return parameters;
     }
 
-    /** The tensors that an optimizer trains: fewer than {@link #parameters()}, as some hold several of those. */
+    /** What is trained: all weights, or the numbers of the adapters if there are any, under PEFT's names. */
+    public List<Parameter> trainable() {
+        return adapters.isEmpty()
+                ? parameters
+                : adapters.stream().flatMap(a -> a.parameters().stream()).toList();
+    }
+
+    /** The tensors that an optimizer trains: fewer than {@link #trainable()}, as some hold several of those. */
     public List<Tensor> trained() {
         LinkedHashSet<Tensor> tensors = new LinkedHashSet<>();
-        parameters.forEach(p -> tensors.add(p.tensor()));
+        trainable().forEach(p -> tensors.add(p.tensor()));
         return List.copyOf(tensors);
     }
 
@@ -277,8 +375,14 @@ public final class Decoder {
         return trained().stream().mapToLong(Tensor::count).sum();
     }
 
-    /** A copy in the current scope; stored weights, which nothing changes, are shared. */
+    /**
+     * A copy in the current scope of what is trained: with adapters, these are copied and the weights shared. Stored weights, which
+     * nothing changes, are shared as well.
+     */
     public Decoder copy() {
+        if (!adapters.isEmpty()) {
+            return base.with(adapters.stream().map(Adapter::copy).toArray(Adapter[]::new));
+        }
         Decoder copy = new Decoder(config, dtype, stored);
         List<Tensor> from = trained();
         List<Tensor> to = copy.trained();
@@ -329,6 +433,7 @@ public final class Decoder {
     public Tensor hidden(
             TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Trace trace) {
         boolean gpt2 = positionEmbedding != null;
+        AdapterRows rows = rows(batch);
         Tensor words = embedding.forward(batch.ids());
         if (config.gemma() != null) {
             words = words.mul(Math.sqrt(config.hiddenSize()));
@@ -343,11 +448,11 @@ public final class Decoder {
             if (trace != null) {
                 trace.state(h);
             }
-            Tensor qkv = rotated(i, block.qkv.forward(norm(block.attentionNorm, h), hooks), batch.positions());
-            Tensor attended = block.output.forward(attend.apply(i, qkv), hooks);
+            Tensor qkv = rotated(i, block.qkv.forward(norm(block.attentionNorm, h), rows, hooks), batch.positions());
+            Tensor attended = block.output.forward(attend.apply(i, qkv), rows, hooks);
             attended = hooks.see(block.name, gpt2 ? ".attn" : ".self_attn", attended);
             h = h.add(block.afterAttention == null ? attended : norm(block.afterAttention, attended));
-            Tensor inner = hooks.see(block.name, ".mlp", block.mlp.forward(norm(block.mlpNorm, h), hooks, trace));
+            Tensor inner = hooks.see(block.name, ".mlp", block.mlp.forward(norm(block.mlpNorm, h), rows, hooks, trace));
             h = h.add(block.afterMlp == null ? inner : norm(block.afterMlp, inner));
             h = hooks.see(block.name, "", h);
         }
@@ -357,9 +462,24 @@ public final class Decoder {
         return norm(finalNorm, h);
     }
 
+    private @Nullable AdapterRows rows(TokenBatch batch) {
+        int[] picked = batch.adapters();
+        if (picked == null) {
+            return null;
+        }
+        int[] rows = new int[batch.tokens()];
+        for (int i = 0; i < picked.length; i++) {
+            if (picked[i] >= adapters.size()) {
+                throw new IsthmusException("a sequence asks for adapter " + picked[i] + " of a model with " + adapters.size());
+            }
+            Arrays.fill(rows, batch.ragged().starts()[i], batch.ragged().starts()[i + 1], picked[i]);
+        }
+        return new AdapterRows(rows);
+    }
+
     /** The logits {@code [N, V]} of hidden states {@code [N, C]}. */
     public Tensor logits(Tensor hidden) {
-        Tensor logits = head.forward(hidden, hooks);
+        Tensor logits = head.forward(hidden, null, hooks);
         double cap = config.gemma() == null ? 0 : config.gemma().finalLogitSoftcapping();
         return cap == 0 ? logits : logits.mul(1 / cap).tanh().mul(cap);
     }

@@ -13,6 +13,9 @@ sealed interface Embedding {
     /** The weight of an output projection that is tied to it. */
     Matrix matrix();
 
+    /** The same without gradients for its own numbers. */
+    Embedding frozen();
+
     /** A table {@code [V, C]} that is trained. */
     record Trained(Tensor table) implements Embedding {
         @Override
@@ -23,6 +26,11 @@ sealed interface Embedding {
         @Override
         public Matrix matrix() {
             return new Matrix.Trained(table, false);
+        }
+
+        @Override
+        public Embedding frozen() {
+            return new Trained(table.detach());
         }
     }
 
@@ -36,6 +44,11 @@ sealed interface Embedding {
         @Override
         public Matrix matrix() {
             return new Matrix.Stored(List.of(table));
+        }
+
+        @Override
+        public Embedding frozen() {
+            return this;
         }
     }
 }

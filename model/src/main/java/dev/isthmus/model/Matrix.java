@@ -1,6 +1,8 @@
 package dev.isthmus.model;
 
+import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.PackedWeight;
 import dev.isthmus.tensor.StoredWeight;
 import dev.isthmus.tensor.Tensor;
@@ -14,6 +16,22 @@ sealed interface Matrix {
 
     /** The same numbers, in the current scope, in a form that is fast for few rows. */
     Matrix pack();
+
+    /** The same without gradients for its own numbers. */
+    Matrix frozen();
+
+    /** The size of an input row. */
+    int in();
+
+    /** The size of an output row. */
+    int out();
+
+    /**
+     * The numbers {@code [out, in]}: a view of those that are trained, else a copy in the current scope.
+     *
+     * @throws IsthmusException if they are laid out for decoding
+     */
+    Tensor numbers();
 
     /**
      * Numbers that are trained.
@@ -30,6 +48,26 @@ sealed interface Matrix {
         public Matrix pack() {
             return new Packed(PackedWeight.of(weight, !conv1d));
         }
+
+        @Override
+        public Matrix frozen() {
+            return new Trained(weight.detach(), conv1d);
+        }
+
+        @Override
+        public int in() {
+            return Math.toIntExact(weight.size(conv1d ? 0 : 1));
+        }
+
+        @Override
+        public int out() {
+            return Math.toIntExact(weight.size(conv1d ? 1 : 0));
+        }
+
+        @Override
+        public Tensor numbers() {
+            return conv1d ? weight.t() : weight;
+        }
     }
 
     /** Numbers laid out for decoding; no gradients flow. */
@@ -43,6 +81,26 @@ sealed interface Matrix {
         public Matrix pack() {
             return this;
         }
+
+        @Override
+        public Matrix frozen() {
+            return this;
+        }
+
+        @Override
+        public int in() {
+            return weight.in();
+        }
+
+        @Override
+        public int out() {
+            return weight.out();
+        }
+
+        @Override
+        public Tensor numbers() {
+            throw new IsthmusException("a model that is laid out for decoding has no weights to read; take the one it was made of");
+        }
     }
 
     /** Frozen numbers as files hold them, those of several projections one below the other. */
@@ -55,6 +113,27 @@ sealed interface Matrix {
         @Override
         public Matrix pack() {
             return this;
+        }
+
+        @Override
+        public Matrix frozen() {
+            return this;
+        }
+
+        @Override
+        public int in() {
+            return weights.getFirst().in();
+        }
+
+        @Override
+        public int out() {
+            return weights.stream().mapToInt(StoredWeight::out).sum();
+        }
+
+        @Override
+        public Tensor numbers() {
+            return Tensor.cat(
+                    0, weights.stream().map(w -> w.toTensor(DType.FLOAT32)).toArray(Tensor[]::new));
         }
     }
 }

@@ -6,6 +6,7 @@ import dev.isthmus.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,18 +21,19 @@ record MixtureOfExperts(
         Experts config, Linear router, List<Mlp> experts, @Nullable Mlp shared, @Nullable Linear sharedGate)
         implements FeedForward {
     @Override
-    public Tensor forward(Tensor x, ModuleHooks hooks, Decoder.@Nullable Trace trace) {
-        Tensor logits = router.forward(x, hooks);
+    public Tensor forward(
+            Tensor x, @Nullable AdapterRows rows, ModuleHooks hooks, Decoder.@Nullable Trace trace) {
+        Tensor logits = router.forward(x, rows, hooks);
         if (trace != null) {
             trace.routerLogits(logits);
         }
         Tensor.Sorted top = logits.softmax(-1).topk(config.numExpertsPerTok(), -1, true);
         Tensor weights = config.normTopkProb() ? top.values().div(top.values().sum(-1, true)) : top.values();
-        Tensor y = combined(x, top.indices().toInts(), weights.reshape(-1, 1), hooks, trace);
+        Tensor y = combined(x, top.indices().toInts(), weights.reshape(-1, 1), rows, hooks, trace);
         if (shared == null || sharedGate == null) {
             return y;
         }
-        return y.add(sharedGate.forward(x, hooks).sigmoid().mul(shared.forward(x, hooks, trace)));
+        return y.add(sharedGate.forward(x, rows, hooks).sigmoid().mul(shared.forward(x, rows, hooks, trace)));
     }
 
     /**
@@ -41,7 +43,12 @@ record MixtureOfExperts(
      * @param weights of the pairs, {@code [N k, 1]}
      */
     private Tensor combined(
-            Tensor x, int[] picked, Tensor weights, ModuleHooks hooks, Decoder.@Nullable Trace trace) {
+            Tensor x,
+            int[] picked,
+            Tensor weights,
+            @Nullable AdapterRows adapters,
+            ModuleHooks hooks,
+            Decoder.@Nullable Trace trace) {
         int perToken = config.numExpertsPerTok();
         int tokens = picked.length / perToken;
         int[][] places = new int[perToken][tokens];
@@ -59,7 +66,8 @@ record MixtureOfExperts(
             }
             Tensor own = Functional.embedding(x, Tensor.of(rows, rows.length));
             Tensor weight = Functional.embedding(weights, Tensor.of(pairs, pairs.length));
-            outputs.add(experts.get(e).forward(own, hooks, trace).mul(weight));
+            AdapterRows ownAdapters = adapters == null ? null : adapters.select(rows);
+            outputs.add(experts.get(e).forward(own, ownAdapters, hooks, trace).mul(weight));
         }
         Tensor all = Tensor.cat(0, outputs.toArray(Tensor[]::new));
         Tensor sum = Functional.embedding(all, Tensor.of(places[0], tokens));
@@ -81,13 +89,13 @@ record MixtureOfExperts(
     }
 
     @Override
-    public MixtureOfExperts pack() {
+    public MixtureOfExperts map(UnaryOperator<Linear> f) {
         return new MixtureOfExperts(
                 config,
-                router.pack(),
-                experts.stream().map(Mlp::pack).toList(),
-                shared == null ? null : shared.pack(),
-                sharedGate == null ? null : sharedGate.pack());
+                f.apply(router),
+                experts.stream().map(expert -> expert.map(f)).toList(),
+                shared == null ? null : shared.map(f),
+                sharedGate == null ? null : f.apply(sharedGate));
     }
 
     /** {@link Decoder#loadBalancingLoss}. */

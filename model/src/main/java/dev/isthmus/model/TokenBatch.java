@@ -1,6 +1,7 @@
 package dev.isthmus.model;
 
 import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.KernelCall.Heads;
 import dev.isthmus.tensor.KernelCall.Ragged;
 import dev.isthmus.tensor.Tensor;
@@ -15,8 +16,11 @@ import org.jspecify.annotations.Nullable;
  * @param positions {@code [N]} int32, each token's place in its sequence
  * @param ragged where the sequences start
  * @param sharing where sequences that begin alike find their tokens; null where each has tokens of its own
+ * @param adapters for each sequence the index of the {@linkplain Decoder#adapters() adapter} that changes the model for it, negative
+ *     for none; null if all adapters act on all sequences
  */
-public record TokenBatch(Tensor ids, Tensor positions, Ragged ragged, @Nullable Sharing sharing) {
+public record TokenBatch(
+        Tensor ids, Tensor positions, Ragged ragged, @Nullable Sharing sharing, int @Nullable [] adapters) {
     /** Attention reads and writes whole sequences; below this share of tokens saved, copying for it costs more than it saves. */
     private static final double WORTH_SHARING = 0.15;
 
@@ -28,9 +32,21 @@ public record TokenBatch(Tensor ids, Tensor positions, Ragged ragged, @Nullable 
      */
     public record Sharing(Tensor tokens, Tensor rows) {}
 
-    /** Sequences that share nothing. */
+    public TokenBatch {
+        if (adapters != null && (adapters.length != ragged.count() || sharing != null)) {
+            throw new IsthmusException(adapters.length + " adapters for " + ragged.count() + " sequences"
+                    + (sharing == null ? "" : " that share tokens; make a batch of whole sequences"));
+        }
+    }
+
+    /** Sequences that share nothing, on which all adapters act. */
     public TokenBatch(Tensor ids, Tensor positions, Ragged ragged) {
-        this(ids, positions, ragged, null);
+        this(ids, positions, ragged, null, null);
+    }
+
+    /** The same with one adapter for each sequence. */
+    public TokenBatch withAdapters(int... picked) {
+        return new TokenBatch(ids, positions, ragged, sharing, picked);
     }
 
     /** A batch of whole sequences, in the current scope. */
@@ -80,7 +96,7 @@ public record TokenBatch(Tensor ids, Tensor positions, Ragged ragged, @Nullable 
             }
         }
         Sharing sharing = saved == 0 ? null : new Sharing(Tensor.of(tokens, all), Tensor.of(rows, n));
-        return new TokenBatch(Tensor.of(ids, n), Tensor.of(positions, n), new Ragged(starts), sharing);
+        return new TokenBatch(Tensor.of(ids, n), Tensor.of(positions, n), new Ragged(starts), sharing, null);
     }
 
     private static boolean beginsAlike(int[] a, int[] b, int prefix) {
