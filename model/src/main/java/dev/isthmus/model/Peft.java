@@ -39,7 +39,7 @@ public final class Peft {
         Path file = directory.resolve(FILE);
         try (Arena arena = Arena.ofConfined()) {
             Map<String, TensorEntry> tensors = SafeTensors.open(file, arena).tensors();
-            check(file, tensors, Adapter.shapes(decoder, config));
+            check(file, tensors, shapes(directory, decoder, config));
             Adapter adapter = new Adapter(decoder, config);
             for (Parameter p : adapter.parameters()) {
                 TensorEntry entry = tensors.get(p.name());
@@ -53,6 +53,14 @@ public final class Peft {
                 }
             }
             return adapter;
+        }
+    }
+
+    private static Map<String, long[]> shapes(Path directory, Decoder decoder, LoraConfig config) {
+        try {
+            return Adapter.shapes(decoder, config);
+        } catch (IsthmusException e) {
+            throw new ModelFormatException(directory.resolve("adapter_config.json"), e.getMessage(), e);
         }
     }
 

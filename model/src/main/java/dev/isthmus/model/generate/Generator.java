@@ -85,6 +85,10 @@ public final class Generator {
             longest = Math.max(longest, prompt.length);
         }
         models.requireLength(longest + 1);
+        int[] adapters = config.adapters();
+        if (adapters != null && adapters.length != prompts.size()) {
+            throw new IsthmusException(adapters.length + " adapters for " + prompts.size() + " prompts");
+        }
         try (Scope session = Scope.open()) {
             int total = Math.min(longest + config.maxNewTokens(), models.maxLength());
             Generator generator = new Generator(models.packed(), prompts, config, rng, progress);
@@ -225,7 +229,7 @@ public final class Generator {
             for (int m = 0; m < caches.size(); m++) {
                 KvCache cache = caches.get(m);
                 List<KvCache.Sequence> parents =
-                        IntStream.range(0, count).mapToObj(_ -> cache.open()).toList();
+                        IntStream.range(first, first + count).mapToObj(p -> open(cache, p)).toList();
                 Tensor hidden = cache.prefill(parents, read);
                 for (Row row : rows) {
                     KvCache.Sequence parent = parents.get(row.prompt - first);
@@ -237,6 +241,11 @@ public final class Generator {
             draw(rows, logits);
             return rows;
         }
+    }
+
+    private KvCache.Sequence open(KvCache cache, int prompt) {
+        int[] adapters = config.adapters();
+        return adapters == null ? cache.open() : cache.open(adapters[prompt]);
     }
 
     private void step(List<KvCache> caches, List<Row> rows) {

@@ -33,10 +33,18 @@ public final class KvCache {
     private final int[] free;
     private int freeCount;
 
+    /** Where a sequence is changed by all adapters of the decoder. */
+    private static final int ALL_ADAPTERS = Integer.MIN_VALUE;
+
     /** A sequence's place in the cache. */
     public static final class Sequence {
+        private final int adapter;
         private int[] pages = new int[0];
         private int length;
+
+        private Sequence(int adapter) {
+            this.adapter = adapter;
+        }
 
         /** The number of tokens whose keys and values are cached. */
         public int length() {
@@ -78,7 +86,19 @@ public final class KvCache {
 
     /** An empty sequence. */
     public Sequence open() {
-        return new Sequence();
+        return new Sequence(ALL_ADAPTERS);
+    }
+
+    /** An empty sequence for which one of the decoder's adapters changes the model, none if the index is negative. */
+    public Sequence open(int adapter) {
+        return new Sequence(Math.max(-1, adapter));
+    }
+
+    /** {@code batch} with the adapters of its sequences, which say so all or none. */
+    private static TokenBatch changed(TokenBatch batch, List<Sequence> sequences) {
+        return sequences.getFirst().adapter == ALL_ADAPTERS
+                ? batch
+                : batch.withAdapters(sequences.stream().mapToInt(s -> s.adapter).toArray());
     }
 
     /** A sequence that continues {@code parent}: full pages are shared, the last one is copied. */
@@ -93,7 +113,7 @@ public final class KvCache {
      */
     public Sequence fork(Sequence parent, int length) {
         requireLength(parent, length);
-        Sequence child = new Sequence();
+        Sequence child = new Sequence(parent.adapter);
         child.length = length;
         child.pages = Arrays.copyOf(parent.pages, pagesFor(length));
         int full = length / KvPages.PAGE;
@@ -152,7 +172,7 @@ public final class KvCache {
 
     /** Reads whole prompts into empty sequences and returns the hidden states of all their tokens, {@code [N, C]}. */
     public Tensor prefill(List<Sequence> sequences, List<int[]> prompts) {
-        TokenBatch batch = TokenBatch.of(prompts);
+        TokenBatch batch = changed(TokenBatch.of(prompts), sequences);
         int[] page = new int[batch.tokens()];
         int[] slot = new int[batch.tokens()];
         for (int s = 0, row = 0; s < prompts.size(); s++) {
@@ -188,7 +208,8 @@ public final class KvCache {
         for (int i = 0; i < rows; i++) {
             pages[i] = sequences.get(i).pages;
         }
-        TokenBatch batch = new TokenBatch(Tensor.of(tokens, rows), Tensor.of(positions, rows), new Ragged(starts));
+        TokenBatch read = new TokenBatch(Tensor.of(tokens, rows), Tensor.of(positions, rows), new Ragged(starts));
+        TokenBatch batch = changed(read, sequences);
         int width = heads.heads() * heads.headDim();
         return decoder.hidden(batch, (layer, qkv) -> {
             append(layer, qkv, page, slot);
