@@ -8,10 +8,10 @@ import java.util.Map;
 
 /**
  * Binary classifier optimization: {@code -log sg(s (beta lr(y) - delta))}, {@code s = 1} for a good and -1 for a bad completion,
- * {@code delta} the mean of all rewards {@code beta lr} so far (Jung et al. 2024, eq. 8 and section 4.2).
+ * {@code delta} the mean of all rewards {@code beta lr} so far (Jung et al. 2024).
  *
  * <p>{@code delta} is the state of a run: a trainer saves and restores it. {@link Labelled#weights} hold the density ratios of the
- * paper's section 4.3.
+ * paper.
  */
 public final class BcoLoss implements LabelledLoss {
     private final double beta;

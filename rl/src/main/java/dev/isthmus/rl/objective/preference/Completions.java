@@ -15,7 +15,11 @@ import org.jspecify.annotations.Nullable;
  * @param seqKl {@code [N]}, the sum over the tokens of the KL divergence from reference to policy, with gradient, or null
  */
 public record Completions(
-        Tensor logps, @Nullable Tensor refLogps, Tensor lengths, @Nullable Tensor scores, @Nullable Tensor seqKl) {
+        Tensor logps,
+        @Nullable Tensor refLogps,
+        Tensor lengths,
+        @Nullable Tensor scores,
+        @Nullable Tensor seqKl) {
     public Completions {
         sameShape("ref_logps", refLogps, logps);
         sameShape("lengths", lengths, logps);

@@ -8,10 +8,10 @@ import java.util.Map;
 
 /**
  * Contrastive preference optimization, without a reference: a loss of {@code d = r(y+) - r(y-)} plus {@code cpo_alpha} times the
- * mean negative log-prob of the chosen tokens (Xu et al. 2024, eq. 5).
+ * mean negative log-prob of the chosen tokens (Xu et al. 2024).
  *
  * <p>{@code r = lp} for sigmoid and hinge, {@code r = lp / |y|} for ipo and simpo; with {@code alpha != 0} its transformed {@code
- * (1 - exp(-alpha r)) / alpha} (AlphaPO, Gupta et al. 2025, eq. 6). SimPO alone is {@code SIMPO} with a {@code cpo_alpha} of 0.
+ * (1 - exp(-alpha r)) / alpha} (AlphaPO, Gupta et al. 2025). SimPO alone is {@code SIMPO} with a {@code cpo_alpha} of 0.
  *
  * @param simpoGamma the margin that the chosen completion must lead by
  * @param alpha the shape of AlphaPO's reward, 0 for the log-prob itself
@@ -50,7 +50,7 @@ public record CpoLoss(
                 return d.sub(1 / (2 * o.beta)).square();
             }
         },
-        /** The sigmoid loss of {@code beta d - gamma} (Meng et al. 2024, eq. 6). */
+        /** The sigmoid loss of {@code beta d - gamma} (Meng et al. 2024). */
         SIMPO {
             @Override
             Tensor perPair(Tensor d, CpoLoss o) {
@@ -82,8 +82,8 @@ public record CpoLoss(
         Tensor chosen = reward(chosenLogps);
         Tensor rejected = reward(rejectedLogps);
         Tensor loss = pairs.mean(lossType.perPair(chosen.sub(rejected), this));
-        Map<String, Double> metrics = Autograd.noGrad(
-                () -> PairMetrics.of(chosen.mul(beta), rejected.mul(beta), chosenLogps, rejectedLogps));
+        Map<String, Double> metrics =
+                Autograd.noGrad(() -> PairMetrics.of(chosen.mul(beta), rejected.mul(beta), chosenLogps, rejectedLogps));
         double nllLoss = 0;
         if (cpoAlpha != 0) {
             Tensor nll = pairs.chosenNll();

@@ -31,8 +31,8 @@ public record DpoLoss(
         lossTypes = List.copyOf(lossTypes);
         lossWeights = List.copyOf(lossWeights);
         if (lossTypes.isEmpty() || lossTypes.size() != lossWeights.size()) {
-            throw new IsthmusException("loss_weights must have one number for each loss_type, found " + lossWeights.size()
-                    + " for " + lossTypes.size());
+            throw new IsthmusException("loss_weights must have one number for each loss_type, found "
+                    + lossWeights.size() + " for " + lossTypes.size());
         }
         Options.positive("beta", beta);
         Options.positive("discopop_tau", discopopTau);

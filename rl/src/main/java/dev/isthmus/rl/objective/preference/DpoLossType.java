@@ -56,10 +56,11 @@ public enum DpoLossType {
         Tensor perPair(Terms t) {
             Tensor chosen = t.chosenScores.mul(t.beta);
             Tensor rejected = t.rejectedScores.mul(t.beta);
-            return logistic(chosen).add(logistic(chosen.neg()).add(logistic(rejected.neg())).mul(0.5));
+            return logistic(chosen)
+                    .add(logistic(chosen.neg()).add(logistic(rejected.neg())).mul(0.5));
         }
     },
-    /** {@code [-(1 - e) log sg(beta d) + e log sg(-beta d)] / (1 - 2 e)} (Chowdhury et al. 2024, eq. 12); {@code e < 1/2}. */
+    /** {@code [-(1 - e) log sg(beta d) + e log sg(-beta d)] / (1 - 2 e)} (Chowdhury et al. 2024); {@code e < 1/2}. */
     ROBUST {
         @Override
         Tensor perPair(Terms t) {
@@ -85,7 +86,10 @@ public enum DpoLossType {
         @Override
         Tensor perPair(Terms t) {
             double target = 0.5 / t.beta;
-            return t.chosenScores.sub(target).square().add(t.rejectedScores.add(target).square());
+            return t.chosenScores
+                    .sub(target)
+                    .square()
+                    .add(t.rejectedScores.add(target).square());
         }
     },
     /**
@@ -97,25 +101,33 @@ public enum DpoLossType {
         Tensor perPair(Terms t) {
             Completions chosen = t.pairs.chosen();
             Completions rejected = t.pairs.rejected();
-            return smoothed(sorted(chosen.logps().sub(rejected.logps()))
-                    .sub(sorted(chosen.reference().sub(rejected.reference())))
-                    .mul(t.beta), t.labelSmoothing);
+            return smoothed(
+                    sorted(chosen.logps().sub(rejected.logps()))
+                            .sub(sorted(chosen.reference().sub(rejected.reference())))
+                            .mul(t.beta),
+                    t.labelSmoothing);
         }
     },
     /** The smoothed logistic loss of {@code beta (sort(lr(y+)) - sort(lr(y-)))} (Melnyk et al. 2024, unpaired). */
     AOT_UNPAIRED {
         @Override
         Tensor perPair(Terms t) {
-            return smoothed(sorted(t.pairs.chosen().logRatios())
-                    .sub(sorted(t.pairs.rejected().logRatios()))
-                    .mul(t.beta), t.labelSmoothing);
+            return smoothed(
+                    sorted(t.pairs.chosen().logRatios())
+                            .sub(sorted(t.pairs.rejected().logRatios()))
+                            .mul(t.beta),
+                    t.labelSmoothing);
         }
     },
     /** {@code 1 - sg(beta lr(y+)) + sg(beta lr(y-))} (D'Oosterlinck et al. 2024, eq. 7). */
     APO_ZERO {
         @Override
         Tensor perPair(Terms t) {
-            return t.pairs.chosen().logRatios().mul(-t.beta).sigmoid()
+            return t.pairs
+                    .chosen()
+                    .logRatios()
+                    .mul(-t.beta)
+                    .sigmoid()
                     .add(t.pairs.rejected().logRatios().mul(t.beta).sigmoid());
         }
     },
@@ -123,7 +135,12 @@ public enum DpoLossType {
     APO_DOWN {
         @Override
         Tensor perPair(Terms t) {
-            return t.pairs.chosen().logRatios().mul(t.beta).sigmoid().add(t.delta().mul(-t.beta).sigmoid());
+            return t.pairs
+                    .chosen()
+                    .logRatios()
+                    .mul(t.beta)
+                    .sigmoid()
+                    .add(t.delta().mul(-t.beta).sigmoid());
         }
     },
     /** {@code -(1 - m) log sg(l) + m exp(-l)}, {@code l = beta d}, {@code m = sg(l / tau)} (Lu et al. 2024, eq. 5). */
@@ -132,7 +149,9 @@ public enum DpoLossType {
         Tensor perPair(Terms t) {
             Tensor logit = t.delta().mul(t.beta);
             Tensor scaled = logit.div(t.discopopTau);
-            return logistic(logit).mul(scaled.neg().sigmoid()).add(logit.neg().exp().mul(scaled.sigmoid()));
+            return logistic(logit)
+                    .mul(scaled.neg().sigmoid())
+                    .add(logit.neg().exp().mul(scaled.sigmoid()));
         }
     },
     /** The mean negative log-prob of the tokens of the chosen completions. */
@@ -181,8 +200,8 @@ public enum DpoLossType {
 
     void require(boolean holds, double labelSmoothing, String range) {
         if (!holds) {
-            throw new IsthmusException("label_smoothing of loss_type " + TrlNames.of(this)
-                    + " must be " + range + ", found " + labelSmoothing);
+            throw new IsthmusException("label_smoothing of loss_type " + TrlNames.of(this) + " must be " + range
+                    + ", found " + labelSmoothing);
         }
     }
 

@@ -2,7 +2,7 @@ package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.tensor.Tensor;
 
-/** How far from the reference is far: {@code f'(t)} of the ratio {@code t = exp(lr)}, up to constants (Wang et al. 2023, table 1). */
+/** How far from the reference is far: {@code f'(t)} of the ratio {@code t = exp(lr)}, up to constants (Wang et al. 2023). */
 public enum FDivergence {
     /** {@code log t}: DPO as published. */
     REVERSE_KL {

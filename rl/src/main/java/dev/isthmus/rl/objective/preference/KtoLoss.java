@@ -42,7 +42,8 @@ public record KtoLoss(LossType lossType, double beta, double desirableWeight, do
         double kl = usesMismatched() ? mismatchedKl(batch) : 0;
         Tensor logRatios = batch.completions().logRatios();
         Tensor sign = batch.signs();
-        Tensor weights = sign.mul((desirableWeight - undesirableWeight) / 2).add((desirableWeight + undesirableWeight) / 2);
+        Tensor weights =
+                sign.mul((desirableWeight - undesirableWeight) / 2).add((desirableWeight + undesirableWeight) / 2);
         Tensor losses = logRatios.sub(kl).mul(sign).mul(-beta).sigmoid().mul(weights);
         Map<String, Double> metrics = batch.metrics(beta);
         metrics.put("kl", kl);
@@ -50,7 +51,7 @@ public record KtoLoss(LossType lossType, double beta, double desirableWeight, do
     }
 
     private static double mismatchedKl(Labelled batch) {
-        return Autograd.noGrad(
-                () -> Math.max(0, batch.mismatchedCompletions().logRatios().mean().item()));
+        return Autograd.noGrad(() ->
+                Math.max(0, batch.mismatchedCompletions().logRatios().mean().item()));
     }
 }

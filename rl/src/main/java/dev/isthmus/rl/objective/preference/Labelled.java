@@ -17,11 +17,14 @@ import org.jspecify.annotations.Nullable;
  * @param weights {@code [N]}, what each counts, without gradient, or null for 1
  */
 public record Labelled(
-        Completions completions, boolean[] labels, @Nullable Completions mismatched, @Nullable Tensor weights) {
+        Completions completions,
+        boolean[] labels,
+        @Nullable Completions mismatched,
+        @Nullable Tensor weights) {
     public Labelled {
         if (labels.length != completions.logps().count()) {
-            throw new IsthmusException(
-                    "found " + labels.length + " labels for " + completions.logps().count() + " completions");
+            throw new IsthmusException("found " + labels.length + " labels for "
+                    + completions.logps().count() + " completions");
         }
         Completions.sameShape("weights", weights, completions.logps());
     }
@@ -37,7 +40,8 @@ public record Labelled(
 
     Completions mismatchedCompletions() {
         if (mismatched == null) {
-            throw new IsthmusException("the objective needs mismatched prompts and completions, and the batch has none");
+            throw new IsthmusException(
+                    "the objective needs mismatched prompts and completions, and the batch has none");
         }
         return mismatched;
     }
@@ -45,7 +49,8 @@ public record Labelled(
     /** The means of rewards {@code beta lr(y)} and log-probs of each label that occurs. */
     Map<String, Double> metrics(double beta) {
         return Autograd.noGrad(() -> {
-            double[] rewards = completions.logRatios().mul(beta).to(DType.FLOAT64).toDoubles();
+            double[] rewards =
+                    completions.logRatios().mul(beta).to(DType.FLOAT64).toDoubles();
             double[] logps = completions.logps().to(DType.FLOAT64).toDoubles();
             Map<String, Double> metrics = new LinkedHashMap<>();
             double chosen = put(metrics, "chosen", true, rewards, logps);

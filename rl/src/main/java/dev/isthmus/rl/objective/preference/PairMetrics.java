@@ -23,8 +23,13 @@ final class PairMetrics {
             metrics.put("rewards/rejected", rejectedRewards.mean().item());
             metrics.put(
                     "rewards/accuracies",
-                    chosenRewards.gt(rejectedRewards).to(chosenRewards.dtype()).mean().item());
-            metrics.put("rewards/margins", chosenRewards.sub(rejectedRewards).mean().item());
+                    chosenRewards
+                            .gt(rejectedRewards)
+                            .to(chosenRewards.dtype())
+                            .mean()
+                            .item());
+            metrics.put(
+                    "rewards/margins", chosenRewards.sub(rejectedRewards).mean().item());
             metrics.put("logps/chosen", chosenLogps.mean().item());
             metrics.put("logps/rejected", rejectedLogps.mean().item());
             return metrics;

@@ -9,7 +9,7 @@ public final class PairTargets {
 
     /**
      * {@code sg(r(y+) - r(y-))}, {@code r(y)} being how often {@code y} is preferred to a completion of the sampling policy (DNO,
-     * Rosset et al. 2024, eq. 13): {@code [N]}, of the scores.
+     * Rosset et al. 2024): {@code [N]}, of the scores.
      */
     public static Tensor dno(Completions chosen, Completions rejected) {
         return Autograd.noGrad(() -> chosen.scored().sub(rejected.scored()).sigmoid());
@@ -17,7 +17,7 @@ public final class PairTargets {
 
     /**
      * {@code N+ / (N+ + N-)}: what label smoothing by the visit counts of two sibling steps leaves for the chosen one (Xie et al.
-     * 2024, MCTS-DPO, eq. 5): {@code [N]}.
+     * 2024, MCTS-DPO): {@code [N]}.
      */
     public static Tensor visits(Tensor chosenVisits, Tensor rejectedVisits) {
         return chosenVisits.div(chosenVisits.add(rejectedVisits));
@@ -25,7 +25,7 @@ public final class PairTargets {
 
     /**
      * {@code (tau + 1) / 2}, {@code tau} being {@link #kendall Kendall's} between the ranks that this and the previous iteration's
-     * model give to the completions of a prompt (CREAM, Wang et al. 2024, eq. 9). Its loss is {@code c L(y+, y-) + (1 - c) L(y-, y+)}
+     * model give to the completions of a prompt (CREAM, Wang et al. 2024). Its loss is {@code c L(y+, y-) + (1 - c) L(y-, y+)}
      * with {@code c} this number, per prompt or averaged over the data set.
      */
     public static double consistency(double[] rewards, double[] previousRewards) {
@@ -40,7 +40,8 @@ public final class PairTargets {
     public static double kendall(double[] a, double[] b) {
         int n = a.length;
         if (n != b.length || n < 2) {
-            throw new IllegalArgumentException("expected two lists of the same length, at least 2, found " + n + " and " + b.length);
+            throw new IllegalArgumentException(
+                    "expected two lists of the same length, at least 2, found " + n + " and " + b.length);
         }
         double agreement = 0;
         for (int i = 0; i < n; i++) {

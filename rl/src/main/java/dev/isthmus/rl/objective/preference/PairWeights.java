@@ -26,6 +26,8 @@ public final class PairWeights {
 
     /** {@code log sum_v p(v)^2} over the last dimension of {@code logits}. */
     public static Tensor logSumSquares(Tensor logits) {
-        return Autograd.noGrad(() -> logits.mul(2).logsumexp(-1, false).sub(logits.logsumexp(-1, false).mul(2)));
+        return Autograd.noGrad(() -> logits.mul(2)
+                .logsumexp(-1, false)
+                .sub(logits.logsumexp(-1, false).mul(2)));
     }
 }

@@ -1,6 +1,5 @@
 package dev.isthmus.rl.objective.preference;
 
-import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Tensor;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +51,9 @@ public record TokenLogps(Tensor logps, @Nullable Tensor refLogps, Tensor mask) {
     /** Rows {@code from} to {@code to - 1}. */
     public TokenLogps rows(int from, int to) {
         return new TokenLogps(
-                logps.slice(0, from, to), refLogps == null ? null : refLogps.slice(0, from, to), mask.slice(0, from, to));
+                logps.slice(0, from, to),
+                refLogps == null ? null : refLogps.slice(0, from, to),
+                mask.slice(0, from, to));
     }
 
     /** The sums over the tokens of each completion. */
@@ -74,9 +75,5 @@ public record TokenLogps(Tensor logps, @Nullable Tensor refLogps, Tensor mask) {
     /** {@code [N]}, in the dtype of the log-probs. */
     public Tensor lengths() {
         return mask.sum(1, false);
-    }
-
-    DType dtype() {
-        return logps.dtype();
     }
 }

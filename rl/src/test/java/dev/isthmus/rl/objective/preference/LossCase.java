@@ -45,7 +45,12 @@ record LossCase(JsonNode json, DType dtype) {
     }
 
     int[] ints(String name) {
-        return json.get("inputs").get(name).get("data").valueStream().mapToInt(JsonNode::asInt).toArray();
+        return json.get("inputs")
+                .get(name)
+                .get("data")
+                .valueStream()
+                .mapToInt(JsonNode::asInt)
+                .toArray();
     }
 
     boolean[] booleans(String name) {
@@ -66,14 +71,21 @@ record LossCase(JsonNode json, DType dtype) {
     }
 
     void checkGrad(Tensor input, String name) {
-        close("gradient of " + name, input.grad().toDoubles(), numbers(json.get("grads").get(name)));
+        close(
+                "gradient of " + name,
+                input.grad().toDoubles(),
+                numbers(json.get("grads").get(name)));
     }
 
     /** All metrics that the case knows and an objective can know: those of logits are the trainer's. */
     void checkMetrics(Map<String, Double> metrics) {
-        for (Map.Entry<String, JsonNode> expected : json.get("outputs").get("metrics").properties()) {
+        for (Map.Entry<String, JsonNode> expected :
+                json.get("outputs").get("metrics").properties()) {
             String key = expected.getKey();
-            if (key.startsWith("rewards/") || key.startsWith("logps/") || key.startsWith("log_odds") || key.equals("nll_loss")) {
+            if (key.startsWith("rewards/")
+                    || key.startsWith("logps/")
+                    || key.startsWith("log_odds")
+                    || key.equals("nll_loss")) {
                 assertThat(metrics).containsKey(key);
                 // TRL averages accuracies in float32.
                 double tolerance = dtype == DType.FLOAT64 && !key.equals("rewards/accuracies") ? 1e-9 : 5e-5;

@@ -62,13 +62,16 @@ class PreferenceFixtureTests {
             c.checkGrad(chosen, "policy_chosen_logps");
             c.checkGrad(rejected, "policy_rejected_logps");
             if (c.json().get("outputs").has("chosen_rewards")) {
-                double chosenReward = Arrays.stream(c.output("chosen_rewards")).average().orElseThrow();
-                double rejectedReward = Arrays.stream(c.output("rejected_rewards")).average().orElseThrow();
-                c.close("rewards/chosen", new double[] {result.metrics().get("rewards/chosen")}, new double[] {chosenReward});
-                c.close(
-                        "rewards/rejected",
-                        new double[] {result.metrics().get("rewards/rejected")},
-                        new double[] {rejectedReward});
+                double chosenReward =
+                        Arrays.stream(c.output("chosen_rewards")).average().orElseThrow();
+                double rejectedReward =
+                        Arrays.stream(c.output("rejected_rewards")).average().orElseThrow();
+                c.close("rewards/chosen", new double[] {result.metrics().get("rewards/chosen")}, new double[] {
+                    chosenReward
+                });
+                c.close("rewards/rejected", new double[] {result.metrics().get("rewards/rejected")}, new double[] {
+                    rejectedReward
+                });
             }
         }
     }
@@ -229,8 +232,12 @@ class PreferenceFixtureTests {
             Pairs pairs =
                     Pairs.of(tokens.rows(0, n).sum(), tokens.rows(n, 2 * n).sum());
             if (imitatesPrompt) {
-                Completions whole = new TokenLogps(logps, null, c.input("attention_mask").slice(1, 1)).rows(0, n).sum();
-                pairs = pairs.withNll(whole.logps().sum().neg().div(whole.lengths().sum()));
+                Completions whole = new TokenLogps(
+                                logps, null, c.input("attention_mask").slice(1, 1))
+                        .rows(0, n)
+                        .sum();
+                pairs = pairs.withNll(
+                        whole.logps().sum().neg().div(whole.lengths().sum()));
             }
             LossResult result = loss.compute(pairs);
             c.checkLoss(result, "loss");
