@@ -6,6 +6,7 @@ module dev.isthmus.model {
 
     exports dev.isthmus.model;
     exports dev.isthmus.model.chat;
+    exports dev.isthmus.model.eval;
     exports dev.isthmus.model.io;
     exports dev.isthmus.model.generate;
     exports dev.isthmus.model.sample;

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
             RecipesCommand.class,
             GenerateCommand.class,
             ChatCommand.class,
+            EvalCommand.class,
             TokenizeCommand.class,
             ExportCommand.class,
             BenchCommand.class,
