@@ -10,8 +10,10 @@ import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.rl.objective.GrpoLoss;
-import dev.isthmus.rl.objective.GrpoLoss.ImportanceSamplingLevel;
 import dev.isthmus.rl.objective.GrpoLoss.LossType;
+import dev.isthmus.rl.objective.ImportanceSamplingLevel;
+import dev.isthmus.rl.objective.Normalizer;
+import dev.isthmus.rl.objective.Surrogate;
 import dev.isthmus.rl.online.CompletionBatch;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
@@ -112,7 +114,8 @@ public final class RlBench {
             model = new Decoder(config.model, DType.FLOAT32).initialize(Rng.of(1));
             reference = config.beta == 0 ? null : model.copy();
             trainer = new Trainer(model, TrainingArguments.of(1e-6, new LrSchedule.Constant()));
-            loss = new GrpoLoss(LossType.DAPO, config.beta, 0.2, 0.2, null, ImportanceSamplingLevel.TOKEN);
+            loss = GrpoLoss.of(
+                    LossType.DAPO, config.beta, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN);
             generation =
                     new GenerationConfig(SamplingParams.temperature(1), Grpo.LENGTH, List.of(), config.samples);
         }
@@ -172,10 +175,8 @@ public final class RlBench {
                             batch.pad(completions.stream().map(Completion::logProbs).toList()),
                             ref,
                             Tensor.of(advantages, advantages.length).to(DType.FLOAT32),
-                            mask,
-                            mask.sum().item(),
-                            Grpo.LENGTH,
-                            1))
+                            null,
+                            new Normalizer.Batch(mask, mask.sum().item(), Grpo.LENGTH, 1)))
                     .loss();
         }
     }

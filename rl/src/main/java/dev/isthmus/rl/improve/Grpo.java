@@ -3,6 +3,8 @@ package dev.isthmus.rl.improve;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.rl.improve.Policy.Rollout;
 import dev.isthmus.rl.objective.GrpoLoss;
+import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Normalizer;
 import dev.isthmus.rl.online.CompletionBatch;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.rl.reward.Advantages;
@@ -102,15 +104,13 @@ final class Grpo implements Method {
                     || rollouts.get(i).completion().finished();
         }
         Tensor mask = completions.mask(counted);
-        GrpoLoss.Result result = objective.compute(new GrpoLoss.Inputs(
+        LossResult result = objective.compute(new GrpoLoss.Inputs(
                 logps,
                 sampled,
                 reference(learner, completions),
                 Tensor.of(advantages, advantages.length).to(logps.dtype()),
-                mask,
-                Math.max(1, mask.sum().item()),
-                learner.policy().maxNewTokens(),
-                1));
+                null,
+                new Normalizer.Batch(mask, mask.sum().item(), learner.policy().maxNewTokens(), 1)));
         metrics.putAll(result.metrics());
         Autograd.noGrad(() -> {
             double tokens = Math.max(1, mask.sum().item());

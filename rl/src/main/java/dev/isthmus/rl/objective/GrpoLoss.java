@@ -3,55 +3,107 @@ package dev.isthmus.rl.objective;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The clipped policy-gradient loss of GRPO and its variants, with TRL's names and defaults.
+ * The policy-gradient loss of GRPO and its variants, with TRL's names and defaults.
  *
- * <p>With the ratio {@code rho_t = exp(logp_t - old_t)} and the advantage {@code A} of the sequence, a token costs {@code
- * -min(rho_t A, clip(rho_t, 1 - epsilon, 1 + epsilon_high) A) + beta k3_t}, where {@code k3 = exp(ref - logp) - (ref - logp) - 1}
- * estimates the KL divergence from the reference (Shao et al. 2024, eq. 3 and 4). How the tokens are averaged is the {@link
- * LossType}.
+ * <p>A token costs what the {@link Surrogate} says, plus {@code beta} times the estimate k3 of the KL divergence from the
+ * reference (Shao et al. 2024, eq. 3 and 4); the {@link Normalizer} averages; {@code entropy_coef} times the mean entropy is
+ * taken off.
  *
  * @param beta the weight of the KL term; at 0 no reference model is needed
- * @param epsilonHigh the upper clipping bound (DAPO, Yu et al. 2025, eq. 10)
- * @param delta a second upper bound for the unclipped ratio, or null
+ * @param useBiasCorrectionKl whether the KL estimate is weighted with the ratio, which makes it unbiased off-policy
+ *     (DeepSeek-V3.2, arXiv 2512.02556, eq. 7)
+ * @param offPolicyMaskThreshold sequences with a negative advantage whose mean {@code log pi_old - log pi} is beyond this cost
+ *     nothing (DeepSeek-V3.2, eq. 9); null for no such mask
+ * @param topEntropyQuantile the share of tokens, those of the highest entropy, that cost anything (arXiv 2506.01939, eq. 5); 1
+ *     for all
+ * @param entropyCoef the weight of the entropy bonus
  */
 public record GrpoLoss(
-        LossType lossType,
+        Normalizer normalizer,
+        Surrogate surrogate,
+        ImportanceSamplingLevel importanceSamplingLevel,
         double beta,
-        double epsilon,
-        double epsilonHigh,
-        @Nullable Double delta,
-        ImportanceSamplingLevel importanceSamplingLevel) {
+        boolean useBiasCorrectionKl,
+        @Nullable Double offPolicyMaskThreshold,
+        double topEntropyQuantile,
+        double entropyCoef) {
     public GrpoLoss {
-        notNegative("beta", beta);
-        notNegative("epsilon", epsilon);
-        notNegative("epsilon_high", epsilonHigh);
-        notNegative("delta", delta == null ? 0 : delta);
+        Require.notNegative("beta", beta);
+        Require.within("top_entropy_quantile", 0, topEntropyQuantile, 1);
     }
 
-    private static void notNegative(String name, double value) {
-        if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
-            throw new IsthmusException(name + " must be 0 or more, found " + value);
-        }
+    /** A clipped loss without KL correction, masks and entropy bonus; those of SAPO and VESPO have TRL's constants. */
+    public static GrpoLoss of(
+            LossType lossType,
+            double beta,
+            Surrogate.Clipped clipped,
+            ImportanceSamplingLevel importanceSamplingLevel) {
+        return new GrpoLoss(
+                lossType.normalizer(),
+                lossType.surrogate(clipped, Surrogate.Sapo.defaults(), Surrogate.Vespo.defaults()),
+                importanceSamplingLevel,
+                beta,
+                false,
+                null,
+                1,
+                0);
     }
 
-    /** How the losses of tokens are averaged. */
+    /** TRL's defaults: token-level DAPO loss, clipping at 0.2, no KL term. */
+    public static GrpoLoss defaults() {
+        return of(LossType.DAPO, 0, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN);
+    }
+
+    /** This loss with another weight of the entropy bonus, as {@link AdaptiveEntropy} sets it. */
+    public GrpoLoss withEntropyCoef(double coef) {
+        return new GrpoLoss(
+                normalizer,
+                surrogate,
+                importanceSamplingLevel,
+                beta,
+                useBiasCorrectionKl,
+                offPolicyMaskThreshold,
+                topEntropyQuantile,
+                coef);
+    }
+
+    /** TRL's {@code loss_type}: a normalizer and a surrogate. */
     public enum LossType {
-        /** The mean over sequences of the mean over their tokens (Shao et al. 2024). */
-        GRPO,
-        /** The mean over the tokens of the micro-batch. */
-        BNPO,
-        /** The sum divided by sequences times {@code max_completion_length} (Liu et al. 2025). */
-        DR_GRPO,
-        /** The mean over the tokens of the whole step (Yu et al. 2025). */
-        DAPO;
+        GRPO(Normalizer.SEQUENCE_MEAN),
+        BNPO(Normalizer.TOKEN_MEAN),
+        DR_GRPO(Normalizer.MAX_COMPLETION_LENGTH),
+        DAPO(Normalizer.STEP_TOKEN_MEAN),
+        CISPO(Normalizer.STEP_TOKEN_MEAN),
+        SAPO(Normalizer.SEQUENCE_MEAN),
+        LUSPO(Normalizer.SEQUENCE_SUM),
+        VESPO(Normalizer.STEP_TOKEN_MEAN);
+
+        private final Normalizer normalizer;
+
+        LossType(Normalizer normalizer) {
+            this.normalizer = normalizer;
+        }
+
+        /** How its costs are averaged. */
+        public Normalizer normalizer() {
+            return normalizer;
+        }
+
+        /** Its surrogate, of those that TRL's options describe; CISPO takes its bound from {@code epsilon_high}. */
+        public Surrogate surrogate(Surrogate.Clipped clipped, Surrogate.Sapo sapo, Surrogate.Vespo vespo) {
+            return switch (this) {
+                case GRPO, BNPO, DR_GRPO, DAPO, LUSPO -> clipped;
+                case CISPO -> new Surrogate.Cispo(clipped.epsilonHigh());
+                case SAPO -> sapo;
+                case VESPO -> vespo;
+            };
+        }
 
         /**
          * The loss type of TRL's name.
@@ -59,26 +111,8 @@ public record GrpoLoss(
          * @throws IsthmusException listing the names if there is none
          */
         public static LossType named(String name) {
-            return Arrays.stream(values())
-                    .filter(t -> t.name().toLowerCase(Locale.ROOT).equals(name))
-                    .findFirst()
-                    .orElseThrow(() -> new IsthmusException("loss_type '" + name + "' is unknown; there are "
-                            + Arrays.stream(values())
-                                    .map(t -> t.name().toLowerCase(Locale.ROOT))
-                                    .collect(Collectors.joining(", "))));
+            return TrlNames.find("loss_type", name, values());
         }
-    }
-
-    /** What a ratio compares. */
-    public enum ImportanceSamplingLevel {
-        TOKEN,
-        /** The geometric mean over the tokens of a sequence (GSPO, Zheng et al. 2025, eq. 7). */
-        SEQUENCE
-    }
-
-    /** TRL's defaults: token-level DAPO loss, clipping at 0.2, no KL term. */
-    public static GrpoLoss defaults() {
-        return new GrpoLoss(LossType.DAPO, 0, 0.2, 0.2, null, ImportanceSamplingLevel.TOKEN);
     }
 
     /**
@@ -87,89 +121,112 @@ public record GrpoLoss(
      * @param logps {@code [B, T]}, of the policy, with gradient
      * @param oldLogps {@code [B, T]}, of the policy that sampled, or null where that is the policy itself
      * @param refLogps {@code [B, T]}, of the reference, or null if beta is 0
-     * @param advantages {@code [B]}
-     * @param mask {@code [B, T]}, 1 for the tokens that count
-     * @param numItemsInBatch the tokens that count in the whole step
-     * @param maxCompletionLength the limit of generation
-     * @param gradientAccumulationSteps the micro-batches of a step
+     * @param advantages {@code [B]}, or {@code [B, T]} for advantages of tokens
+     * @param entropies {@code [B, T]}, of the policy, with gradient; null if neither bonus nor quantile ask for them
      */
     public record Inputs(
             Tensor logps,
             @Nullable Tensor oldLogps,
             @Nullable Tensor refLogps,
             Tensor advantages,
-            Tensor mask,
-            double numItemsInBatch,
-            int maxCompletionLength,
-            int gradientAccumulationSteps) {}
+            @Nullable Tensor entropies,
+            Normalizer.Batch batch) {}
 
-    /** The loss, a number with gradient, and TRL's metrics of it. */
-    public record Result(Tensor loss, Map<String, Double> metrics) {}
-
-    /** The loss of a micro-batch. */
-    public Result compute(Inputs in) {
-        Tensor mask = in.mask;
+    /**
+     * The loss of a micro-batch.
+     *
+     * @throws IsthmusException if an option needs entropies or reference log-probabilities that are not given
+     */
+    public LossResult compute(Inputs in) {
+        Tensor mask = in.batch.mask();
+        Tensor advantages = Masked.column(in.advantages);
         Tensor old = in.oldLogps == null ? in.logps.detach() : in.oldLogps;
         // Padding may hold anything: it is taken out before the exponential, not after.
         Tensor logRatio = in.logps.sub(old).mul(mask);
-        if (importanceSamplingLevel == ImportanceSamplingLevel.SEQUENCE) {
-            logRatio = perSequence(logRatio, mask).reshape(-1, 1);
+        Tensor ratio = importanceSamplingLevel == ImportanceSamplingLevel.TOKEN
+                ? logRatio.exp()
+                : Masked.meanOfSequences(logRatio, mask).unsqueeze(1).exp();
+        var tokens = new Surrogate.Tokens(in.logps.mul(mask), logRatio, ratio, advantages, mask);
+        Tensor cost = surrogate.cost(tokens);
+        if (offPolicyMaskThreshold != null) {
+            cost = cost.mul(offPolicyMask(logRatio, advantages, mask, offPolicyMaskThreshold));
         }
-        Tensor ratio = logRatio.exp();
-        Tensor clipped = ratio.clamp(1 - epsilon, 1 + epsilonHigh);
-        Tensor advantage = in.advantages.reshape(-1, 1);
-        Tensor free = delta == null ? ratio : ratio.clamp(Double.NEGATIVE_INFINITY, delta);
-        Tensor perToken = free.mul(advantage).minimum(clipped.mul(advantage)).neg();
+        Tensor entropyMask = topEntropyQuantile < 1 ? topEntropy(entropies(in), mask, topEntropyQuantile) : null;
+        if (entropyMask != null) {
+            cost = cost.mul(entropyMask);
+        }
         Map<String, Double> metrics = new LinkedHashMap<>();
-        if (in.refLogps != null && beta != 0) {
-            Tensor difference = in.refLogps.sub(in.logps).mul(mask);
-            Tensor kl = difference.exp().sub(difference).sub(1);
-            metrics.put("kl", mean(kl, mask));
-            perToken = perToken.add(kl.mul(beta));
+        if (beta != 0) {
+            Tensor kl = kl(in, mask, ratio);
+            metrics.put("kl", Masked.mean(kl.detach(), mask).item());
+            cost = cost.add(kl.mul(beta));
         }
-        Tensor loss = average(perToken.mul(mask), in);
-        clipMetrics(ratio.detach(), advantage, mask, metrics);
-        return new Result(loss, metrics);
-    }
-
-    private Tensor average(Tensor costs, Inputs in) {
-        return switch (lossType) {
-            case GRPO -> perSequence(costs, in.mask).mean().div(in.gradientAccumulationSteps);
-            case BNPO -> costs.sum().div(Math.max(1, in.mask.sum().item())).div(in.gradientAccumulationSteps);
-            case DR_GRPO ->
-                costs.sum()
-                        .div((double) in.mask.size(0) * in.maxCompletionLength)
-                        .div(in.gradientAccumulationSteps);
-            case DAPO -> costs.sum().div(in.numItemsInBatch);
-        };
-    }
-
-    /** The mean over the tokens of each sequence that count: {@code [B]}. */
-    private static Tensor perSequence(Tensor masked, Tensor mask) {
-        return masked.sum(1, false).div(mask.sum(1, false).clamp(1, Double.POSITIVE_INFINITY));
-    }
-
-    /** The shares of tokens whose gradient the clipping cut off, on the side where the advantage makes it binding. */
-    private void clipMetrics(Tensor ratio, Tensor advantage, Tensor mask, Map<String, Double> metrics) {
+        Tensor policyLoss = normalizer.average(cost, in.batch);
+        Tensor loss = policyLoss.div(normalizer.accumulation(in.batch));
+        if (entropyCoef != 0) {
+            Tensor counted = entropyMask == null ? mask : mask.mul(entropyMask);
+            loss = loss.sub(meanEntropy(entropies(in), counted, in.batch).mul(entropyCoef));
+            metrics.put("policy_loss", policyLoss.item());
+            metrics.put("entropy_coef", entropyCoef);
+        }
         Autograd.noGrad(() -> {
-            Tensor negative = advantage.neg().gt(0);
-            Tensor positive = advantage.gt(0);
-            Tensor low = ratio.neg().gt(-(1 - epsilon)).mul(negative).mul(mask);
-            Tensor high = ratio.gt(1 + epsilonHigh).mul(positive).mul(mask);
-            double lowMean = mean(low, mask);
-            double highMean = mean(high, mask);
-            metrics.put("clip_ratio/low_mean", lowMean);
-            metrics.put("clip_ratio/high_mean", highMean);
-            metrics.put("clip_ratio/region_mean", lowMean + highMean);
-            double[] lows = perSequence(low, mask).toDoubles();
-            double[] highs = perSequence(high, mask).toDoubles();
-            metrics.put("clip_ratio/low_min", Arrays.stream(lows).min().orElse(0));
-            metrics.put("clip_ratio/high_max", Arrays.stream(highs).max().orElse(0));
+            if (in.entropies != null) {
+                metrics.put("entropy", Masked.mean(in.entropies, mask).item());
+            }
+            metrics.putAll(surrogate.metrics(tokens));
+        });
+        return new LossResult(loss, metrics);
+    }
+
+    private Tensor kl(Inputs in, Tensor mask, Tensor ratio) {
+        if (in.refLogps == null) {
+            throw new IsthmusException("beta is " + beta + ", so the loss needs the reference's log-probabilities.");
+        }
+        Tensor kl = KlEstimator.K3.estimate(in.logps.mul(mask), in.refLogps.mul(mask));
+        return useBiasCorrectionKl ? kl.mul(ratio) : kl;
+    }
+
+    /** {@code [B, 1]}: 0 for the sequences that went too far from the policy that sampled them and were worse than the mean. */
+    private static Tensor offPolicyMask(Tensor logRatio, Tensor advantages, Tensor mask, double threshold) {
+        return Autograd.noGrad(() -> {
+            Tensor divergence = Masked.meanOfSequences(logRatio.neg(), mask).unsqueeze(1);
+            return advantages.ge(0).logicalOr(divergence.le(threshold)).to(mask.dtype());
         });
     }
 
-    private static double mean(Tensor values, Tensor mask) {
-        return Autograd.noGrad(() ->
-                values.detach().mul(mask).sum().item() / Math.max(1, mask.sum().item()));
+    /** {@code [B, T]}: 1 for the tokens that count and whose entropy reaches the quantile, interpolated as in PyTorch. */
+    private static Tensor topEntropy(Tensor entropies, Tensor mask, double share) {
+        return Autograd.noGrad(() -> {
+            double[] counted = mask.toDoubles();
+            double[] all = entropies.toDoubles();
+            double[] sorted = IntStream.range(0, all.length)
+                    .filter(i -> counted[i] != 0)
+                    .mapToDouble(i -> all[i])
+                    .sorted()
+                    .toArray();
+            if (sorted.length == 0) {
+                return mask;
+            }
+            double position = (1 - share) * (sorted.length - 1);
+            int below = (int) position;
+            int above = Math.min(below + 1, sorted.length - 1);
+            double threshold = sorted[below] + (position - below) * (sorted[above] - sorted[below]);
+            return entropies.ge(threshold).to(mask.dtype()).mul(mask);
+        });
+    }
+
+    /** The mean entropy, scaled so that those of a step's micro-batches add up to that of the step. */
+    private Tensor meanEntropy(Tensor entropies, Tensor counted, Normalizer.Batch batch) {
+        return normalizer == Normalizer.STEP_TOKEN_MEAN
+                ? normalizer.average(entropies, batch.over(counted))
+                : Normalizer.TOKEN_MEAN.average(entropies, batch.over(counted)).div(normalizer.accumulation(batch));
+    }
+
+    private Tensor entropies(Inputs in) {
+        if (in.entropies == null) {
+            throw new IsthmusException("entropy_coef is " + entropyCoef + " and top_entropy_quantile is "
+                    + topEntropyQuantile + ", so the loss needs the policy's entropies.");
+        }
+        return in.entropies;
     }
 }

@@ -5,8 +5,9 @@ import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.rl.objective.GrpoLoss;
-import dev.isthmus.rl.objective.GrpoLoss.ImportanceSamplingLevel;
 import dev.isthmus.rl.objective.GrpoLoss.LossType;
+import dev.isthmus.rl.objective.ImportanceSamplingLevel;
+import dev.isthmus.rl.objective.Surrogate;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
 import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.rl.reward.Rewards;
@@ -301,12 +302,10 @@ public record Recipe(
 
         /** The objective. */
         public GrpoLoss loss() {
-            return new GrpoLoss(
+            return GrpoLoss.of(
                     LossType.named(lossType),
                     beta,
-                    epsilon,
-                    epsilonHigh == null ? epsilon : epsilonHigh,
-                    delta,
+                    new Surrogate.Clipped(epsilon, epsilonHigh == null ? epsilon : epsilonHigh, delta),
                     named(ImportanceSamplingLevel.class, "importance_sampling_level", importanceSamplingLevel));
         }
 

@@ -1,0 +1,85 @@
+package dev.isthmus.rl.reward;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.isthmus.rl.Fixtures;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+
+class GeneralizedAdvantagesTests {
+    static List<JsonNode> cases() throws IOException {
+        return Fixtures.cases("losses/gae.json");
+    }
+
+    @Tag("fixture")
+    @ParameterizedTest
+    @MethodSource("cases")
+    void equalsTheTextbook(JsonNode fixture) {
+        int steps = fixture.at("/inputs/rewards/shape/1").asInt();
+        double[][] rewards = rows(Fixtures.doubles(fixture.at("/inputs/rewards")), steps);
+        double[][] values = rows(Fixtures.doubles(fixture.at("/inputs/values_T_plus_1")), steps + 1);
+        boolean[] flat = new boolean[rewards.length * steps];
+        for (int i = 0; i < flat.length; i++) {
+            flat[i] = fixture.at("/inputs/dones/data").get(i).asBoolean();
+        }
+        var dones = new boolean[rewards.length][];
+        Arrays.setAll(dones, i -> Arrays.copyOfRange(flat, i * steps, (i + 1) * steps));
+        var estimate = GeneralizedAdvantages.of(
+                rewards,
+                values,
+                dones,
+                fixture.at("/config/gamma").asDouble(),
+                fixture.at("/config/lam").asDouble());
+        assertClose(estimate.advantages(), Fixtures.doubles(fixture.at("/outputs/advantages")));
+        assertClose(estimate.returns(), Fixtures.doubles(fixture.at("/outputs/returns")));
+    }
+
+    private static double[][] rows(double[] flat, int columns) {
+        var rows = new double[flat.length / columns][];
+        Arrays.setAll(rows, i -> Arrays.copyOfRange(flat, i * columns, (i + 1) * columns));
+        return rows;
+    }
+
+    private static void assertClose(double[][] actual, double[] expected) {
+        double[] flat = Arrays.stream(actual).flatMapToDouble(Arrays::stream).toArray();
+        assertThat(flat).hasSameSizeAs(expected);
+        for (int i = 0; i < flat.length; i++) {
+            assertThat(flat[i]).isCloseTo(expected[i], Offset.offset(1e-11 + 1e-9 * Math.abs(expected[i])));
+        }
+    }
+
+    /** gamma 1/2, lambda 1/2: delta = (1 + 2/2 - 4, 3 - 2) = (-2, 1), A = (-2 + 1/4, 1). */
+    @Test
+    void twoStepsByHand() {
+        var estimate =
+                GeneralizedAdvantages.of(new double[][] {{1, 3}, {1}}, new double[][] {{4, 2}, {1, 8}}, null, 0.5, 0.5);
+        assertThat(estimate.advantages()[0]).containsExactly(-1.75, 1);
+        assertThat(estimate.returns()[0]).containsExactly(2.25, 3);
+        // The second goes on to a state worth 8.
+        assertThat(estimate.advantages()[1]).containsExactly(4);
+        assertThatThrownBy(() -> GeneralizedAdvantages.of(new double[][] {{1}}, new double[][] {{}}, null, 1, 1))
+                .hasMessageContaining("Sequence 0 has 1 rewards but 0 values");
+        assertThatThrownBy(() -> GeneralizedAdvantages.of(new double[1][1], new double[2][1], null, 1, 1))
+                .hasMessageContaining("1 sequences of rewards");
+    }
+
+    /** 1 and 3 have mean 2 and unbiased variance 2. */
+    @Test
+    void whiteningByHand() {
+        double[][] x = {{1, 100}, {3}};
+        boolean[][] counted = {{true, false}, {true}};
+        double unit = 1 / Math.sqrt(2 + 1e-8);
+        assertThat(Whitening.whiten(x, counted, true)[0]).containsExactly(new double[] {-unit, 0}, within(1e-15));
+        assertThat(Whitening.whiten(x, counted, true)[1]).containsExactly(new double[] {unit}, within(1e-15));
+        assertThat(Whitening.whiten(x, counted, false)[1]).containsExactly(new double[] {2 + unit}, within(1e-15));
+    }
+}
