@@ -13,6 +13,11 @@ final class GemmBlock {
     private static final int HEIGHT = GemmTiles.HEIGHT;
     private static final int WIDTH = GemmTiles.WIDTH;
 
+    /** With more panels and steps of K than these, a block is done row by row of tiles, not panel by panel. */
+    private static final int MANY_PANELS = 8;
+
+    private static final int MANY_STEPS = 128;
+
     private final MatMul call;
     private final int matrix;
     private final int row;
@@ -94,11 +99,7 @@ final class GemmBlock {
         } else {
             a += row * lda + k0 * 4L;
         }
-        for (int i = 0; i < panels; i++) {
-            for (int col = i * Panels.WIDTH; col < Math.min(cols, (i + 1) * Panels.WIDTH); col += WIDTH) {
-                strip(whole, col, b + i * panelStride + col % Panels.WIDTH * 4L);
-            }
-        }
+        wholeTiles(whole);
         if (whole < rows) {
             if (call.transA()) {
                 lastTile(whole);
@@ -151,19 +152,34 @@ final class GemmBlock {
         }
     }
 
-    /** Whole tiles of rows with the columns of one tile. */
-    private void strip(int whole, int col, long b) {
-        if (cols - col >= WIDTH && q == Rows.NONE) {
+    /**
+     * Tiles side by side go along rows of C, so that the processor fetches the lines ahead that they will write; in return panels come
+     * from the second cache each time. Where they are few, or C is most of the memory there is to write, they stay in the first.
+     */
+    private void wholeTiles(int whole) {
+        if (panels > MANY_PANELS && depth > MANY_STEPS) {
             for (int i = 0; i < whole; i += HEIGHT) {
-                tile(i, b, p.at(i, col), p.ld, d.at(i, col), d.ld);
+                for (int col = 0; col < cols; col += WIDTH) {
+                    wholeTile(i, col);
+                }
             }
+        } else {
+            for (int col = 0; col < cols; col += WIDTH) {
+                for (int i = 0; i < whole; i += HEIGHT) {
+                    wholeTile(i, col);
+                }
+            }
+        }
+    }
+
+    private void wholeTile(int i, int col) {
+        if (cols - col >= WIDTH && q == Rows.NONE) {
+            tile(i, columns(col), p.at(i, col), p.ld, d.at(i, col), d.ld);
         } else {
             long ld = WIDTH * 4L;
             long sums = Scratch.address(Scratch.Use.TILE, HEIGHT * ld);
-            for (int i = 0; i < whole; i += HEIGHT) {
-                tile(i, b, NOTHING, 0, sums, ld);
-                finish(i, HEIGHT, col, sums, ld);
-            }
+            tile(i, columns(col), NOTHING, 0, sums, ld);
+            finish(i, HEIGHT, col, sums, ld);
         }
     }
 
