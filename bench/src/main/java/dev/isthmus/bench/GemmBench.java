@@ -156,10 +156,6 @@ public final class GemmBench {
                 null,
                 result.buffer(),
                 shape.n,
-                false,
-                1,
-                0,
-                0,
-                0);
+                false);
     }
 }

@@ -316,24 +316,7 @@ public final class KernelBench {
                     "gemv_packed",
                     shape,
                     new Needs(0, 4.0 * out * in, 0, 0),
-                    new MatMul(
-                            false,
-                            Storing.PACKED,
-                            1,
-                            out,
-                            in,
-                            x,
-                            in,
-                            packed,
-                            0,
-                            null,
-                            empty(out),
-                            out,
-                            false,
-                            1,
-                            0,
-                            0,
-                            0));
+                    new MatMul(false, Storing.PACKED, 1, out, in, x, in, packed, 0, null, empty(out), out, false));
         }
         for (WeightFormat format : WeightFormat.values()) {
             try (Scope scope = Scope.open()) {

@@ -1,7 +1,7 @@
 package dev.isthmus.tensor;
 
-import java.util.List;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,6 +60,24 @@ public sealed interface KernelCall {
             implements KernelCall {
         /** The number of terms that are summed in one run. */
         public static final int K_BLOCK = 256;
+
+        /** One product. */
+        public MatMul(
+                boolean transA,
+                Storing storingB,
+                int m,
+                int n,
+                int k,
+                Buffer a,
+                long lda,
+                Buffer b,
+                long ldb,
+                @Nullable Buffer bias,
+                Buffer c,
+                long ldc,
+                boolean accumulate) {
+            this(transA, storingB, m, n, k, a, lda, b, ldb, bias, c, ldc, accumulate, 1, 0, 0, 0);
+        }
     }
 
     /**
@@ -136,8 +154,13 @@ public sealed interface KernelCall {
      *
      * @param ids {@code [rows]} int32, which ones; null for the first, in order
      */
-    record UnpackWeight(WeightFormat format, int rows, int k, MemorySegment w, @Nullable Buffer ids, Buffer out)
-            implements KernelCall {}
+    record UnpackWeight(
+            WeightFormat format,
+            int rows,
+            int k,
+            MemorySegment w,
+            @Nullable Buffer ids,
+            Buffer out) implements KernelCall {}
 
     /** {@code out[N] (+)= sum over rows of x[M, N]}: the gradient of a bias. */
     record SumRows(int m, int n, Buffer x, long ldx, Buffer out, boolean accumulate) implements KernelCall {}
@@ -171,8 +194,9 @@ public sealed interface KernelCall {
     record Heads(int heads, int kvHeads, int headDim, double scale, boolean causal, int window, double softCap) {
         public Heads {
             if (window < 0 || window > 0 && !causal || softCap < 0) {
-                throw new TensorException("attention: a window of " + window + (causal ? "" : " without a causal mask")
-                        + " and a cap of " + softCap + "; expected none of them negative, and a window only where it is causal");
+                throw new TensorException(
+                        "attention: a window of " + window + (causal ? "" : " without a causal mask") + " and a cap of "
+                                + softCap + "; expected none of them negative, and a window only where it is causal");
             }
         }
 
@@ -260,15 +284,7 @@ public sealed interface KernelCall {
      * pages[i]}, or to the last of those that its window holds.
      */
     record CachedAttention(
-            int rows,
-            Heads heads,
-            Buffer q,
-            long ldq,
-            KvPages cache,
-            int[][] pages,
-            int[] length,
-            Buffer out,
-            long ldo)
+            int rows, Heads heads, Buffer q, long ldq, KvPages cache, int[][] pages, int[] length, Buffer out, long ldo)
             implements KernelCall {}
 
     /**
@@ -627,7 +643,8 @@ public sealed interface KernelCall {
             implements KernelCall {
         public OptimizerStep {
             if (state.size() != rule.state().size()) {
-                throw new TensorException(rule + " keeps " + rule.state() + "; " + state.size() + " buffers were given");
+                throw new TensorException(
+                        rule + " keeps " + rule.state() + "; " + state.size() + " buffers were given");
             }
         }
     }

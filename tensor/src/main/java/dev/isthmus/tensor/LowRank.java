@@ -27,7 +27,8 @@ final class LowRank {
         for (int i = 0; i < parts; i++) {
             rows += sizes[i];
             if (starts[i] < 0 || starts[i] + sizes[i] > out) {
-                throw new TensorException("addLowRank: columns " + starts[i] + " to " + (starts[i] + sizes[i]) + " of " + y.layout());
+                throw new TensorException(
+                        "addLowRank: columns " + starts[i] + " to " + (starts[i] + sizes[i]) + " of " + y.layout());
             }
         }
         if (parts == 0
@@ -37,15 +38,30 @@ final class LowRank {
                 || b.size(0) != rows
                 || b.size(1) != r
                 || !y.layout().isContiguous()) {
-            throw new TensorException("addLowRank: input of " + x.layout() + ", A of " + a.layout() + ", B of " + b.layout()
-                    + " and a result of " + y.layout() + "; expected A [parts r, " + in + "] and B [" + rows + ", r] for " + parts
-                    + " parts");
+            throw new TensorException(
+                    "addLowRank: input of " + x.layout() + ", A of " + a.layout() + ", B of " + b.layout()
+                            + " and a result of " + y.layout() + "; expected A [parts r, " + in + "] and B [" + rows
+                            + ", r] for " + parts
+                            + " parts");
         }
         Elementwise.requireSameType("addLowRank", x, y);
         Elementwise.requireSameType("addLowRank", a, y);
         Elementwise.requireSameType("addLowRank", b, y);
         Tensor h = Tensor.empty(y.dtype(), n, ranks);
-        product(false, Storing.TRANSPOSED, n, ranks, in, x.buffer(), in, a.buffer(), in, h.buffer(), ranks, false);
+        y.run(new MatMul(
+                false,
+                Storing.TRANSPOSED,
+                n,
+                ranks,
+                in,
+                x.buffer(),
+                in,
+                a.buffer(),
+                in,
+                null,
+                h.buffer(),
+                ranks,
+                false));
         scale(h, scaling);
         Runnable change = () -> {
             long row = 0;
@@ -53,7 +69,7 @@ final class LowRank {
                 Buffer from = h.buffer().plus((long) i * r);
                 Buffer up = b.buffer().plus(row * r);
                 Buffer to = y.buffer().plus(starts[i]);
-                product(false, Storing.TRANSPOSED, n, sizes[i], r, from, ranks, up, r, to, out, true);
+                y.run(new MatMul(false, Storing.TRANSPOSED, n, sizes[i], r, from, ranks, up, r, null, to, out, true));
                 row += sizes[i];
             }
         };
@@ -70,23 +86,62 @@ final class LowRank {
                         Buffer from = h.buffer().plus((long) i * r);
                         if (db != null) {
                             Buffer to = db.target().buffer().plus(row * r);
-                            product(true, Storing.PLAIN, sizes[i], r, n, d, out, from, ranks, to, r, db.accumulate());
+                            dy.run(new MatMul(
+                                    true,
+                                    Storing.PLAIN,
+                                    sizes[i],
+                                    r,
+                                    n,
+                                    d,
+                                    out,
+                                    from,
+                                    ranks,
+                                    null,
+                                    to,
+                                    r,
+                                    db.accumulate()));
                         }
                         Buffer up = b.buffer().plus(row * r);
                         Buffer to = dh.buffer().plus((long) i * r);
-                        product(false, Storing.PLAIN, n, r, sizes[i], d, out, up, r, to, ranks, false);
+                        dy.run(new MatMul(false, Storing.PLAIN, n, r, sizes[i], d, out, up, r, null, to, ranks, false));
                         row += sizes[i];
                     }
                     scale(dh, scaling);
                     if (a.requiresGrad()) {
                         GradTarget da = a.gradInto();
                         Buffer to = da.target().buffer();
-                        product(true, Storing.PLAIN, ranks, in, n, dh.buffer(), ranks, x.buffer(), in, to, in, da.accumulate());
+                        dy.run(new MatMul(
+                                true,
+                                Storing.PLAIN,
+                                ranks,
+                                in,
+                                n,
+                                dh.buffer(),
+                                ranks,
+                                x.buffer(),
+                                in,
+                                null,
+                                to,
+                                in,
+                                da.accumulate()));
                     }
                     if (x.requiresGrad()) {
                         GradTarget dx = x.gradInto();
                         Buffer to = dx.target().buffer();
-                        product(false, Storing.PLAIN, n, in, ranks, dh.buffer(), ranks, a.buffer(), in, to, in, dx.accumulate());
+                        dy.run(new MatMul(
+                                false,
+                                Storing.PLAIN,
+                                n,
+                                in,
+                                ranks,
+                                dh.buffer(),
+                                ranks,
+                                a.buffer(),
+                                in,
+                                null,
+                                to,
+                                in,
+                                dx.accumulate()));
                     }
                 },
                 x,
@@ -98,22 +153,5 @@ final class LowRank {
         if (scaling != 1) {
             h.run(new Unary(UnaryOp.AFFINE, h.count(), h.buffer(), h.buffer(), scaling, 0));
         }
-    }
-
-    private static void product(
-            boolean transA,
-            Storing storingB,
-            int m,
-            int n,
-            int k,
-            Buffer a,
-            long lda,
-            Buffer b,
-            long ldb,
-            Buffer c,
-            long ldc,
-            boolean accumulate) {
-        MatMul call = new MatMul(transA, storingB, m, n, k, a, lda, b, ldb, null, c, ldc, accumulate, 1, 0, 0, 0);
-        c.storage().scope().device().run(call);
     }
 }

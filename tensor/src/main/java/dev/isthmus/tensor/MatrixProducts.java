@@ -35,14 +35,16 @@ final class MatrixProducts {
         int out = Layout.intSize(w.size(outIn ? 0 : 1));
         if (x.size(-1) != in || w.rank() != 2 || bias != null && bias.count() != out) {
             throw new TensorException("linear: input of " + x.layout() + ", weight of " + w.layout()
-                    + (bias == null ? "" : ", bias of " + bias.layout()) + "; expected the input's last size to be " + in);
+                    + (bias == null ? "" : ", bias of " + bias.layout()) + "; expected the input's last size to be "
+                    + in);
         }
         Elementwise.requireSameType("linear", x, w);
         if (bias != null) {
             Elementwise.requireSameType("linear", x, bias);
         }
         if (x.dtype().isHalf()) {
-            return project(x.to(DType.FLOAT32), w.to(DType.FLOAT32), Elementwise.toFloat32(bias), storing).to(x.dtype());
+            return project(x.to(DType.FLOAT32), w.to(DType.FLOAT32), Elementwise.toFloat32(bias), storing)
+                    .to(x.dtype());
         }
         int rows = Layout.intSize(x.count() / Math.max(1, in));
         long[] shape = x.shape();
@@ -50,46 +52,60 @@ final class MatrixProducts {
         Tensor y = Tensor.empty(x.dtype(), shape);
         long ldw = outIn ? in : out;
         Buffer b = bias == null ? null : bias.buffer();
-        y.run(product(false, storing, rows, out, in, x.buffer(), in, w.buffer(), ldw, b, y.buffer(), out, false));
+        y.run(new MatMul(false, storing, rows, out, in, x.buffer(), in, w.buffer(), ldw, b, y.buffer(), out, false));
         Tensor[] inputs = bias == null ? new Tensor[] {x, w} : new Tensor[] {x, w, bias};
-        return Autograd.record("linear", y, dy -> {
-            Buffer d = dy.buffer();
-            if (w.requiresGrad()) {
-                GradTarget dw = w.gradInto();
-                Buffer to = dw.target().buffer();
-                dy.run(
-                        outIn
-                                ? product(true, Storing.PLAIN, out, in, rows, d, out, x.buffer(), in, null, to, in, dw.accumulate())
-                                : product(true, Storing.PLAIN, in, out, rows, x.buffer(), in, d, out, null, to, out, dw.accumulate()));
-            }
-            if (bias != null && bias.requiresGrad()) {
-                GradTarget db = bias.gradInto();
-                dy.run(new SumRows(rows, out, d, out, db.target().buffer(), db.accumulate()));
-            }
-            if (x.requiresGrad()) {
-                GradTarget dx = x.gradInto();
-                Storing back = outIn ? Storing.PLAIN : Storing.TRANSPOSED;
-                Buffer to = dx.target().buffer();
-                dy.run(product(false, back, rows, in, out, d, out, w.buffer(), ldw, null, to, in, dx.accumulate()));
-            }
-        }, inputs);
-    }
-
-    private static MatMul product(
-            boolean transA,
-            Storing storingB,
-            int m,
-            int n,
-            int k,
-            Buffer a,
-            long lda,
-            Buffer b,
-            long ldb,
-            @Nullable Buffer bias,
-            Buffer c,
-            long ldc,
-            boolean accumulate) {
-        return new MatMul(transA, storingB, m, n, k, a, lda, b, ldb, bias, c, ldc, accumulate, 1, 0, 0, 0);
+        return Autograd.record(
+                "linear",
+                y,
+                dy -> {
+                    Buffer d = dy.buffer();
+                    if (w.requiresGrad()) {
+                        GradTarget dw = w.gradInto();
+                        Buffer to = dw.target().buffer();
+                        dy.run(
+                                outIn
+                                        ? new MatMul(
+                                                true,
+                                                Storing.PLAIN,
+                                                out,
+                                                in,
+                                                rows,
+                                                d,
+                                                out,
+                                                x.buffer(),
+                                                in,
+                                                null,
+                                                to,
+                                                in,
+                                                dw.accumulate())
+                                        : new MatMul(
+                                                true,
+                                                Storing.PLAIN,
+                                                in,
+                                                out,
+                                                rows,
+                                                x.buffer(),
+                                                in,
+                                                d,
+                                                out,
+                                                null,
+                                                to,
+                                                out,
+                                                dw.accumulate()));
+                    }
+                    if (bias != null && bias.requiresGrad()) {
+                        GradTarget db = bias.gradInto();
+                        dy.run(new SumRows(rows, out, d, out, db.target().buffer(), db.accumulate()));
+                    }
+                    if (x.requiresGrad()) {
+                        GradTarget dx = x.gradInto();
+                        Storing back = outIn ? Storing.PLAIN : Storing.TRANSPOSED;
+                        Buffer to = dx.target().buffer();
+                        dy.run(new MatMul(
+                                false, back, rows, in, out, d, out, w.buffer(), ldw, null, to, in, dx.accumulate()));
+                    }
+                },
+                inputs);
     }
 
     /** {@code da = dy b^T, db = a^T dy}, summed over broadcast dimensions. */
@@ -102,8 +118,8 @@ final class MatrixProducts {
         }
         long inner = b.size(b.rank() == 1 ? 0 : -2);
         if (a.size(-1) != inner) {
-            throw new TensorException("matmul: " + a.layout() + " and " + b.layout() + "; inner sizes "
-                    + a.size(-1) + " and " + inner + " differ");
+            throw new TensorException("matmul: " + a.layout() + " and " + b.layout() + "; inner sizes " + a.size(-1)
+                    + " and " + inner + " differ");
         }
         Elementwise.requireSameType("matmul", a, b);
         if (a.rank() == 1) {
@@ -118,14 +134,19 @@ final class MatrixProducts {
             return matmul(a.flatten(0, -2), b).view(shape);
         }
         Tensor y = product(a, b);
-        return Autograd.record("matmul", y, dy -> {
-            if (a.requiresGrad()) {
-                addProduct(a, dy, b.detach().transpose(-2, -1));
-            }
-            if (b.requiresGrad()) {
-                addProduct(b, a.detach().transpose(-2, -1), dy);
-            }
-        }, a, b);
+        return Autograd.record(
+                "matmul",
+                y,
+                dy -> {
+                    if (a.requiresGrad()) {
+                        addProduct(a, dy, b.detach().transpose(-2, -1));
+                    }
+                    if (b.requiresGrad()) {
+                        addProduct(b, a.detach().transpose(-2, -1), dy);
+                    }
+                },
+                a,
+                b);
     }
 
     /** Adds {@code left right} to the gradient of {@code x}, summed over dimensions that were broadcast. */
@@ -155,7 +176,9 @@ final class MatrixProducts {
         Matrix right = Matrix.of(b);
         long[] batch = batch(y);
         int[] dims = IntStream.range(0, batch.length).filter(d -> batch[d] != 1).toArray();
-        long[][] strides = {left.batchStrides(batch), right.batchStrides(batch), y.layout().strides()};
+        long[][] strides = {
+            left.batchStrides(batch), right.batchStrides(batch), y.layout().strides()
+        };
         int first = dims.length; // the dimensions from here on are one call
         long count = 1;
         while (first > 0 && (count == 1 || evenly(strides, dims[first - 1], count, dims[dims.length - 1]))) {
@@ -165,7 +188,8 @@ final class MatrixProducts {
         if (count != 1) {
             Arrays.setAll(next, i -> strides[i][dims[dims.length - 1]]);
         }
-        long calls = Layout.count(Arrays.stream(dims, 0, first).mapToLong(d -> batch[d]).toArray());
+        long calls = Layout.count(
+                Arrays.stream(dims, 0, first).mapToLong(d -> batch[d]).toArray());
         for (long call = 0; call < calls; call++) {
             long[] at = new long[3];
             long rest = call;
@@ -238,7 +262,8 @@ final class MatrixProducts {
 
     static Tensor bmm(Tensor a, Tensor b) {
         if (a.rank() != 3 || b.rank() != 3 || a.size(0) != b.size(0)) {
-            throw new TensorException("bmm: " + a.layout() + " and " + b.layout() + "; expected [B, M, K] and [B, K, N]");
+            throw new TensorException(
+                    "bmm: " + a.layout() + " and " + b.layout() + "; expected [B, M, K] and [B, K, N]");
         }
         return matmul(a, b);
     }
@@ -261,14 +286,15 @@ final class MatrixProducts {
     /** One row for all is added by the product itself. */
     static Tensor addmm(Tensor input, Tensor a, Tensor b) {
         requireRanks("addmm", a, 2, b, 2);
-        boolean fused = input.rank() == 1 && input.size(0) == b.size(1) && b.layout().isContiguous();
+        boolean fused =
+                input.rank() == 1 && input.size(0) == b.size(1) && b.layout().isContiguous();
         return fused ? conv1d(a, b, input) : matmul(a, b).add(input);
     }
 
     private static void requireRanks(String op, Tensor a, int rankA, Tensor b, int rankB) {
         if (a.rank() != rankA || b.rank() != rankB) {
-            throw new TensorException(op + ": " + a.layout() + " and " + b.layout() + "; expected " + rankA + " and " + rankB
-                    + " dimensions");
+            throw new TensorException(op + ": " + a.layout() + " and " + b.layout() + "; expected " + rankA + " and "
+                    + rankB + " dimensions");
         }
     }
 }

@@ -45,11 +45,7 @@ public record PackedWeight(Tensor panels, int in, int out) {
                 bias == null ? null : bias.buffer(),
                 y.buffer(),
                 out,
-                false,
-                1,
-                0,
-                0,
-                0));
+                false));
         return y;
     }
 }

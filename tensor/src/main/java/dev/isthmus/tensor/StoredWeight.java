@@ -3,9 +3,9 @@ package dev.isthmus.tensor;
 import dev.isthmus.tensor.KernelCall.MatMul;
 import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.KernelCall.SumRows;
+import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
-import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.Tensor.GradTarget;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -68,19 +68,32 @@ public record StoredWeight(WeightFormat format, MemorySegment data, int in, int 
         for (StoredWeight w : weights) {
             Buffer bw = b == null ? null : b.buffer().plus(first);
             y.run(new WeightMatMul(
-                    w.format, n, w.out, in, rows.buffer(), in, w.data, bw, y.buffer().plus(first), out));
+                    w.format,
+                    n,
+                    w.out,
+                    in,
+                    rows.buffer(),
+                    in,
+                    w.data,
+                    bw,
+                    y.buffer().plus(first),
+                    out));
             first += w.out;
         }
         Tensor[] inputs = b == null ? new Tensor[] {rows} : new Tensor[] {rows, b};
-        return Autograd.record("linear", y, dy -> {
-            if (b != null && b.requiresGrad()) {
-                GradTarget db = b.gradInto();
-                dy.run(new SumRows(n, out, dy.buffer(), out, db.target().buffer(), db.accumulate()));
-            }
-            if (rows.requiresGrad()) {
-                backward(weights, dy, rows.gradInto());
-            }
-        }, inputs);
+        return Autograd.record(
+                "linear",
+                y,
+                dy -> {
+                    if (b != null && b.requiresGrad()) {
+                        GradTarget db = b.gradInto();
+                        dy.run(new SumRows(n, out, dy.buffer(), out, db.target().buffer(), db.accumulate()));
+                    }
+                    if (rows.requiresGrad()) {
+                        backward(weights, dy, rows.gradInto());
+                    }
+                },
+                inputs);
     }
 
     private static void backward(List<StoredWeight> weights, Tensor dy, GradTarget dx) {
@@ -109,11 +122,7 @@ public record StoredWeight(WeightFormat format, MemorySegment data, int in, int 
                             null,
                             dx.target().buffer(),
                             in,
-                            dx.accumulate() || done > 0,
-                            1,
-                            0,
-                            0,
-                            0));
+                            dx.accumulate() || done > 0));
                     done += rows;
                 }
             }

@@ -277,10 +277,6 @@ final class MatMulLadder {
                 null,
                 out.buffer(),
                 n,
-                false,
-                1,
-                0,
-                0,
-                0);
+                false);
     }
 }

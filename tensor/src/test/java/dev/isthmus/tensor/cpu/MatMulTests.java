@@ -110,9 +110,24 @@ class MatMulTests {
                     long strideB = shared ? 0 : 96L * k;
                     for (int i = 0; i < batch; i++) {
                         Buffer bi = b.plus(i * strideB);
-                        reference(false, storing, m, n, k, a.plus((long) i * m * k), k, bi, ldb, null, expected, i * m * n, n, true);
+                        reference(
+                                false,
+                                storing,
+                                m,
+                                n,
+                                k,
+                                a.plus((long) i * m * k),
+                                k,
+                                bi,
+                                ldb,
+                                null,
+                                expected,
+                                i * m * n,
+                                n,
+                                true);
                     }
-                    vector.run(new MatMul(false, storing, m, n, k, a, k, b, ldb, null, c, n, true, batch, m * k, strideB, m * n));
+                    vector.run(new MatMul(
+                            false, storing, m, n, k, a, k, b, ldb, null, c, n, true, batch, m * k, strideB, m * n));
                     assertThat(TestMemory.read(c, batch * m * n)).isEqualTo(expected);
                 }
             }
@@ -125,7 +140,7 @@ class MatMulTests {
             Buffer c = TestMemory.of(9f, 9f, 9f, 9f);
             Buffer empty = TestMemory.allocate(DType.FLOAT32, 0);
             Buffer bias = TestMemory.of(1f, 2f);
-            vector.run(new MatMul(false, Storing.PLAIN, 2, 2, 0, empty, 0, empty, 2, bias, c, 2, false, 1, 0, 0, 0));
+            vector.run(new MatMul(false, Storing.PLAIN, 2, 2, 0, empty, 0, empty, 2, bias, c, 2, false));
             assertThat(TestMemory.read(c, 4)).containsExactly(1, 2, 1, 2);
         }
     }
@@ -148,17 +163,21 @@ class MatMulTests {
             int lda = (transA ? m : k) + m % 4;
             int ldb = (storing == Storing.TRANSPOSED ? k : n) + k % 3;
             int ldc = n + n % 5;
-            Buffer a = TestMemory.gaussian(random, offset + lda * (transA ? k : m)).plus(offset);
+            Buffer a =
+                    TestMemory.gaussian(random, offset + lda * (transA ? k : m)).plus(offset);
             Buffer b = storing == Storing.PACKED
                     ? packed(k, n)
-                    : TestMemory.gaussian(random, offset + ldb * (storing == Storing.TRANSPOSED ? n : k)).plus(offset);
+                    : TestMemory.gaussian(random, offset + ldb * (storing == Storing.TRANSPOSED ? n : k))
+                            .plus(offset);
             Buffer bias = biased ? TestMemory.gaussian(random, n) : null;
             Buffer c = TestMemory.gaussian(random, m * ldc + 7).plus(7);
             float[] expected = TestMemory.read(c, m * ldc);
             reference(transA, storing, m, n, k, a, lda, b, ldb, bias, expected, 0, ldc, accumulate);
-            vector.run(new MatMul(transA, storing, m, n, k, a, lda, b, ldb, bias, c, ldc, accumulate, 1, 0, 0, 0));
+            vector.run(new MatMul(transA, storing, m, n, k, a, lda, b, ldb, bias, c, ldc, accumulate));
             assertThat(TestMemory.read(c, m * ldc))
-                    .as("%s %s m %d n %d k %d bias %s accumulate %s threads %d", transA, storing, m, n, k, biased, accumulate, threadCount)
+                    .as(
+                            "%s %s m %d n %d k %d bias %s accumulate %s threads %d",
+                            transA, storing, m, n, k, biased, accumulate, threadCount)
                     .isEqualTo(expected);
         }
     }
@@ -176,7 +195,8 @@ class MatMulTests {
                 for (int k : DEPTHS) {
                     try (Scope _ = Scope.open()) {
                         int ld = (transposed ? k : n) + 3;
-                        Buffer b = TestMemory.gaussian(random, ld * Math.max(n, k) + 1).plus(1);
+                        Buffer b = TestMemory.gaussian(random, ld * Math.max(n, k) + 1)
+                                .plus(1);
                         int size = (int) PackMatrix.size(k, n);
                         Buffer expected = TestMemory.allocate(DType.FLOAT32, size);
                         Buffer actual = TestMemory.gaussian(random, size);
@@ -190,7 +210,7 @@ class MatMulTests {
     }
 
     private static MatMul product(Storing storing, int m, int n, int k, Buffer a, Buffer b, long ldb, Buffer c) {
-        return new MatMul(false, storing, m, n, k, a, k, b, ldb, null, c, n, false, 1, 0, 0, 0);
+        return new MatMul(false, storing, m, n, k, a, k, b, ldb, null, c, n, false);
     }
 
     /** The order of additions of {@link MatMul}'s contract, spelled out. */
