@@ -44,6 +44,13 @@ final class ChatCommand implements Runnable {
     @Nullable
     private String system;
 
+    @Option(
+            names = "--dtype",
+            paramLabel = "TYPE",
+            description = "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
+            defaultValue = "auto")
+    private StoredDtype dtype = StoredDtype.auto;
+
     @Mixin
     @SuppressWarnings("NullAway.Init")
     private SamplingOptions options;
@@ -54,7 +61,7 @@ final class ChatCommand implements Runnable {
             options.requireNothingRandom("--greedy");
         }
         try (Scope scope = Scope.open()) {
-            LanguageModel language = LanguageModel.load(model);
+            LanguageModel language = LanguageModel.loadStored(model, dtype.format());
             ChatTemplate template = ChatTemplate.load(model)
                     .orElseThrow(() -> new IsthmusException("the model in " + model
                             + " has no chat template; './isthmus generate' goes on with a text"));

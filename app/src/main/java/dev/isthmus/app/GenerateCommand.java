@@ -44,6 +44,13 @@ final class GenerateCommand implements Runnable {
             defaultValue = "")
     private String prompt = "";
 
+    @Option(
+            names = "--dtype",
+            paramLabel = "TYPE",
+            description = "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
+            defaultValue = "auto")
+    private StoredDtype dtype = StoredDtype.auto;
+
     @Mixin
     @SuppressWarnings("NullAway.Init")
     private SamplingOptions options;
@@ -106,7 +113,7 @@ final class GenerateCommand implements Runnable {
         requireOneWay();
         PrintWriter out = spec.commandLine().getOut();
         try (Scope scope = Scope.open()) {
-            LanguageModel language = LanguageModel.load(model);
+            LanguageModel language = LanguageModel.loadStored(model, dtype.format());
             SamplingParams sampling = options.params(language);
             List<LanguageModel.Text> texts = write(language, sampling);
             for (int i = 0; i < texts.size(); i++) {
@@ -140,7 +147,7 @@ final class GenerateCommand implements Runnable {
         if (assistantModel == null) {
             return Draft.promptLookup(MAX_MATCHING_NGRAM_SIZE);
         }
-        LanguageModel assistant = LanguageModel.load(assistantModel);
+        LanguageModel assistant = LanguageModel.loadStored(assistantModel, dtype.format());
         int size = language.decoder().config().vocabSize();
         int other = assistant.decoder().config().vocabSize();
         if (size != other) {

@@ -5,10 +5,12 @@ import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Brings models in from Hugging Face directories and takes them out again. */
 public final class Pretrained {
@@ -28,18 +30,37 @@ public final class Pretrained {
         try (Arena arena = Arena.ofConfined()) {
             Checkpoint checkpoint = Checkpoint.open(directory, arena);
             Decoder decoder = new Decoder(checkpoint.config(), dtype);
-            for (Parameter p : decoder.parameters()) {
-                TensorEntry entry = checkpoint.tensors().get(p.name());
-                if (entry == null) {
-                    throw new IsthmusException("the checkpoint in " + directory + " has no " + p.name());
-                }
-                if (dtype == DType.FLOAT32) {
-                    entry.copyTo(p.value().segment());
-                } else {
-                    p.value().copyFrom(Tensor.of(entry.toDoubles(), entry.shape()));
-                }
-            }
+            fill(decoder, checkpoint, directory);
             return decoder;
+        }
+    }
+
+    /**
+     * Loads a model for inference: its matrices stay as the file holds them, mapped, or become {@code format}; its other parameters
+     * are float32 in the current scope. The file stays mapped as long as the model can be reached.
+     *
+     * @param format see {@link Checkpoint#weights}; null for each matrix as it is stored
+     * @throws IsthmusException if the directory holds no model, a damaged one, or one of an unknown kind
+     */
+    public static Decoder loadStored(Path directory, @Nullable WeightFormat format) {
+        Arena arena = Arena.ofAuto();
+        Checkpoint checkpoint = Checkpoint.open(directory, arena);
+        Decoder decoder = new Decoder(checkpoint.config(), checkpoint.weights(format, arena));
+        fill(decoder, checkpoint, directory);
+        return decoder;
+    }
+
+    private static void fill(Decoder decoder, Checkpoint checkpoint, Path directory) {
+        for (Parameter p : decoder.parameters()) {
+            TensorEntry entry = checkpoint.tensors().get(p.name());
+            if (entry == null) {
+                throw new IsthmusException("the checkpoint in " + directory + " has no " + p.name());
+            }
+            if (decoder.dtype() == DType.FLOAT32) {
+                entry.copyTo(p.value().segment());
+            } else {
+                p.value().copyFrom(Tensor.of(entry.toDoubles(), entry.shape()));
+            }
         }
     }
 

@@ -7,6 +7,7 @@ import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.Rng;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,6 +17,7 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /** A decoder and the tokenizer that lies beside it: text in, text out. */
 public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
@@ -44,6 +46,15 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
     /** Loads a model and its tokenizer into the current scope. */
     public static LanguageModel load(Path model) {
         return new LanguageModel(Pretrained.load(model), Tokenizers.load(model));
+    }
+
+    /**
+     * Loads a model for inference, its matrices as the file holds them or in {@code format}, and its tokenizer.
+     *
+     * @param format null for each matrix as it is stored
+     */
+    public static LanguageModel loadStored(Path model, @Nullable WeightFormat format) {
+        return new LanguageModel(Pretrained.loadStored(model, format), Tokenizers.load(model));
     }
 
     /** The tokens that end a text. */

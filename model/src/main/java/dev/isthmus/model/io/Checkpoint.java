@@ -1,9 +1,13 @@
 package dev.isthmus.model.io;
 
 import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.KernelCall.WeightFormat;
+import dev.isthmus.tensor.StoredWeight;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
@@ -12,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model as it lies on disk: its configuration and its parameters, complete, of the right shapes, and under Hugging Face's
@@ -48,6 +53,39 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         DecoderConfig config = HfConfig.read(path);
         SafeTensors weights = SafeTensors.openDirectory(path, arena);
         return new Checkpoint(config, ParameterNames.resolve(config, weights.tensors(), path));
+    }
+
+    /**
+     * The matrices for inference, each {@code [out, in]}, under their Hugging Face names.
+     *
+     * <p>What is of the wanted format is a view of the mapped files; GPT-2's projections, which safetensors hold transposed, are
+     * copied, and all else is converted.
+     *
+     * @param format the format of all; Q8_0 and Q4_0 become F16 where rows are not whole blocks. Null for each as it is stored
+     * @param arena how long what is converted lives
+     */
+    public Map<String, StoredWeight> weights(@Nullable WeightFormat format, Arena arena) {
+        Map<String, StoredWeight> weights = new LinkedHashMap<>();
+        for (TensorEntry tensor : tensors.values()) {
+            if (tensor.shape().length == 2) {
+                boolean conv1d = config.modelType() == ModelType.GPT2 && tensor.name().contains(".c_");
+                weights.put(tensor.name(), weight(conv1d ? GgufModel.transposed(tensor, arena) : tensor, format, arena));
+            }
+        }
+        return weights;
+    }
+
+    private static StoredWeight weight(TensorEntry tensor, @Nullable WeightFormat wanted, Arena arena) {
+        int out = Math.toIntExact(tensor.shape()[0]);
+        int in = Math.toIntExact(tensor.shape()[1]);
+        WeightFormat format = wanted;
+        if (format == null) {
+            format = tensor.type() == StoredType.F64 ? WeightFormat.F32 : WeightFormat.valueOf(tensor.typeName());
+        } else if (in % format.block() != 0) {
+            format = WeightFormat.F16;
+        }
+        MemorySegment data = GgufModel.encoded(tensor, GgufType.valueOf(format.name()), arena);
+        return new StoredWeight(format, data, in, out);
     }
 
     static Checkpoint of(DecoderConfig config, Collection<TensorEntry> tensors) {

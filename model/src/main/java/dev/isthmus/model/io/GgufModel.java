@@ -71,7 +71,7 @@ final class GgufModel {
     }
 
     /**
-     * A model; quantized tensors become float32 in memory that lives as long as {@code arena}.
+     * A model; quantized tensors other than Q8_0 and Q4_0 become float32 in memory that lives as long as {@code arena}.
      *
      * @throws ModelFormatException if the file holds none, or one of an architecture that is not known
      */
@@ -207,24 +207,28 @@ final class GgufModel {
     private TensorEntry entry(GgufTensor tensor, DecoderConfig config, Arena arena) {
         String name = hfName(tensor.name());
         long[] shape = tensor.shape();
+        boolean turned = config.modelType() == ModelType.GPT2 && shape.length == 2 && name.contains(".c_");
         TensorEntry entry = switch (tensor.type()) {
             case F32, F64, F16, BF16 -> new TensorEntry(name, tensor.type().name(), shape, tensor.data());
+            case Q8_0, Q4_0 ->
+                turned
+                        ? dequantized(tensor, name, arena)
+                        : new TensorEntry(name, tensor.type().name(), shape, tensor.data());
             case I8, I16, I32, I64 -> throw bad("the tensor " + ModelFormatException.quote(tensor.name()) + " holds integers");
-            default -> {
-                long elements = tensor.data().byteSize() / tensor.type().blockBytes() * tensor.type().blockElements();
-                MemorySegment floats = arena.allocate(4 * elements, 64);
-                GgufBlocks.dequantize(tensor.type(), tensor.data(), floats);
-                yield new TensorEntry(name, StoredType.F32, shape, floats);
-            }
+            default -> dequantized(tensor, name, arena);
         };
         if (config.modelType() == ModelType.LLAMA && name.matches(".*\\.(q|k)_proj\\.(weight|bias)")) {
             int heads = name.contains("q_proj") ? config.numAttentionHeads() : config.numKeyValueHeads();
             return halves(entry, heads, arena);
         }
-        if (config.modelType() == ModelType.GPT2 && shape.length == 2 && name.contains(".c_")) {
-            return transposed(entry, arena);
-        }
-        return entry;
+        return turned ? transposed(entry, arena) : entry;
+    }
+
+    private static TensorEntry dequantized(GgufTensor tensor, String name, Arena arena) {
+        long elements = tensor.data().byteSize() / tensor.type().blockBytes() * tensor.type().blockElements();
+        MemorySegment floats = arena.allocate(4 * elements, 64);
+        GgufBlocks.dequantize(tensor.type(), tensor.data(), floats);
+        return new TensorEntry(name, StoredType.F32, tensor.shape(), floats);
     }
 
     /** The name that Hugging Face gives to a tensor; one that ggml does not know keeps its own, and is reported with it. */
@@ -273,7 +277,7 @@ final class GgufModel {
         return new TensorEntry(entry.name(), entry.typeName(), entry.shape(), out);
     }
 
-    private static TensorEntry transposed(TensorEntry entry, Arena arena) {
+    static TensorEntry transposed(TensorEntry entry, Arena arena) {
         long rows = entry.shape()[0];
         long cols = entry.shape()[1];
         long bytes = entry.type().bytes();
@@ -390,7 +394,8 @@ final class GgufModel {
         return new GgufTensor(ggufName(entry.name()), type, shape, encoded(ordered, type, arena));
     }
 
-    private static MemorySegment encoded(TensorEntry entry, GgufType type, Arena arena) {
+    /** The numbers as {@code type}; the same memory if they are of it. */
+    static MemorySegment encoded(TensorEntry entry, GgufType type, Arena arena) {
         if (entry.typeName().equals(type.name())) {
             return entry.data();
         }

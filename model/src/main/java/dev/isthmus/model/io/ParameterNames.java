@@ -94,7 +94,7 @@ public final class ParameterNames {
             } else if (!Arrays.equals(tensor.shape(), parameter.shape)) {
                 wrong.add(parameter.name + " has the shape " + Arrays.toString(tensor.shape()) + " instead of "
                         + Arrays.toString(parameter.shape));
-            } else if (!Set.of("F64", "F32", "F16", "BF16").contains(tensor.typeName())) {
+            } else if (!Set.of("F64", "F32", "F16", "BF16", "Q8_0", "Q4_0").contains(tensor.typeName())) {
                 wrong.add(parameter.name + " has the type " + ModelFormatException.quote(tensor.typeName()));
             } else {
                 resolved.put(parameter.name, tensor);

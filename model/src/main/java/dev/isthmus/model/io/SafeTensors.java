@@ -239,14 +239,14 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
         }
     }
 
-    /** The bytes of a tensor, or -1 if they are more than a long can count. */
+    /** The bytes of a tensor, or -1 if they are more than a long can count, or not whole blocks. */
     private static long byteSize(StoredType type, long[] shape) {
         try {
-            long bytes = type.bytes();
+            long elements = 1;
             for (long n : shape) {
-                bytes = Math.multiplyExact(bytes, n);
+                elements = Math.multiplyExact(elements, n);
             }
-            return bytes;
+            return elements % type.block() == 0 ? Math.multiplyExact(elements / type.block(), (long) type.bytes()) : -1;
         } catch (ArithmeticException e) {
             return -1;
         }

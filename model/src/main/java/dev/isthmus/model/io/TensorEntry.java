@@ -46,12 +46,12 @@ public record TensorEntry(String name, String typeName, long[] shape, MemorySegm
 
     /** The number of elements. */
     public long elements() {
-        return data.byteSize() / type().bytes();
+        return data.byteSize() / type().bytes() * type().block();
     }
 
     /**
      * Converts the elements to float32 in {@code target}, which has room for exactly that many in native byte order.
-     * From F32, F16 and BF16 this is exact, from F64 it rounds.
+     * From F64 it rounds, else it is exact.
      *
      * @throws IsthmusException if this tensor does not hold floating-point numbers, or the sizes differ
      */
@@ -79,6 +79,7 @@ public record TensorEntry(String name, String typeName, long[] shape, MemorySegm
                     target.set(out, i * 4, BFloat16.toFloat(data.get(SHORT, i * 2)));
                 }
             }
+            case Q8_0, Q4_0 -> GgufBlocks.dequantize(GgufType.valueOf(typeName), data, target);
             default -> throw notOfKind("floating-point numbers");
         }
     }

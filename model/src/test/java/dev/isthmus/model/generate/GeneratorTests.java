@@ -14,6 +14,7 @@ import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
@@ -25,7 +26,9 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
@@ -103,6 +106,33 @@ class GeneratorTests {
         Path directory = Fixtures.fixture("models/" + name + "/reference.json").getParent();
         try (Scope scope = Scope.open()) {
             assertSameLogProbs(Pretrained.load(directory));
+        }
+    }
+
+    /** Decoding, a token at a time, gives the bits of the whole sequences, however the weights are stored. */
+    @ParameterizedTest
+    @EnumSource
+    void logProbsOfStoredWeightsAreThoseOfWholeSequencesBitForBit(WeightFormat format, @TempDir Path temp) {
+        List<DecoderConfig> configs =
+                List.of(DecoderConfig.llama(29, 64, 96, 2, 4, 2, 90, true), DecoderConfig.gpt2(29, 64, 2, 4, 90));
+        for (DecoderConfig config : configs) {
+            try (Scope scope = Scope.open()) {
+                Path directory = temp.resolve(config.modelType().hfName());
+                Pretrained.save(new Decoder(config, DType.FLOAT32).initialize(Rng.of(1)), directory);
+                Decoder decoder = Pretrained.loadStored(directory, format);
+                assertThat(decoder.stored().values()).allSatisfy(w -> assertThat(w.format()).isEqualTo(format));
+                assertSameLogProbs(decoder);
+            }
+        }
+    }
+
+    @Tag("fixture")
+    @ParameterizedTest
+    @ValueSource(strings = {"qwen3_tied", "gemma2", "mixtral"})
+    void logProbsOfStoredWeightsAreThoseOfWholeSequencesInOtherArchitectures(String name) {
+        Path directory = Fixtures.fixture("models/" + name + "/reference.json").getParent();
+        try (Scope scope = Scope.open()) {
+            assertSameLogProbs(Pretrained.loadStored(directory, WeightFormat.BF16));
         }
     }
 
