@@ -8,6 +8,7 @@ module dev.isthmus.rl {
     exports dev.isthmus.rl.improve;
     exports dev.isthmus.rl.objective;
     exports dev.isthmus.rl.objective.preference;
+    exports dev.isthmus.rl.objective.supervised;
     exports dev.isthmus.rl.online;
     exports dev.isthmus.rl.recipe;
     exports dev.isthmus.rl.reward;

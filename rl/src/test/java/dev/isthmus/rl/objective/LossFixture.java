@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.testing.Fixtures;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.assertj.core.data.Offset;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.provider.Arguments;
@@ -14,9 +16,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** A case of {@code losses/*.json} in one precision: its inputs as tensors, and the comparison with what it expects. */
-record LossFixture(JsonNode json, DType dtype) {
+public record LossFixture(JsonNode json, DType dtype) {
     /** All cases of a file, each in both precisions, as arguments {@code name, fixture}. */
-    static List<Arguments> all(String file) {
+    public static List<Arguments> all(String file) {
         JsonNode root = JsonMapper.shared().readTree(Fixtures.fixture("losses/" + file));
         return root.get("cases")
                 .valueStream()
@@ -27,7 +29,8 @@ record LossFixture(JsonNode json, DType dtype) {
                 .toList();
     }
 
-    JsonNode config(String name) {
+    /** An option; a missing node if it is not there. */
+    public JsonNode config(String name) {
         return json.get("config").path(name);
     }
 
@@ -38,8 +41,18 @@ record LossFixture(JsonNode json, DType dtype) {
         return node.isNumber() ? node.asDouble() : null;
     }
 
+    /** An option that is a number, or what it is if it is null or not there. */
+    public double number(String name, double otherwise) {
+        return config(name).asDouble(otherwise);
+    }
+
+    /** An option that is a word, or what it is if it is null or not there. */
+    public String text(String name, String otherwise) {
+        return config(name).asString(otherwise);
+    }
+
     /** An input in this precision; truth values and counts too. */
-    Tensor input(String name) {
+    public Tensor input(String name) {
         Tensor input = optionalInput(name);
         assertThat(input).as(name).isNotNull();
         return input;
@@ -53,24 +66,53 @@ record LossFixture(JsonNode json, DType dtype) {
                 : Tensor.of(doubles(node), shape(node)).to(dtype);
     }
 
-    double[] output(String name) {
+    public double[] output(String name) {
         return doubles(json.at("/outputs/" + name));
     }
 
+    /** Compares a number with {@code outputs}. */
+    public void assertOutput(String name, double actual) {
+        assertClose(name, new double[] {actual}, output(name));
+    }
+
+    /** Compares a number with the mean of {@code outputs}. */
+    public void assertMeanOutput(String name, double actual) {
+        assertClose(name, new double[] {actual}, new double[] {
+            Arrays.stream(output(name)).average().orElseThrow()
+        });
+    }
+
+    /** Compares all metrics that the case knows and an objective can know: those of logits are the trainer's. */
+    public void assertMetrics(Map<String, Double> metrics) {
+        for (Map.Entry<String, JsonNode> expected : json.at("/outputs/metrics").properties()) {
+            String key = expected.getKey();
+            if (key.matches("(rewards/|logps/|log_odds).*|nll_loss")) {
+                assertThat(metrics).containsKey(key);
+                // TRL averages accuracies in float32.
+                double tolerance = dtype == DType.FLOAT64 && !key.equals("rewards/accuracies") ? 1e-9 : 5e-5;
+                double value = expected.getValue().asDouble();
+                assertThat(metrics.get(key))
+                        .as(key)
+                        .isCloseTo(value, Offset.offset(tolerance * Math.max(1, Math.abs(value))));
+            }
+        }
+    }
+
     /** Compares values with {@code outputs}. */
-    void assertOutput(String name, Tensor actual) {
+    public void assertOutput(String name, Tensor actual) {
         assertClose(name, actual.toDoubles(), output(name));
     }
 
     /** Compares a gradient with {@code grads}. */
-    void assertGradient(String name, Tensor input) {
+    public void assertGradient(String name, Tensor input) {
         assertClose("gradient of " + name, input.grad().toDoubles(), doubles(json.at("/grads/" + name)));
     }
 
-    /** Within the tolerance of the file's header. */
-    void assertClose(String name, double[] actual, double[] expected) {
-        double relative = dtype == DType.FLOAT64 ? 1e-9 : 5e-5;
-        double absolute = dtype == DType.FLOAT64 ? 1e-11 : 2e-6;
+    /** Within the tolerance of the file's header, or of what was made in float32. */
+    public void assertClose(String name, double[] actual, double[] expected) {
+        boolean madeInFloat32 = json.path("precision").asString("").equals("f32");
+        double relative = madeInFloat32 ? 1e-4 : dtype == DType.FLOAT64 ? 1e-9 : 5e-5;
+        double absolute = madeInFloat32 || dtype == DType.FLOAT32 ? 2e-6 : 1e-11;
         assertThat(actual).as(name).hasSameSizeAs(expected);
         for (int i = 0; i < expected.length; i++) {
             assertThat(actual[i])

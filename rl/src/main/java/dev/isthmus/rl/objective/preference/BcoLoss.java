@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Tensor;
@@ -18,7 +19,7 @@ public final class BcoLoss implements LabelledLoss {
     private State state = new State(0, 0);
 
     public BcoLoss(double beta) {
-        Options.positive("beta", beta);
+        Require.positive("beta", beta);
         this.beta = beta;
     }
 

@@ -77,7 +77,12 @@ public record Completions(
         return given(scores, "a score for every completion");
     }
 
-    Tensor divergences() {
+    /**
+     * {@link #seqKl}.
+     *
+     * @throws IsthmusException if there are none
+     */
+    public Tensor divergences() {
         return given(seqKl, "the KL divergence of every completion's tokens");
     }
 

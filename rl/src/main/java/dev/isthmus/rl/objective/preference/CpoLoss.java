@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
@@ -20,8 +21,8 @@ public record CpoLoss(
         LossType lossType, double beta, double simpoGamma, double alpha, double labelSmoothing, double cpoAlpha)
         implements PairLoss {
     public CpoLoss {
-        Options.positive("beta", beta);
-        Options.notNegative("cpo_alpha", cpoAlpha);
+        Require.positive("beta", beta);
+        Require.notNegative("cpo_alpha", cpoAlpha);
         if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
             throw new IsthmusException("label_smoothing must be 0 or more and below 1, found " + labelSmoothing);
         }

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -14,7 +15,7 @@ import java.util.Map;
  */
 public record DegreeLoss(PairLoss pairLoss, double gamma) {
     public DegreeLoss {
-        Options.notNegative("gamma", gamma);
+        Require.notNegative("gamma", gamma);
     }
 
     /**

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
 import java.util.List;
@@ -34,8 +35,8 @@ public record DpoLoss(
             throw new IsthmusException("loss_weights must have one number for each loss_type, found "
                     + lossWeights.size() + " for " + lossTypes.size());
         }
-        Options.positive("beta", beta);
-        Options.positive("discopop_tau", discopopTau);
+        Require.positive("beta", beta);
+        Require.positive("discopop_tau", discopopTau);
         for (DpoLossType type : lossTypes) {
             type.check(labelSmoothing);
         }

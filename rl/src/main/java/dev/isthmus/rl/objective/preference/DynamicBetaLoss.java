@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 
@@ -13,9 +14,9 @@ import dev.isthmus.tensor.Tensor;
  */
 public record DynamicBetaLoss(double beta, double w, double k) implements PairLoss {
     public DynamicBetaLoss {
-        Options.positive("beta", beta);
-        Options.notNegative("w", w);
-        Options.positive("k", k);
+        Require.positive("beta", beta);
+        Require.notNegative("w", w);
+        Require.positive("k", k);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
@@ -21,7 +22,7 @@ import java.util.Map;
  */
 public record ExplorationLoss(PairLoss pairLoss, double coefficient, double floor) {
     public ExplorationLoss {
-        Options.notNegative("alpha", coefficient);
+        Require.notNegative("alpha", coefficient);
         if (!(floor > 0)) {
             throw new IsthmusException("the floor must be above 0, found " + floor);
         }

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 
@@ -11,7 +12,7 @@ import dev.isthmus.tensor.Tensor;
  */
 public record IpoLoss(double beta) implements PairLoss {
     public IpoLoss {
-        Options.positive("beta", beta);
+        Require.positive("beta", beta);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
@@ -14,9 +15,9 @@ import java.util.Map;
 public record KtoLoss(LossType lossType, double beta, double desirableWeight, double undesirableWeight)
         implements LabelledLoss {
     public KtoLoss {
-        Options.positive("beta", beta);
-        Options.notNegative("desirable_weight", desirableWeight);
-        Options.notNegative("undesirable_weight", undesirableWeight);
+        Require.positive("beta", beta);
+        Require.notNegative("desirable_weight", desirableWeight);
+        Require.notNegative("undesirable_weight", undesirableWeight);
     }
 
     /** What a log-ratio is compared with. */

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -18,7 +19,7 @@ import java.util.Map;
  */
 public record NashMdLoss(double tau) implements ScoredLoss {
     public NashMdLoss {
-        Options.notNegative("beta", tau);
+        Require.notNegative("beta", tau);
     }
 
     @Override

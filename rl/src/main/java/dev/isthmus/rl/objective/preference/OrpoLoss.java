@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
@@ -13,7 +14,7 @@ import java.util.Map;
  */
 public record OrpoLoss(double beta) implements PairLoss {
     public OrpoLoss {
-        Options.positive("beta", beta);
+        Require.positive("beta", beta);
     }
 
     /** TRL's defaults. */

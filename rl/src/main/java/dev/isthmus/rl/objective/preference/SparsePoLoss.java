@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -14,8 +15,8 @@ import java.util.Map;
  */
 public record SparsePoLoss(double beta, double l1) {
     public SparsePoLoss {
-        Options.positive("beta", beta);
-        Options.notNegative("l1", l1);
+        Require.positive("beta", beta);
+        Require.notNegative("l1", l1);
     }
 
     /**

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
 
@@ -13,7 +14,7 @@ import java.util.Map;
  */
 public record SppoLoss(double eta) implements ScoredLoss {
     public SppoLoss {
-        Options.positive("eta", eta);
+        Require.positive("eta", eta);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -20,8 +21,8 @@ import java.util.Map;
  */
 public record SrpoLoss(double beta, double alpha) {
     public SrpoLoss {
-        Options.positive("beta", beta);
-        Options.notNegative("alpha", alpha);
+        Require.positive("beta", beta);
+        Require.notNegative("alpha", alpha);
     }
 
     /**

@@ -1,6 +1,8 @@
 package dev.isthmus.rl.objective.preference;
 
+import dev.isthmus.rl.objective.DistillationLoss;
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Tensor;
 
 /**
@@ -12,8 +14,8 @@ import dev.isthmus.tensor.Tensor;
  */
 public record TdpoLoss(double beta, double alpha, boolean stopChosen) implements PairLoss {
     public TdpoLoss {
-        Options.positive("beta", beta);
-        Options.notNegative("alpha", alpha);
+        Require.positive("beta", beta);
+        Require.notNegative("alpha", alpha);
     }
 
     /** TDPO1. */
@@ -36,7 +38,6 @@ public record TdpoLoss(double beta, double alpha, boolean stopChosen) implements
 
     /** {@code sum_v p_ref(v) log(p_ref(v) / p(v))} over the last dimension of the logits: {@code [N, T]}, with gradient. */
     public static Tensor tokenKl(Tensor refLogits, Tensor logits) {
-        Tensor ref = refLogits.detach().logSoftmax(-1);
-        return ref.exp().mul(ref.sub(logits.logSoftmax(-1))).sum(-1, false);
+        return new DistillationLoss(0, 1).perToken(logits, refLogits.detach());
     }
 }

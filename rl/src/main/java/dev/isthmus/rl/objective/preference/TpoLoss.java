@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
@@ -16,7 +17,7 @@ import java.util.Map;
  */
 public record TpoLoss(double beta) implements ListLoss {
     public TpoLoss {
-        Options.positive("beta", beta);
+        Require.positive("beta", beta);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -15,8 +16,8 @@ import java.util.Map;
  */
 public record TregLoss(PairLoss pairLoss, double beta, double lambda) {
     public TregLoss {
-        Options.positive("beta", beta);
-        Options.notNegative("lambda", lambda);
+        Require.positive("beta", beta);
+        Require.notNegative("lambda", lambda);
     }
 
     /**

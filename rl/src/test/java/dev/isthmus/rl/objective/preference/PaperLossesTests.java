@@ -135,6 +135,15 @@ class PaperLossesTests {
     }
 
     @Test
+    void winRatesAmongOthers() {
+        double[][] p = {{9, 0.2, 0.9}, {0.8, 9, 0.4}, {0.1, 0.6, 9}};
+        assertThat(WinRates.amongOthers(p)).containsExactly(new double[] {0.55, 0.6, 0.35}, within(1e-12));
+        assertThatThrownBy(() -> WinRates.amongOthers(new double[][] {{0.5}})).isInstanceOf(IsthmusException.class);
+        assertThatThrownBy(() -> WinRates.amongOthers(new double[][] {{0.5, 1}, {0}}))
+                .hasMessageContaining("not all of that length");
+    }
+
+    @Test
     void sppo() {
         // (0.5 - 2 (0.8 - 0.5))^2
         isClose(new SppoLoss(2).compute(pair().chosen().withScores(of(0.8))).loss(), 0.01);

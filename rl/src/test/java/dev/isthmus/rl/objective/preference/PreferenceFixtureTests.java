@@ -2,8 +2,10 @@ package dev.isthmus.rl.objective.preference;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.isthmus.rl.objective.LossFixture;
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.TrlNames;
+import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
@@ -19,37 +21,37 @@ import tools.jackson.databind.JsonNode;
 /** Losses, gradients and metrics against the numbers of TRL's own code. */
 @Tag("fixture")
 class PreferenceFixtureTests {
-    static Stream<Arguments> dpoLogps() {
-        return LossCase.of("dpo_logps.json");
+    static List<Arguments> dpoLogps() {
+        return LossFixture.all("dpo_logps.json");
     }
 
-    static Stream<Arguments> dpoLogits() {
-        return LossCase.of("dpo_logits.json");
+    static List<Arguments> dpoLogits() {
+        return LossFixture.all("dpo_logits.json");
     }
 
-    static Stream<Arguments> kto() {
-        return LossCase.of("kto.json");
+    static List<Arguments> kto() {
+        return LossFixture.all("kto.json");
     }
 
-    static Stream<Arguments> cpoSimpo() {
-        return LossCase.of("cpo_simpo.json");
+    static List<Arguments> cpoSimpo() {
+        return LossFixture.all("cpo_simpo.json");
     }
 
-    static Stream<Arguments> cpoLogits() {
-        return LossCase.of("cpo_logits.json");
+    static List<Arguments> cpoLogits() {
+        return LossFixture.all("cpo_logits.json");
     }
 
-    static Stream<Arguments> orpo() {
-        return LossCase.of("orpo.json");
+    static List<Arguments> orpo() {
+        return LossFixture.all("orpo.json");
     }
 
-    static Stream<Arguments> orpoLogits() {
-        return LossCase.of("orpo_logits.json");
+    static List<Arguments> orpoLogits() {
+        return LossFixture.all("orpo_logits.json");
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("dpoLogps")
-    void dpoLogps(String name, LossCase c) {
+    void dpoLogps(String name, LossFixture c) {
         try (Scope scope = Scope.open()) {
             Tensor chosen = c.input("policy_chosen_logps").requireGrad();
             Tensor rejected = c.input("policy_rejected_logps").requireGrad();
@@ -57,29 +59,21 @@ class PreferenceFixtureTests {
                     Completions.of(chosen, c.input("ref_chosen_logps"), c.input("chosen_lengths")),
                     Completions.of(rejected, c.input("ref_rejected_logps"), c.input("rejected_lengths")));
             LossResult result = dpo(c, pairs);
-            c.checkLoss(result, "loss");
+            c.assertOutput("loss", result.loss());
             result.loss().backward();
-            c.checkGrad(chosen, "policy_chosen_logps");
-            c.checkGrad(rejected, "policy_rejected_logps");
+            c.assertGradient("policy_chosen_logps", chosen);
+            c.assertGradient("policy_rejected_logps", rejected);
             if (c.json().get("outputs").has("chosen_rewards")) {
-                double chosenReward =
-                        Arrays.stream(c.output("chosen_rewards")).average().orElseThrow();
-                double rejectedReward =
-                        Arrays.stream(c.output("rejected_rewards")).average().orElseThrow();
-                c.close("rewards/chosen", new double[] {result.metrics().get("rewards/chosen")}, new double[] {
-                    chosenReward
-                });
-                c.close("rewards/rejected", new double[] {result.metrics().get("rewards/rejected")}, new double[] {
-                    rejectedReward
-                });
+                c.assertMeanOutput("chosen_rewards", result.metrics().get("rewards/chosen"));
+                c.assertMeanOutput("rejected_rewards", result.metrics().get("rewards/rejected"));
             }
         }
     }
 
-    private static LossResult dpo(LossCase c, Pairs pairs) {
+    private static LossResult dpo(LossFixture c, Pairs pairs) {
         double beta = c.number("beta", 0.1);
         double labelSmoothing = c.number("label_smoothing", 0);
-        JsonNode type = c.json().get("config").get("loss_type");
+        JsonNode type = c.config("loss_type");
         if (type.asString("").equals("legacy_cdpo")) {
             return new SoftDpoLoss(beta)
                     .compute(pairs.withTargets(Tensor.fullLike(pairs.chosen().logps(), 1 - labelSmoothing)));
@@ -90,12 +84,12 @@ class PreferenceFixtureTests {
         List<DpoLossType> types = (type.isArray() ? type.valueStream() : Stream.of(type))
                 .map(t -> TrlNames.find("loss_type", t.asString(), DpoLossType.values()))
                 .toList();
-        JsonNode weights = c.json().get("config").get("loss_weights");
+        JsonNode weights = c.config("loss_weights");
         DpoLoss loss = new DpoLoss(
                 types,
-                weights == null || weights.isNull()
-                        ? types.stream().map(t -> 1.0).toList()
-                        : weights.valueStream().map(JsonNode::asDouble).toList(),
+                weights.isArray()
+                        ? weights.valueStream().map(JsonNode::asDouble).toList()
+                        : types.stream().map(t -> 1.0).toList(),
                 beta,
                 labelSmoothing,
                 c.number("discopop_tau", 0.05),
@@ -119,7 +113,7 @@ class PreferenceFixtureTests {
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("dpoLogits")
-    void dpoLogits(String name, LossCase c) {
+    void dpoLogits(String name, LossFixture c) {
         try (Scope scope = Scope.open()) {
             Tensor logits = c.input("logits").requireGrad();
             Tensor shifted = beforeNext(logits);
@@ -136,16 +130,16 @@ class PreferenceFixtureTests {
             Pairs pairs = Pairs.of(
                     chosen.sum(TokenWeights.lengthDesensitized(chosen.mask(), rejected.lengths(), ldAlpha)),
                     rejected.sum(TokenWeights.lengthDesensitized(rejected.mask(), chosen.lengths(), ldAlpha)));
-            if (c.text("use_weighting", "false").equals("true")) {
+            if (c.config("use_weighting").asBoolean(false)) {
                 Tensor squares = PairWeights.logSumSquares(shifted);
                 pairs = pairs.withWeights(
                         PairWeights.wpo(chosen, squares.slice(0, 0, n), rejected, squares.slice(0, n, 2L * n)));
             }
             LossResult result = dpo(c, pairs);
-            c.checkLoss(result, "loss");
-            c.checkMetrics(result.metrics());
+            c.assertOutput("loss", result.loss());
+            c.assertMetrics(result.metrics());
             result.loss().backward();
-            c.checkGrad(logits, "logits");
+            c.assertGradient("logits", logits);
         }
     }
 
@@ -153,14 +147,13 @@ class PreferenceFixtureTests {
         return logits.slice(1, 0, logits.size(1) - 1);
     }
 
-    private static Tensor nextIds(LossCase c) {
-        Tensor shape = c.input("input_ids");
-        return Tensor.of(c.ints("input_ids"), shape.shape()).slice(1, 1).contiguous();
+    private static Tensor nextIds(LossFixture c) {
+        return c.input("input_ids").to(DType.INT32).slice(1, 1).contiguous();
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("kto")
-    void kto(String name, LossCase c) {
+    void kto(String name, LossFixture c) {
         try (Scope scope = Scope.open()) {
             Tensor logps = c.input("policy_logps").requireGrad();
             Tensor lengths = Tensor.onesLike(logps);
@@ -171,19 +164,28 @@ class PreferenceFixtureTests {
                     c.number("undesirable_weight", 1));
             LossResult result = loss.compute(new Labelled(
                     Completions.of(logps, c.input("ref_logps"), lengths),
-                    c.booleans("label"),
+                    labels(c.input("label")),
                     Completions.of(c.input("policy_KL_logps"), c.input("ref_KL_logps"), lengths),
                     null));
-            c.checkLoss(result, "loss");
-            c.close("kl", new double[] {result.metrics().get("kl")}, c.output("kl"));
+            c.assertOutput("loss", result.loss());
+            c.assertOutput("kl", result.metrics().get("kl"));
             result.loss().backward();
-            c.checkGrad(logps, "policy_logps");
+            c.assertGradient("policy_logps", logps);
         }
+    }
+
+    private static boolean[] labels(Tensor label) {
+        double[] values = label.toDoubles();
+        boolean[] labels = new boolean[values.length];
+        for (int i = 0; i < labels.length; i++) {
+            labels[i] = values[i] != 0;
+        }
+        return labels;
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("cpoSimpo")
-    void cpoSimpo(String name, LossCase c) {
+    void cpoSimpo(String name, LossFixture c) {
         try (Scope scope = Scope.open()) {
             Tensor chosen = c.input("policy_chosen_logps").requireGrad();
             Tensor rejected = c.input("policy_rejected_logps").requireGrad();
@@ -191,16 +193,15 @@ class PreferenceFixtureTests {
             Tensor lengths = Tensor.onesLike(chosen);
             LossResult result = cpo(c, 0)
                     .compute(Pairs.of(Completions.of(chosen, null, lengths), Completions.of(rejected, null, lengths)));
-            c.checkLoss(result, "loss");
-            double reward = Arrays.stream(c.output("chosen_rewards")).average().orElseThrow();
-            c.close("rewards/chosen", new double[] {result.metrics().get("rewards/chosen")}, new double[] {reward});
+            c.assertOutput("loss", result.loss());
+            c.assertMeanOutput("chosen_rewards", result.metrics().get("rewards/chosen"));
             result.loss().backward();
-            c.checkGrad(chosen, "policy_chosen_logps");
-            c.checkGrad(rejected, "policy_rejected_logps");
+            c.assertGradient("policy_chosen_logps", chosen);
+            c.assertGradient("policy_rejected_logps", rejected);
         }
     }
 
-    private static CpoLoss cpo(LossCase c, double cpoAlpha) {
+    private static CpoLoss cpo(LossFixture c, double cpoAlpha) {
         return new CpoLoss(
                 TrlNames.find("loss_type", c.text("loss_type", ""), CpoLoss.LossType.values()),
                 c.number("beta", 0.1),
@@ -212,17 +213,17 @@ class PreferenceFixtureTests {
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("cpoLogits")
-    void cpoLogits(String name, LossCase c) {
+    void cpoLogits(String name, LossFixture c) {
         fromLogits(c, cpo(c, c.number("cpo_alpha", 1)), false);
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("orpoLogits")
-    void orpoLogits(String name, LossCase c) {
+    void orpoLogits(String name, LossFixture c) {
         fromLogits(c, new OrpoLoss(c.number("beta", 0.1)), true);
     }
 
-    private static void fromLogits(LossCase c, PairLoss loss, boolean imitatesPrompt) {
+    private static void fromLogits(LossFixture c, PairLoss loss, boolean imitatesPrompt) {
         try (Scope scope = Scope.open()) {
             Tensor logits = c.input("logits").requireGrad();
             Tensor logps = Functional.selectiveLogSoftmax(beforeNext(logits), nextIds(c));
@@ -240,16 +241,16 @@ class PreferenceFixtureTests {
                         whole.logps().sum().neg().div(whole.lengths().sum()));
             }
             LossResult result = loss.compute(pairs);
-            c.checkLoss(result, "loss");
-            c.checkMetrics(result.metrics());
+            c.assertOutput("loss", result.loss());
+            c.assertMetrics(result.metrics());
             result.loss().backward();
-            c.checkGrad(logits, "logits");
+            c.assertGradient("logits", logits);
         }
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("orpo")
-    void orpo(String name, LossCase c) {
+    void orpo(String name, LossFixture c) {
         try (Scope scope = Scope.open()) {
             Tensor chosen = c.input("policy_chosen_avg_logps").requireGrad();
             Tensor rejected = c.input("policy_rejected_avg_logps").requireGrad();
@@ -257,13 +258,13 @@ class PreferenceFixtureTests {
             LossResult result = new OrpoLoss(c.number("beta", 0.1))
                     .compute(Pairs.of(Completions.of(chosen, null, lengths), Completions.of(rejected, null, lengths))
                             .withNll(Tensor.zeros(c.dtype())));
-            c.checkLoss(result, "or_loss");
+            c.assertOutput("or_loss", result.loss());
             for (String metric : List.of("log_odds_ratio", "log_odds_chosen")) {
-                c.close(metric, new double[] {result.metrics().get(metric)}, c.output(metric));
+                c.assertOutput(metric, result.metrics().get(metric));
             }
             result.loss().backward();
-            c.checkGrad(chosen, "policy_chosen_avg_logps");
-            c.checkGrad(rejected, "policy_rejected_avg_logps");
+            c.assertGradient("policy_chosen_avg_logps", chosen);
+            c.assertGradient("policy_rejected_avg_logps", rejected);
             assertThat(new OrpoLoss(0.1).usesReference()).isFalse();
         }
     }

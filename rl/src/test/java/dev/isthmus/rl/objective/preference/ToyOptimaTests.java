@@ -1,133 +1,35 @@
 package dev.isthmus.rl.objective.preference;
 
+import static dev.isthmus.rl.objective.preference.Tabular.CYCLIC;
+import static dev.isthmus.rl.objective.preference.Tabular.REF;
+import static dev.isthmus.rl.objective.preference.Tabular.REWARD;
+import static dev.isthmus.rl.objective.preference.Tabular.bradleyTerry;
+import static dev.isthmus.rl.objective.preference.Tabular.distance;
+import static dev.isthmus.rl.objective.preference.Tabular.dot;
+import static dev.isthmus.rl.objective.preference.Tabular.log;
+import static dev.isthmus.rl.objective.preference.Tabular.minimized;
+import static dev.isthmus.rl.objective.preference.Tabular.normalized;
+import static dev.isthmus.rl.objective.preference.Tabular.pairs;
+import static dev.isthmus.rl.objective.preference.Tabular.pick;
+import static dev.isthmus.rl.objective.preference.Tabular.samples;
+import static dev.isthmus.rl.objective.preference.Tabular.tilted;
+import static dev.isthmus.rl.objective.preference.Tabular.train;
+import static dev.isthmus.rl.objective.preference.Tabular.winRates;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.isthmus.rl.objective.LossResult;
-import dev.isthmus.tensor.Scope;
+import dev.isthmus.rl.objective.supervised.ImitationLoss;
+import dev.isthmus.rl.objective.supervised.SampleWeights;
+import dev.isthmus.rl.objective.supervised.Selection;
 import dev.isthmus.tensor.Tensor;
 import java.util.Arrays;
-import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/**
- * Where the losses lead: a policy over five answers, every pair weighed by how often it is sampled and preferred, trained to the end
- * and compared with the optimum that the paper proves.
- */
+/** Where the losses lead: the policy over five answers that each ends at, against the optimum that its paper proves. */
 class ToyOptimaTests {
-    private static final double[] REF = {0.3, 0.25, 0.2, 0.15, 0.1};
-    private static final double[] REWARD = {0.1, 0.9, 0.4, -0.5, 0.2};
-
-    /** Preferences that no reward explains: the first three beat each other in a circle. */
-    private static final double[][] CYCLIC = preferences(new double[][] {
-        {0.5, 0.9, 0.2, 0.6, 0.7},
-        {0.1, 0.5, 0.8, 0.4, 0.6},
-        {0.8, 0.2, 0.5, 0.7, 0.3},
-        {0.4, 0.6, 0.3, 0.5, 0.9},
-        {0.3, 0.4, 0.7, 0.1, 0.5}
-    });
-
-    private static double[][] preferences(double[][] p) {
-        for (int i = 0; i < p.length; i++) {
-            for (int j = 0; j < p.length; j++) {
-                assertThat(p[i][j] + p[j][i]).isBetween(1 - 1e-12, 1 + 1e-12);
-            }
-        }
-        return p;
-    }
-
-    private static double[][] bradleyTerry(double[] reward) {
-        double[][] p = new double[reward.length][reward.length];
-        for (int i = 0; i < p.length; i++) {
-            for (int j = 0; j < p.length; j++) {
-                p[i][j] = 1 / (1 + Math.exp(reward[j] - reward[i]));
-            }
-        }
-        return p;
-    }
-
-    private static double[] normalized(double[] logits) {
-        double max = Arrays.stream(logits).max().orElseThrow();
-        double[] e = Arrays.stream(logits).map(x -> Math.exp(x - max)).toArray();
-        double sum = Arrays.stream(e).sum();
-        return Arrays.stream(e).map(x -> x / sum).toArray();
-    }
-
-    private static double[] log(double[] p) {
-        return Arrays.stream(p).map(Math::log).toArray();
-    }
-
-    /** {@code pi^a exp(r / b)}, normalized. */
-    private static double[] tilted(double[] pi, double a, double[] r, double b) {
-        double[] logits = new double[pi.length];
-        for (int i = 0; i < pi.length; i++) {
-            logits[i] = a * Math.log(pi[i]) + r[i] / b;
-        }
-        return normalized(logits);
-    }
-
-    /** {@code P(y > pi)} of every answer. */
-    private static double[] winRates(double[][] p, double[] pi) {
-        return Arrays.stream(p).mapToDouble(row -> dot(row, pi)).toArray();
-    }
-
-    private static double dot(double[] a, double[] b) {
-        double sum = 0;
-        for (int i = 0; i < a.length; i++) {
-            sum += a[i] * b[i];
-        }
-        return sum;
-    }
-
-    private static double distance(double[] a, double[] b) {
-        double sum = 0;
-        for (int i = 0; i < a.length; i++) {
-            sum += Math.abs(a[i] - b[i]) / 2;
-        }
-        return sum;
-    }
-
-    /** All ordered pairs of answers under the policy, each with the weight {@code mu(i) mu(j) P(i > j)}. */
-    private static Pairs pairs(Tensor logps, double[] ref, double[] mu, double[][] p, double[] scores) {
-        int n = mu.length;
-        int[] first = new int[n * n];
-        int[] second = new int[n * n];
-        double[] weights = new double[n * n];
-        for (int k = 0; k < n * n; k++) {
-            first[k] = k / n;
-            second[k] = k % n;
-            weights[k] = n * n * mu[k / n] * mu[k % n] * p[k / n][k % n];
-        }
-        return Pairs.of(pick(logps, ref, scores, first), pick(logps, ref, scores, second))
-                .withWeights(Tensor.of(weights, n * n));
-    }
-
-    private static Completions pick(Tensor logps, double[] ref, double[] scores, int[] answers) {
-        double[] refLogps =
-                Arrays.stream(answers).mapToDouble(i -> Math.log(ref[i])).toArray();
-        double[] picked = Arrays.stream(answers).mapToDouble(i -> scores[i]).toArray();
-        Tensor chosen = logps.indexSelect(0, Tensor.of(answers, answers.length));
-        return Completions.of(chosen, Tensor.of(refLogps, answers.length), Tensor.onesLike(chosen))
-                .withScores(Tensor.of(picked, answers.length));
-    }
-
-    /** Gradient descent with momentum on the logits of a policy over as many answers as {@code start} has. */
-    private static double[] train(double[] start, int steps, double lr, Function<Tensor, LossResult> loss) {
-        double[] theta = log(start);
-        double[] velocity = new double[theta.length];
-        for (int step = 0; step < steps; step++) {
-            try (Scope scope = Scope.open()) {
-                Tensor logits = Tensor.of(theta, theta.length).requireGrad();
-                loss.apply(logits.logSoftmax(0)).loss().backward();
-                double[] grad = logits.grad().toDoubles();
-                for (int i = 0; i < theta.length; i++) {
-                    velocity[i] = 0.9 * velocity[i] + grad[i];
-                    theta[i] -= lr * velocity[i];
-                }
-            }
-        }
-        return normalized(theta);
-    }
+    private static final double[] UNIFORM = {0.2, 0.2, 0.2, 0.2, 0.2};
 
     @Test
     void dpoLeadsToTheTiltedReference() {
@@ -206,8 +108,6 @@ class ToyOptimaTests {
         return normalized(logits);
     }
 
-    private static final double[] UNIFORM = {0.2, 0.2, 0.2, 0.2, 0.2};
-
     private static double[] explore(double alpha, double floor, double[] collapsed) {
         double beta = 0.5;
         int[] all = {0, 1, 2, 3, 4};
@@ -237,68 +137,6 @@ class ToyOptimaTests {
         assertThat(collapsed[0]).as("the floor is what detects the collapse").isPositive();
     }
 
-    private static final double[][] ROCK_PAPER_SCISSORS =
-            preferences(new double[][] {{0.5, 0, 1}, {1, 0.5, 0}, {0, 1, 0.5}});
-
-    /** How much better than even the best answer does against the policy. */
-    private static double exploitability(double[] pi) {
-        return Arrays.stream(winRates(ROCK_PAPER_SCISSORS, pi)).max().orElseThrow() - 0.5;
-    }
-
-    @Test
-    void unanchoredSelfPlayCyclesWhereNashMdConverges() {
-        double[] start = {0.6, 0.3, 0.1};
-        double[] selfPlay = start;
-        double[] nashMd = start;
-        double eta = 0.1;
-        double tau = 0.5;
-        double[] uniform = {1 / 3.0, 1 / 3.0, 1 / 3.0};
-        for (int step = 0; step < 400; step++) {
-            selfPlay = tilted(selfPlay, 1, winRates(ROCK_PAPER_SCISSORS, selfPlay), 1 / eta);
-            double[] mixture = tilted(nashMd, 1 - eta * tau, new double[3], 1);
-            nashMd = tilted(mixture, 1, winRates(ROCK_PAPER_SCISSORS, mixture), 1 / eta);
-        }
-        assertThat(exploitability(selfPlay)).isGreaterThan(exploitability(start));
-        assertThat(exploitability(nashMd)).isLessThan(1e-3);
-        assertThat(distance(nashMd, uniform)).isLessThan(1e-3);
-    }
-
-    @Test
-    void thePolicyGradientOfNashMdConverges() {
-        double tau = 0.3;
-        double coefficient = 0.125;
-        double[] pi = {0.6, 0.3, 0.1};
-        for (int step = 0; step < 1500; step++) {
-            try (Scope scope = Scope.open()) {
-                double[] mixture = tilted(pi, 1 - coefficient, new double[3], 1);
-                double[] rates = winRates(ROCK_PAPER_SCISSORS, mixture);
-                Tensor logits = Tensor.of(log(pi), 3).requireGrad();
-                Completions y =
-                        pick(logits.logSoftmax(0), new double[] {1 / 3.0, 1 / 3.0, 1 / 3.0}, rates, samples(pi, 600));
-                new NashMdLoss(tau).compute(y).loss().backward();
-                double[] grad = logits.grad().toDoubles();
-                double[] moved = log(pi);
-                for (int i = 0; i < 3; i++) {
-                    moved[i] -= 0.1 * grad[i];
-                }
-                pi = normalized(moved);
-            }
-        }
-        assertThat(exploitability(pi)).isLessThan(0.02);
-    }
-
-    /** About {@code n} answers in the proportions of the policy. */
-    private static int[] samples(double[] pi, int n) {
-        int[] answers = new int[0];
-        for (int i = 0; i < pi.length; i++) {
-            int count = (int) Math.round(n * pi[i]);
-            int from = answers.length;
-            answers = Arrays.copyOf(answers, from + count);
-            Arrays.fill(answers, from, from + count, i);
-        }
-        return answers;
-    }
-
     @Test
     void sppoFitsTheLogRatioToTheWinRate() {
         double eta = 2;
@@ -308,5 +146,98 @@ class ToyOptimaTests {
                 0.5,
                 lp -> new SppoLoss(eta).compute(pick(lp, REF, winRates(CYCLIC, REF), samples(REF, 100))));
         assertThat(distance(pi, tilted(REF, 1, winRates(CYCLIC, REF), 1 / eta))).isLessThan(0.02);
+    }
+
+    @Test
+    void srpoLeadsToTheRobustPolicyAndItsReviser() {
+        double beta = 0.7;
+        // Row 0 answers, row 1 + b revises the answer b.
+        double[] start = new double[30];
+        double[] theta = minimized(start, 6000, 1, logits -> {
+            Tensor logps = logits.reshape(6, 5).logSoftmax(1);
+            Pairs answers = pairs(row(logps, 0), REF, REF, CYCLIC, REWARD);
+            int[] first = IntStream.range(0, 25).map(k -> k / 5).toArray();
+            int[] second = IntStream.range(0, 25).map(k -> k % 5).toArray();
+            return new SrpoLoss(beta, 0.5)
+                    .compute(
+                            answers,
+                            Pairs.of(revisions(logps, first, first), revisions(logps, first, second)),
+                            Pairs.of(revisions(logps, second, first), revisions(logps, second, second)));
+        });
+        double[] robust = new double[5];
+        for (int b = 0; b < 5; b++) {
+            int answer = b;
+            double[] gains =
+                    Arrays.stream(CYCLIC).mapToDouble(row -> row[answer]).toArray();
+            assertThat(distance(policy(theta, 1 + b), tilted(REF, 1, gains, beta)))
+                    .isLessThan(1e-6);
+            double z =
+                    dot(REF, Arrays.stream(gains).map(g -> Math.exp(g / beta)).toArray());
+            robust[b] = Math.log(REF[b]) - Math.log(z);
+        }
+        assertThat(distance(policy(theta, 0), normalized(robust))).isLessThan(1e-6);
+    }
+
+    private static Tensor row(Tensor logps, int row) {
+        return logps.slice(0, row, row + 1).reshape(5);
+    }
+
+    /** {@code to} as revisions of {@code from}. */
+    private static Completions revisions(Tensor logps, int[] from, int[] to) {
+        int[] places = IntStream.range(0, from.length)
+                .map(k -> (1 + from[k]) * 5 + to[k])
+                .toArray();
+        double[] ref = Arrays.stream(to).mapToDouble(i -> Math.log(REF[i])).toArray();
+        Tensor picked = logps.reshape(30).indexSelect(0, Tensor.of(places, places.length));
+        return Completions.of(picked, Tensor.of(ref, ref.length), Tensor.onesLike(picked));
+    }
+
+    private static double[] policy(double[] theta, int row) {
+        return normalized(Arrays.copyOfRange(theta, row * 5, row * 5 + 5));
+    }
+
+    @Test
+    void rewardWeightedRegressionLeadsToTheTiltedSamplingPolicy() {
+        double tau = 0.6;
+        int[] answers = samples(REF, 100);
+        double[] rewards = Arrays.stream(answers).mapToDouble(i -> REWARD[i]).toArray();
+        double[] weights = SampleWeights.rewardWeighted(rewards, answers.length, tau);
+        assertThat(distance(imitated(answers, weights), tilted(REF, 1, REWARD, tau)))
+                .isLessThan(1e-6);
+        double baseline = dot(REF, REWARD);
+        double[] advantages = Arrays.stream(rewards).map(r -> r - baseline).toArray();
+        double[] free = SampleWeights.advantageWeighted(advantages, tau, 20);
+        assertThat(distance(imitated(answers, free), tilted(REF, 1, REWARD, tau)))
+                .isLessThan(1e-6);
+    }
+
+    private static double[] imitated(int[] answers, double[] weights) {
+        return train(
+                UNIFORM,
+                2000,
+                0.3,
+                lp -> new ImitationLoss(0).compute(pick(lp, REF, REWARD, answers), Tensor.of(weights, weights.length)));
+    }
+
+    @Test
+    void imitatingTheLikeliestOfManySamplesSharpens() {
+        // The best by lp_ref of every pair of samples: an answer is kept unless the other one is likelier.
+        int[] answers = new int[20000];
+        double[] self = new double[answers.length];
+        int[] pool = samples(REF, 100);
+        for (int k = 0; k < answers.length; k++) {
+            answers[k] = pool[k % 2 == 0 ? k / 200 : k / 2 % 100];
+            self[k] = Math.log(REF[answers[k]]);
+        }
+        int[] kept = Arrays.stream(Selection.best(self, 2)).map(k -> answers[k]).toArray();
+        double[] ones = new double[kept.length];
+        Arrays.fill(ones, 1);
+        double[] expected = new double[5];
+        double worse = 1;
+        for (int i = 0; i < 5; i++) {
+            expected[i] = worse * worse - (worse - REF[i]) * (worse - REF[i]);
+            worse -= REF[i];
+        }
+        assertThat(distance(imitated(kept, ones), expected)).isLessThan(1e-6);
     }
 }
