@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The policy-gradient loss of GRPO and its variants, with TRL's names and defaults.
  *
- * <p>A token costs what the {@link Surrogate} says, plus {@code beta} times the estimate k3 of the KL divergence from the
- * reference (Shao et al. 2024, eq. 3 and 4); the {@link Normalizer} averages; {@code entropy_coef} times the mean entropy is
+ * <p>A token costs what the {@link Surrogate} says, plus {@code beta} times an estimate of the KL divergence from the
+ * reference, k3 in TRL (Shao et al. 2024, eq. 3 and 4); the {@link Normalizer} averages; {@code entropy_coef} times the mean entropy is
  * taken off.
  *
  * @param beta the weight of the KL term; at 0 no reference model is needed
@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param topEntropyQuantile the share of tokens, those of the highest entropy, that cost anything (arXiv 2506.01939, eq. 5); 1
  *     for all
  * @param entropyCoef the weight of the entropy bonus
+ * @param klEstimator {@link KlEstimator#K3} in TRL; {@link KlEstimator#K2} in REINFORCE++-baseline (Hu 2025, arXiv 2501.03262)
  */
 public record GrpoLoss(
         Normalizer normalizer,
@@ -32,10 +33,33 @@ public record GrpoLoss(
         boolean useBiasCorrectionKl,
         @Nullable Double offPolicyMaskThreshold,
         double topEntropyQuantile,
-        double entropyCoef) {
+        double entropyCoef,
+        KlEstimator klEstimator) {
     public GrpoLoss {
         Require.notNegative("beta", beta);
         Require.within("top_entropy_quantile", 0, topEntropyQuantile, 1);
+    }
+
+    /** A loss with TRL's estimate of the KL divergence. */
+    public GrpoLoss(
+            Normalizer normalizer,
+            Surrogate surrogate,
+            ImportanceSamplingLevel importanceSamplingLevel,
+            double beta,
+            boolean useBiasCorrectionKl,
+            @Nullable Double offPolicyMaskThreshold,
+            double topEntropyQuantile,
+            double entropyCoef) {
+        this(
+                normalizer,
+                surrogate,
+                importanceSamplingLevel,
+                beta,
+                useBiasCorrectionKl,
+                offPolicyMaskThreshold,
+                topEntropyQuantile,
+                entropyCoef,
+                KlEstimator.K3);
     }
 
     /** A clipped loss without KL correction, masks and entropy bonus; those of SAPO and VESPO have TRL's constants. */
@@ -70,7 +94,22 @@ public record GrpoLoss(
                 useBiasCorrectionKl,
                 offPolicyMaskThreshold,
                 topEntropyQuantile,
-                coef);
+                coef,
+                klEstimator);
+    }
+
+    /** This loss with another estimate of the KL divergence. */
+    public GrpoLoss withKlEstimator(KlEstimator estimator) {
+        return new GrpoLoss(
+                normalizer,
+                surrogate,
+                importanceSamplingLevel,
+                beta,
+                useBiasCorrectionKl,
+                offPolicyMaskThreshold,
+                topEntropyQuantile,
+                entropyCoef,
+                estimator);
     }
 
     /** TRL's {@code loss_type}: a normalizer and a surrogate. */
@@ -143,9 +182,7 @@ public record GrpoLoss(
         Tensor old = in.oldLogps == null ? in.logps.detach() : in.oldLogps;
         // Padding may hold anything: it is taken out before the exponential, not after.
         Tensor logRatio = in.logps.sub(old).mul(mask);
-        Tensor ratio = importanceSamplingLevel == ImportanceSamplingLevel.TOKEN
-                ? logRatio.exp()
-                : Masked.meanOfSequences(logRatio, mask).unsqueeze(1).exp();
+        Tensor ratio = ratio(logRatio, mask);
         var tokens = new Surrogate.Tokens(in.logps.mul(mask), logRatio, ratio, advantages, mask);
         Tensor cost = surrogate.cost(tokens);
         if (offPolicyMaskThreshold != null) {
@@ -178,11 +215,24 @@ public record GrpoLoss(
         return new LossResult(loss, metrics);
     }
 
+    /** {@code [B, T]}, or {@code [B, 1]} for that of sequences. */
+    private Tensor ratio(Tensor logRatio, Tensor mask) {
+        return switch (importanceSamplingLevel) {
+            case TOKEN -> logRatio.exp();
+            case SEQUENCE -> Masked.meanOfSequences(logRatio, mask).unsqueeze(1).exp();
+            case SEQUENCE_TOKEN -> {
+                Tensor tokens = logRatio.detach();
+                Tensor sequences = Masked.meanOfSequences(tokens, mask).unsqueeze(1);
+                yield logRatio.sub(tokens).add(sequences).exp();
+            }
+        };
+    }
+
     private Tensor kl(Inputs in, Tensor mask, Tensor ratio) {
         if (in.refLogps == null) {
             throw new IsthmusException("beta is " + beta + ", so the loss needs the reference's log-probabilities.");
         }
-        Tensor kl = KlEstimator.K3.estimate(in.logps.mul(mask), in.refLogps.mul(mask));
+        Tensor kl = klEstimator.estimate(in.logps.mul(mask), in.refLogps.mul(mask));
         return useBiasCorrectionKl ? kl.mul(ratio) : kl;
     }
 

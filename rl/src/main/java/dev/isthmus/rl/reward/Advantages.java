@@ -71,6 +71,9 @@ public record Advantages(double[] values, double[] rewards, double[] std) {
     /**
      * RLOO's leave-one-out advantages: reward minus the mean of the group's other rewards (arXiv 2402.14740).
      *
+     * <p>They are {@code K / (K - 1) (R - mean R)}, so those of LOOP (Chen et al. 2025, arXiv 2502.01600) too, with a loss clipped for
+     * each token; normalized, they are those of REINFORCE++-baseline (Hu 2025, arXiv 2501.03262).
+     *
      * @param rewards one for each completion, after clipping and the KL penalty; NaN is not allowed
      * @param normalize whether to shift and divide them to mean 0 and standard deviation 1 over the batch
      */
@@ -89,6 +92,24 @@ public record Advantages(double[] values, double[] rewards, double[] std) {
         if (normalize) {
             values = of(values, mean(values, values.length), spread(values, values.length), true)
                     .values();
+        }
+        return new Advantages(values, rewards, spread(rewards, numGenerations));
+    }
+
+    /**
+     * ReMax's advantages: reward minus that of the completion which the policy finds likeliest (Li et al. 2023, arXiv 2310.10505).
+     *
+     * @param greedyRewards one for each prompt, of its greedy completion
+     * @throws IsthmusException if there is not one greedy reward for every {@code numGenerations} rewards
+     */
+    public static Advantages aboveGreedy(double[] rewards, double[] greedyRewards, int numGenerations) {
+        if (rewards.length != greedyRewards.length * (long) numGenerations) {
+            throw new IsthmusException(rewards.length + " rewards of " + numGenerations + " completions a prompt need "
+                    + rewards.length / numGenerations + " greedy rewards, found " + greedyRewards.length);
+        }
+        var values = new double[rewards.length];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = rewards[i] - greedyRewards[i / numGenerations];
         }
         return new Advantages(values, rewards, spread(rewards, numGenerations));
     }

@@ -148,7 +148,8 @@ class GrpoLossTests {
                 if (type == LossType.CISPO || type == LossType.VESPO) {
                     continue;
                 }
-                for (ImportanceSamplingLevel level : ImportanceSamplingLevel.values()) {
+                for (ImportanceSamplingLevel level :
+                        List.of(ImportanceSamplingLevel.TOKEN, ImportanceSamplingLevel.SEQUENCE)) {
                     for (boolean corrected : new boolean[] {false, true}) {
                         var loss = new GrpoLoss(
                                 type.normalizer(), surrogate(type), level, 0.1, corrected, 0.05, 0.6, 0.01);
@@ -190,6 +191,75 @@ class GrpoLossTests {
             result.loss().backward();
             assertThat(result.loss().item()).isCloseTo(expected, within(1e-7));
             assertThat(logps.grad().item()).isCloseTo(gradient, within(1e-7));
+        }
+    }
+
+    /** With one advantage a sequence, GSPO-token has the value and the gradient of GSPO; with its own, each token is weighed alone. */
+    @Test
+    void gspoOfTokensIsThatOfSequences() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Example example = Example.of();
+            double[][] gradients = new double[2][];
+            double[] losses = new double[2];
+            for (int i = 0; i < 2; i++) {
+                Tensor logps = example.logps().requireGrad();
+                var loss = GrpoLoss.of(
+                        LossType.GRPO,
+                        0,
+                        new Surrogate.Clipped(0.05, 0.05, null),
+                        i == 0 ? ImportanceSamplingLevel.SEQUENCE : ImportanceSamplingLevel.SEQUENCE_TOKEN);
+                Tensor result =
+                        loss.compute(example.inputs(logps, example.entropies())).loss();
+                result.backward();
+                losses[i] = result.item();
+                gradients[i] = logps.grad().toDoubles();
+                logps.zeroGrad();
+            }
+            assertThat(losses[1]).isCloseTo(losses[0], within(1e-12));
+            assertThat(gradients[1]).containsExactly(gradients[0], within(1e-12));
+            // Log-ratios 0.1 and 0.3: the sequence's ratio is e^0.2; advantages 1 and -2, over two tokens.
+            Tensor logps = Tensor.of(new double[] {-1, -2}, 1, 2).requireGrad();
+            GrpoLoss.of(LossType.GRPO, 0, new Surrogate.Clipped(0.9, 0.9, null), ImportanceSamplingLevel.SEQUENCE_TOKEN)
+                    .compute(new GrpoLoss.Inputs(
+                            logps,
+                            Tensor.of(new double[] {-1.1, -2.3}, 1, 2),
+                            null,
+                            Tensor.of(new double[] {1, -2}, 1, 2),
+                            null,
+                            new Normalizer.Batch(Tensor.of(new double[] {1, 1}, 1, 2), 2, 2, 1)))
+                    .loss()
+                    .backward();
+            double ratio = Math.exp(0.2);
+            assertThat(logps.grad().toDoubles()).containsExactly(new double[] {-ratio / 2, ratio}, within(1e-12));
+        }
+    }
+
+    /** One token of log-ratio 0.4 to the reference: k1 0.4, k2 0.08, k3 e^-0.4 - 1 + 0.4. */
+    @Test
+    void theKlTermIsOfTheEstimatorAskedFor() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Tensor one = Tensor.of(new double[] {1}, 1, 1);
+            for (KlEstimator estimator : KlEstimator.values()) {
+                double loss = GrpoLoss.of(
+                                LossType.GRPO, 10, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN)
+                        .withKlEstimator(estimator)
+                        .withEntropyCoef(0)
+                        .compute(new GrpoLoss.Inputs(
+                                one.mul(-1),
+                                null,
+                                one.mul(-1.4),
+                                Tensor.of(new double[] {0}, 1),
+                                null,
+                                new Normalizer.Batch(one, 1, 1, 1)))
+                        .loss()
+                        .item();
+                double expected = switch (estimator) {
+                    case K1 -> 4;
+                    case K2 -> 0.8;
+                    case K3 -> 10 * (Math.exp(-0.4) - 0.6);
+                };
+                assertThat(loss).as(estimator.name()).isCloseTo(expected, within(1e-12));
+            }
         }
     }
 

@@ -116,6 +116,25 @@ class AdvantagesTests {
         assertThat(advantages.fracRewardZeroStd()).isEqualTo(0.4);
     }
 
+    /** K / (K - 1) (R - mean): 4/3 of 3/4 and -1/4. */
+    @Test
+    void leaveOneOutIsLoops() {
+        assertThat(Advantages.leaveOneOut(new double[] {1, 0, 0, 0}, 4, false).values())
+                .containsExactly(new double[] {1, -1 / 3.0, -1 / 3.0, -1 / 3.0}, within(1e-12));
+    }
+
+    @Test
+    void theGreedyCompletionIsTheBaseline() {
+        var advantages = Advantages.aboveGreedy(new double[] {1, 0, 3, 5}, new double[] {0.5, 4}, 2);
+        assertThat(advantages.values()).containsExactly(0.5, -0.5, -1, 1);
+        assertThat(advantages.rewards()).containsExactly(1, 0, 3, 5);
+        assertThat(Advantages.aboveGreedy(new double[] {1, 0}, new double[] {0.5, 4}, 1)
+                        .values())
+                .containsExactly(0.5, -4);
+        assertThatThrownBy(() -> Advantages.aboveGreedy(new double[4], new double[4], 2))
+                .hasMessageContaining("need 2 greedy rewards, found 4");
+    }
+
     @Test
     void groupsThatDoNotFitAreRefused() {
         assertThatThrownBy(() -> advantages(new double[] {1, 0, 1}, ScaleRewards.GROUP))

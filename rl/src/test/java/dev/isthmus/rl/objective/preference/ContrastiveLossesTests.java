@@ -1,0 +1,227 @@
+package dev.isthmus.rl.objective.preference;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.isthmus.tensor.Device;
+import dev.isthmus.tensor.GradCheck;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import java.util.Arrays;
+import java.util.function.Function;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Policy gradients of pairs and regressions on advantages, over four answers of which every pair is seen as often as it is sampled. */
+class ContrastiveLossesTests {
+    private static final double[] OLD = {0.4, 0.3, 0.2, 0.1};
+    private static final double[] NEW = {0.1, 0.45, 0.15, 0.3};
+    private static final double[] REWARD = {1, -0.5, 2, 0.3};
+
+    private static double[] log(double... p) {
+        return Arrays.stream(p).map(Math::log).toArray();
+    }
+
+    private static Completions pick(Tensor logps, double[] reference, double[] scores, int[] answers) {
+        Tensor picked = logps.indexSelect(0, Tensor.of(answers, answers.length));
+        double[] ref = Arrays.stream(answers).mapToDouble(i -> reference[i]).toArray();
+        double[] worth = Arrays.stream(answers).mapToDouble(i -> scores[i]).toArray();
+        return Completions.of(picked, Tensor.of(ref, ref.length), Tensor.onesLike(picked.detach()))
+                .withScores(Tensor.of(worth, worth.length));
+    }
+
+    /** All ordered pairs, each weighed with the probability that {@code mu} samples it, so that the mean is the expectation. */
+    private static Pairs pairs(Tensor logps, double[] reference, double[] mu) {
+        int n = mu.length;
+        var first = new int[n * n];
+        var second = new int[n * n];
+        var weights = new double[n * n];
+        for (int k = 0; k < n * n; k++) {
+            first[k] = k / n;
+            second[k] = k % n;
+            weights[k] = n * n * mu[k / n] * mu[k % n];
+        }
+        return Pairs.of(pick(logps, log(reference), REWARD, first), pick(logps, log(reference), REWARD, second))
+                .withWeights(Tensor.of(weights, n * n));
+    }
+
+    private static double[] gradient(double[] pi, Function<Tensor, Tensor> loss) {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Tensor logits = Tensor.of(log(pi), pi.length).requireGrad();
+            loss.apply(logits.logSoftmax(0)).backward();
+            return logits.grad().toDoubles();
+        }
+    }
+
+    /** {@code -d E[R] / d logits = -pi (R - E[R])}. */
+    private static double[] policyGradient(double[] pi) {
+        double mean = 0;
+        for (int i = 0; i < pi.length; i++) {
+            mean += pi[i] * REWARD[i];
+        }
+        var gradient = new double[pi.length];
+        for (int i = 0; i < pi.length; i++) {
+            gradient[i] = -pi[i] * (REWARD[i] - mean);
+        }
+        return gradient;
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void p3oHasThePolicyGradientOnAndOffPolicy(P3oLoss.Clipping clipping) {
+        double[] onPolicy = gradient(
+                OLD,
+                lp -> new P3oLoss(0.2, clipping).compute(pairs(lp, OLD, OLD)).loss());
+        assertThat(onPolicy).containsExactly(policyGradient(OLD), within(1e-12));
+        // Not clipped: the samples are the old policy's, the gradient is that at the new one.
+        double[] offPolicy = gradient(
+                NEW,
+                lp -> new P3oLoss(100, clipping).compute(pairs(lp, OLD, OLD)).loss());
+        assertThat(offPolicy).containsExactly(policyGradient(NEW), within(1e-12));
+    }
+
+    /** log rho = (ln 1.5, ln 0.9), rewards 3 and 1, so A = 1; bounds 0.8 and 1.2. */
+    @Test
+    void p3oClipsByHand() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Tensor first = Tensor.of(log(1.5), 1).requireGrad();
+            Tensor second = Tensor.of(log(0.9), 1).requireGrad();
+            Tensor zero = Tensor.of(new double[] {0}, 1);
+            Pairs pair = Pairs.of(
+                    Completions.of(first, zero, zero.add(1)).withScores(zero.add(3)),
+                    Completions.of(second, zero, zero.add(1)).withScores(zero.add(1)));
+            Tensor separate =
+                    new P3oLoss(0.2, P3oLoss.Clipping.SEPARATE).compute(pair).loss();
+            assertThat(separate.item()).isCloseTo(-1.2 + 0.9, within(1e-12));
+            separate.backward();
+            assertThat(first.grad().item()).isZero();
+            assertThat(second.grad().item()).isCloseTo(0.9, within(1e-12));
+            first.zeroGrad();
+            second.zeroGrad();
+            // The pair's ratio 1.5 / 0.9 is beyond 1.2: no gradient.
+            Tensor joint =
+                    new P3oLoss(0.2, P3oLoss.Clipping.JOINT).compute(pair).loss();
+            assertThat(joint.item()).isCloseTo(-1.35 * Math.log(1.2), within(1e-12));
+            joint.backward();
+            assertThat(first.grad().item()).isZero();
+            // With the rewards the other way round the bound does not bind: 1.35 on both, of unlike sign.
+            Tensor back = new P3oLoss(0.2, P3oLoss.Clipping.JOINT)
+                    .compute(Pairs.of(
+                            pair.chosen().withScores(zero.add(1)),
+                            pair.rejected().withScores(zero.add(3))))
+                    .loss();
+            back.backward();
+            assertThat(first.grad().item()).isCloseTo(1.35, within(1e-12));
+            assertThat(second.grad().item()).isCloseTo(-1.35, within(1e-12));
+        }
+    }
+
+    @Test
+    void theGradientIsThatOfTheLoss() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            GradCheck.check(
+                    t -> new P3oLoss(0.2, P3oLoss.Clipping.SEPARATE)
+                            .compute(pairs(t[0], OLD, OLD))
+                            .loss(),
+                    Tensor.of(log(NEW), 4));
+            GradCheck.check(
+                    t -> new CopgLoss(0.5).compute(pairs(t[0], OLD, OLD)).loss(), Tensor.of(log(NEW), 4));
+            GradCheck.check(
+                    t -> AdvantageRegressionLoss.webRl(0.5)
+                            .compute(pick(t[0], log(OLD), REWARD, new int[] {0, 1, 2, 3}))
+                            .loss(),
+                    Tensor.of(log(NEW), 4));
+        }
+    }
+
+    /** D = 0.5, rewards 3 and 1, beta 2: -(2 * 0.5 - 0.25) = -0.75. */
+    @Test
+    void copgByHand() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Tensor zero = Tensor.of(new double[] {0}, 1);
+            Pairs pair = Pairs.of(
+                    Completions.of(zero.sub(1), zero.sub(1.25), zero.add(1)).withScores(zero.add(3)),
+                    Completions.of(zero.sub(2), zero.sub(1.75), zero.add(1)).withScores(zero.add(1)));
+            assertThat(new CopgLoss(2).compute(pair).loss().item()).isCloseTo(-0.75, within(1e-12));
+        }
+    }
+
+    private static double[] tilted(double[] rewards, double beta) {
+        var p = new double[OLD.length];
+        double sum = 0;
+        for (int i = 0; i < p.length; i++) {
+            p[i] = OLD[i] * Math.exp(rewards[i] / beta);
+            sum += p[i];
+        }
+        for (int i = 0; i < p.length; i++) {
+            p[i] /= sum;
+        }
+        return p;
+    }
+
+    /** Whatever samples the pairs, the tilted reference is where nothing moves; and it is a minimum. */
+    @Test
+    void theOptimumOfCopgIsTheTiltedReferenceOffPolicy() {
+        double[] optimum = tilted(REWARD, 0.5);
+        double[] mu = {0.1, 0.2, 0.3, 0.4};
+        double[] at = gradient(
+                optimum, lp -> new CopgLoss(0.5).compute(pairs(lp, OLD, mu)).loss());
+        assertThat(at).containsExactly(new double[4], within(1e-12));
+        double[] elsewhere = gradient(
+                OLD, lp -> new CopgLoss(0.5).compute(pairs(lp, OLD, mu)).loss());
+        assertThat(elsewhere[2]).as("the best answer is pushed up").isNegative();
+        double[] regression = gradient(
+                NEW,
+                lp -> new RewardRegressionLoss(0.5).compute(pairs(lp, OLD, mu)).loss());
+        double[] copg = gradient(
+                NEW, lp -> new CopgLoss(0.5).compute(pairs(lp, OLD, mu)).loss());
+        assertThat(Arrays.stream(regression).map(g -> g / (2 * 0.5)).toArray()).containsExactly(copg, within(1e-12));
+    }
+
+    /** lr = -0.1, A = 0.3, beta 0.5: (0.6 + 0.1)^2 / 2 and (-0.05 - 0.3)^2. */
+    @Test
+    void regressionOnAdvantagesByHand() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Tensor zero = Tensor.of(new double[] {0}, 1);
+            Completions action =
+                    Completions.of(zero.sub(1.1), zero.sub(1), zero.add(1)).withScores(zero.add(0.3));
+            assertThat(AdvantageRegressionLoss.directAdvantage(0.5)
+                            .compute(action)
+                            .loss()
+                            .item())
+                    .isCloseTo(0.245, within(1e-12));
+            assertThat(AdvantageRegressionLoss.webRl(0.5).compute(action).loss().item())
+                    .isCloseTo(0.1225, within(1e-12));
+        }
+    }
+
+    /** Without the normaliser the tilted reference is no optimum (catalog's toy check 3); centred advantages make it one. */
+    @Test
+    void onlyCentredAdvantagesLeadToTheTiltedReference() {
+        double beta = 0.8;
+        // As often as the reference takes them: 4, 3, 2 and 1 of ten.
+        int[] actions = {0, 0, 0, 0, 1, 1, 1, 2, 2, 3};
+        double[] raw = Arrays.stream(actions).mapToDouble(i -> REWARD[i]).toArray();
+        double[] centred = AdvantageRegressionLoss.centred(raw, beta, 10);
+        double mass = 0;
+        for (double a : centred) {
+            mass += Math.exp(a / beta) / 10;
+        }
+        assertThat(mass).isCloseTo(1, within(1e-12));
+        double[] ofAnswer = {centred[0], centred[4], centred[7], centred[9]};
+        var loss = AdvantageRegressionLoss.directAdvantage(beta);
+        double[] optimum = tilted(REWARD, beta);
+        assertThat(gradient(
+                        optimum,
+                        lp -> loss.compute(pick(lp, log(OLD), ofAnswer, actions))
+                                .loss()))
+                .containsExactly(new double[4], within(1e-12));
+        double[] uncentred = gradient(
+                optimum, lp -> loss.compute(pick(lp, log(OLD), REWARD, actions)).loss());
+        assertThat(Arrays.stream(uncentred).map(Math::abs).max().orElseThrow()).isGreaterThan(0.01);
+        assertThatThrownBy(() -> AdvantageRegressionLoss.centred(raw, beta, 3))
+                .hasMessageContaining("10 advantages are not states of 3 actions");
+    }
+}
