@@ -15,6 +15,10 @@ module dev.isthmus.rl {
     exports dev.isthmus.rl.task;
 
     // Jackson makes the records; train reads the YAML files beside them.
+    opens dev.isthmus.rl.online to
+            tools.jackson.databind,
+            dev.isthmus.train,
+            dev.isthmus.app;
     opens dev.isthmus.rl.recipe to
             tools.jackson.databind,
             dev.isthmus.train;

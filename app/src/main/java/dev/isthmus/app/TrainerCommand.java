@@ -1,12 +1,14 @@
 package dev.isthmus.app;
 
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.loop.BaseConfig;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.TrainingLoop;
 import dev.isthmus.train.loop.TrainingMethod;
 import dev.isthmus.train.run.YamlSettings;
+import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -82,6 +84,9 @@ class TrainerCommand implements Runnable {
 
     private static void add(CommandSpec command, Class<?> settings, ObjectNode defaults, String data) {
         for (RecordComponent component : settings.getRecordComponents()) {
+            if (component.getAccessor().isAnnotationPresent(JsonUnwrapped.class)) {
+                add(command, component.getType(), defaults, data);
+            }
             JsonPropertyDescription text = component.getAccessor().getAnnotation(JsonPropertyDescription.class);
             if (text == null) {
                 continue;
@@ -100,7 +105,7 @@ class TrainerCommand implements Runnable {
                 option.converters(given -> constant(component.getType(), given));
             }
             if (component.getType() == List.class) {
-                option.auxiliaryTypes(String.class).splitRegex(",");
+                option.auxiliaryTypes(elements(component)).splitRegex(",");
             }
             command.addOption(option.build());
         }
@@ -127,6 +132,13 @@ class TrainerCommand implements Runnable {
                 .findFirst()
                 .orElseThrow(() -> new TypeConversionException("expected one of "
                         + Arrays.toString(type.getEnumConstants()) + " but was '" + given + "'"));
+    }
+
+    private static Class<?> elements(RecordComponent list) {
+        return list.getGenericType() instanceof ParameterizedType type
+                        && type.getActualTypeArguments()[0] instanceof Class<?> element
+                ? element
+                : String.class;
     }
 
     private static String label(Class<?> type) {

@@ -1,5 +1,6 @@
 package dev.isthmus.app;
 
+import dev.isthmus.rl.online.OnlineTrainer;
 import dev.isthmus.train.supervised.Sft;
 import java.util.List;
 import picocli.CommandLine.Model.CommandSpec;
@@ -19,6 +20,10 @@ final class TrainerCommands {
                 new TrainerCommand(new Sft())
                         .spec(
                                 "Rows in JSON Lines: {\"prompt\": ..., \"completion\": ...} or {\"text\": ...}.",
-                                "Fine-tunes a model on completions of prompts, or on texts."));
+                                "Fine-tunes a model on completions of prompts, or on texts."),
+                new TrainerCommand(OnlineTrainer.GRPO)
+                        .spec(
+                                "Rows in JSON Lines: {\"prompt\": ...} and the columns that reward functions look at.",
+                                "Learns from its own rewarded completions by group relative policy optimization."));
     }
 }

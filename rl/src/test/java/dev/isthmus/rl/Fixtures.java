@@ -30,6 +30,19 @@ public final class Fixtures {
         }
     }
 
+    /** A file of reference numbers as a whole. */
+    public static JsonNode json(String name) {
+        return new JsonMapper().readTree(path(name).toFile());
+    }
+
+    /** A file or directory of reference numbers. */
+    public static Path path(String name) {
+        Path file = find("fixtures", name);
+        return file == null
+                ? abort("skipped: fixtures/" + name + " is not at hand; -Disthmus.fixtures=DIR says where")
+                : file;
+    }
+
     /** A file of real data, from {@code isthmus.data}. */
     public static Path data(String name) {
         Path file = find("data", name);

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.improve;
 
 import dev.isthmus.rl.improve.Policy.Rollout;
+import dev.isthmus.rl.online.RolloutMetrics;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.CompletionLoss;
@@ -44,7 +45,8 @@ record ExpertIteration(Recipe.ExpertIteration settings) implements Method {
         for (int i = 0; i < rollouts.size(); i += Math.max(1, rollouts.size() / 8)) {
             learner.log().sample(rollouts.get(i), correct[i]);
         }
-        Map<String, Double> metrics = RolloutMetrics.of(rollouts, correct, settings.numGenerations());
+        Map<String, Double> metrics = RolloutMetrics.of(
+                rollouts.stream().map(Rollout::completion).toList(), correct, settings.numGenerations());
         metrics.put("selected", (double) selected.size());
         train(learner, selected.stream().map(Rollout::example).toList(), metrics, rng);
     }
@@ -83,7 +85,9 @@ record ExpertIteration(Recipe.ExpertIteration settings) implements Method {
     private void train(Learner learner, List<Example> examples, Map<String, Double> rollouts, Rng rng) {
         Epochs epochs = new Epochs(examples.size(), rng.split("order"));
         for (int step = 0; step < settings.maxSteps() && !examples.isEmpty(); step++) {
-            List<Example> batch = epochs.batch(step, settings.batchSize()).mapToObj(examples::get).toList();
+            List<Example> batch = epochs.batch(step, settings.batchSize())
+                    .mapToObj(examples::get)
+                    .toList();
             int tokens = CompletionLoss.tokens(batch);
             Trainer.Step done = learner.trainer()
                     .step(List.of(() -> CompletionLoss.mean(learner.trainer().model(), batch, tokens)));

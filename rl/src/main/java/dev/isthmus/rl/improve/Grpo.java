@@ -6,6 +6,7 @@ import dev.isthmus.rl.objective.GrpoLoss;
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.Normalizer;
 import dev.isthmus.rl.online.CompletionBatch;
+import dev.isthmus.rl.online.RolloutMetrics;
 import dev.isthmus.rl.recipe.Recipe;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
@@ -60,8 +61,7 @@ final class Grpo implements Method {
                 RewardFunction.columns(
                         rollouts.stream().map(Rollout::problem).toList(),
                         rollouts.stream().map(r -> r.completion().tokens()).toList()));
-        double[] weights =
-                settings.rewardWeights().stream().mapToDouble(w -> w).toArray();
+        double[] weights = settings.rewardWeights().stream().mapToDouble(w -> w).toArray();
         Advantages advantages = Advantages.groupRelative(
                 learner.control().apply(judged, rng),
                 weights,
@@ -71,7 +71,9 @@ final class Grpo implements Method {
         for (int i = 0; keepSamples && i < rollouts.size(); i += Math.max(1, rollouts.size() / 8)) {
             learner.log().sample(rollouts.get(i), advantages.rewards()[i]);
         }
-        Map<String, Double> batch = RolloutMetrics.of(rollouts, functions, judged, advantages);
+        Map<String, Double> batch = RolloutMetrics.of(
+                rollouts.stream().map(Rollout::completion).toList(), functions, judged, advantages.rewards());
+        batch.putAll(RolloutMetrics.ofGroups(advantages));
         List<Example> examples = rollouts.stream().map(Rollout::example).toList();
         for (int i = 0; i < settings.numIterations(); i++) {
             Map<String, Double> metrics = new LinkedHashMap<>();
@@ -83,7 +85,8 @@ final class Grpo implements Method {
             line.put("learning_rate", done.learningRate());
             line.putAll(batch);
             line.putAll(metrics);
-            learner.log().step(examples.stream().mapToInt(e -> e.tokens().length).sum(), line);
+            learner.log()
+                    .step(examples.stream().mapToInt(e -> e.tokens().length).sum(), line);
         }
     }
 
@@ -97,7 +100,8 @@ final class Grpo implements Method {
         CompletionBatch completions = new CompletionBatch(examples);
         CompletionBatch.Scores policy = completions.scores(model, settings.temperature(), true);
         Tensor logps = policy.logps();
-        Tensor sampled = completions.pad(rollouts.stream().map(r -> r.completion().logProbs()).toList());
+        Tensor sampled = completions.pad(
+                rollouts.stream().map(r -> r.completion().logProbs()).toList());
         boolean[] counted = new boolean[rollouts.size()];
         for (int i = 0; i < counted.length; i++) {
             counted[i] = !settings.maskTruncatedCompletions()
@@ -117,7 +121,8 @@ final class Grpo implements Method {
             Tensor entropy = Objects.requireNonNull(policy.entropy());
             metrics.put("entropy", entropy.mul(mask).sum().item() / tokens);
             Tensor difference = logps.detach().sub(sampled).abs().mul(mask);
-            metrics.put("sampling/sampling_logp_difference/mean", difference.sum().item() / tokens);
+            metrics.put(
+                    "sampling/sampling_logp_difference/mean", difference.sum().item() / tokens);
             metrics.put(
                     "sampling/sampling_logp_difference/max",
                     Arrays.stream(difference.toDoubles()).max().orElse(0));
@@ -128,7 +133,8 @@ final class Grpo implements Method {
     private @Nullable Tensor reference(Learner learner, CompletionBatch completions) {
         return settings.beta() == 0
                 ? null
-                : Autograd.noGrad(() -> completions.scores(learner.reference(), settings.temperature(), false)
+                : Autograd.noGrad(() -> completions
+                        .scores(learner.reference(), settings.temperature(), false)
                         .logps());
     }
 }

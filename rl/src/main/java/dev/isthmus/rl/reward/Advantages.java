@@ -120,7 +120,7 @@ public record Advantages(double[] values, double[] rewards, double[] std) {
     }
 
     /** The weighted sum of each row without its NaNs; NaN for a row of nothing else. */
-    static double[] weightedSums(double[][] rewards, double[] weights) {
+    public static double[] weightedSums(double[][] rewards, double[] weights) {
         var sums = new double[rewards.length];
         for (int i = 0; i < rewards.length; i++) {
             double sum = 0;

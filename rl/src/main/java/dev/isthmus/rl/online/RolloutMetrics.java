@@ -1,6 +1,6 @@
-package dev.isthmus.rl.improve;
+package dev.isthmus.rl.online;
 
-import dev.isthmus.rl.improve.Policy.Rollout;
+import dev.isthmus.model.generate.Completion;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
@@ -12,35 +12,39 @@ import java.util.Map;
 import java.util.function.Predicate;
 
 /** What a batch of judged answers says, under TRL's keys. */
-final class RolloutMetrics {
+public final class RolloutMetrics {
     private RolloutMetrics() {}
 
     /** Of answers with one reward each, 1 or 0. */
-    static Map<String, Double> of(List<Rollout> rollouts, double[] correct, int numGenerations) {
+    public static Map<String, Double> of(List<Completion> completions, double[] correct, int numGenerations) {
         double[][] rows = Arrays.stream(correct).mapToObj(r -> new double[] {r}).toArray(double[][]::new);
         Map<String, Double> metrics = new LinkedHashMap<>();
+        metrics.put("reward", mean(correct));
         if (numGenerations > 1) {
-            groups(
-                    metrics,
-                    Advantages.groupRelative(
-                            rows,
-                            new double[] {1},
-                            numGenerations,
-                            ScaleRewards.GROUP,
-                            MultiObjectiveAggregation.SUM_THEN_NORMALIZE));
-        } else {
-            metrics.put("reward", Arrays.stream(correct).average().orElse(0));
+            metrics.putAll(ofGroups(Advantages.groupRelative(
+                    rows,
+                    new double[] {1},
+                    numGenerations,
+                    ScaleRewards.GROUP,
+                    MultiObjectiveAggregation.SUM_THEN_NORMALIZE)));
         }
         function(metrics, "accuracy_reward", correct);
-        answers(metrics, rollouts);
+        answers(metrics, completions);
         return metrics;
     }
 
-    /** Of answers that several functions rewarded: {@code rewards[answer][function]}. */
-    static Map<String, Double> of(
-            List<Rollout> rollouts, List<RewardFunction> functions, double[][] rewards, Advantages advantages) {
+    /**
+     * Of answers that several functions rewarded.
+     *
+     * @param rewards {@code [answer][function]}
+     * @param sums the weighted sum of each answer's rewards; NaN for one that no function could score
+     */
+    public static Map<String, Double> of(
+            List<Completion> completions, List<RewardFunction> functions, double[][] rewards, double[] sums) {
         Map<String, Double> metrics = new LinkedHashMap<>();
-        groups(metrics, advantages);
+        if (!functions.isEmpty()) {
+            metrics.put("reward", mean(sums));
+        }
         for (int f = 0; f < functions.size(); f++) {
             int column = f;
             function(
@@ -48,14 +52,21 @@ final class RolloutMetrics {
                     functions.get(f).name(),
                     Arrays.stream(rewards).mapToDouble(row -> row[column]).toArray());
         }
-        answers(metrics, rollouts);
+        answers(metrics, completions);
         return metrics;
     }
 
-    private static void groups(Map<String, Double> metrics, Advantages advantages) {
-        metrics.put("reward", Arrays.stream(advantages.rewards()).average().orElse(0));
-        metrics.put("reward_std", Arrays.stream(advantages.std()).average().orElse(0));
+    /** How much the rewards of the answers to one prompt differ. */
+    public static Map<String, Double> ofGroups(Advantages advantages) {
+        Map<String, Double> metrics = new LinkedHashMap<>();
+        metrics.put("reward_std", mean(advantages.std()));
         metrics.put("frac_reward_zero_std", advantages.fracRewardZeroStd());
+        return metrics;
+    }
+
+    /** The mean of what is a number; 0 if nothing is. */
+    private static double mean(double[] values) {
+        return Arrays.stream(values).filter(v -> !Double.isNaN(v)).average().orElse(0);
     }
 
     private static void function(Map<String, Double> metrics, String name, double[] rewards) {
@@ -65,17 +76,17 @@ final class RolloutMetrics {
         metrics.put("rewards/" + name + "/std", deviation(scored, mean));
     }
 
-    private static void answers(Map<String, Double> metrics, List<Rollout> rollouts) {
-        lengths(metrics, "length", rollouts, _ -> true);
-        lengths(metrics, "terminated_length", rollouts, r -> r.completion().finished());
+    private static void answers(Map<String, Double> metrics, List<Completion> completions) {
+        lengths(metrics, "length", completions, _ -> true);
+        lengths(metrics, "terminated_length", completions, Completion::finished);
         metrics.put(
                 "completions/clipped_ratio",
-                rollouts.stream().filter(r -> !r.completion().finished()).count() / (double) rollouts.size());
+                completions.stream().filter(c -> !c.finished()).count() / (double) completions.size());
         // The negative log-probability of what was sampled is an unbiased estimate of the entropy.
         double surprise = 0;
         long tokens = 0;
-        for (Rollout rollout : rollouts) {
-            for (float logProb : rollout.completion().logProbs()) {
+        for (Completion completion : completions) {
+            for (float logProb : completion.logProbs()) {
                 surprise -= logProb;
                 tokens++;
             }
@@ -84,10 +95,10 @@ final class RolloutMetrics {
     }
 
     private static void lengths(
-            Map<String, Double> metrics, String name, List<Rollout> rollouts, Predicate<Rollout> counted) {
-        var lengths = rollouts.stream()
+            Map<String, Double> metrics, String name, List<Completion> completions, Predicate<Completion> counted) {
+        var lengths = completions.stream()
                 .filter(counted)
-                .mapToInt(r -> r.completion().tokens().length)
+                .mapToInt(c -> c.tokens().length)
                 .summaryStatistics();
         boolean any = lengths.getCount() > 0;
         metrics.put("completions/mean_" + name, lengths.getAverage());

@@ -1,0 +1,103 @@
+package dev.isthmus.rl.online;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.Example;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+/** A model that is only asked: a reference, or a teacher. */
+final class FrozenModel {
+    private static final String DIRECTORY = "reference";
+
+    private final Decoder model;
+    private final boolean shared;
+    private boolean moved;
+
+    private FrozenModel(Decoder model, boolean shared, boolean moved) {
+        this.model = model;
+        this.shared = shared;
+        this.moved = moved;
+    }
+
+    /** A model from a directory. */
+    static FrozenModel load(Path directory) {
+        return new FrozenModel(Pretrained.load(directory), false, false);
+    }
+
+    /**
+     * The reference of a run that begins or goes on: the model that the run began with, unless it has moved since. If adapters are
+     * trained it is the policy without them, and nothing is copied.
+     *
+     * @param begun the model that the run began with
+     */
+    static FrozenModel reference(Decoder policy, Path begun, Optional<Path> checkpoint) {
+        if (!policy.adapters().isEmpty()) {
+            return new FrozenModel(policy.base(), true, false);
+        }
+        Path saved = checkpoint.map(c -> c.resolve(DIRECTORY)).orElse(begun);
+        boolean moved = checkpoint.isPresent() && Files.isDirectory(saved);
+        return new FrozenModel(Pretrained.load(moved ? saved : begun), false, moved);
+    }
+
+    /** Whether its weights are those of the policy. */
+    boolean shared() {
+        return shared;
+    }
+
+    Decoder model() {
+        return model;
+    }
+
+    /** {@code ref = alpha policy + (1 - alpha) ref} (TR-DPO, Gorbatovski et al. 2024, eq. 3; TRL's {@code ref_model_mixup_alpha}). */
+    void follow(Decoder policy, double alpha) {
+        moved = true;
+        List<Tensor> from = policy.trained();
+        List<Tensor> to = model.trained();
+        for (int i = 0; i < to.size(); i++) {
+            try (Scope scope = Scope.open()) {
+                Tensor own = to.get(i).detach();
+                Tensor other = from.get(i).detach();
+                own.copyFrom(Autograd.noGrad(() -> other.mul(alpha).add(own.mul(1 - alpha))));
+            }
+        }
+    }
+
+    /** Writes the model into a checkpoint if it is no longer the one that the run began with. */
+    void save(Path checkpoint) {
+        if (moved) {
+            Pretrained.save(model, checkpoint.resolve(DIRECTORY));
+        }
+    }
+
+    /** The log-probabilities of the completion tokens of each example, {@code batchSize} examples at once. */
+    List<float[]> logps(List<Example> examples, double temperature, int batchSize) {
+        return logps(model, examples, temperature, batchSize);
+    }
+
+    /** The same of any model. */
+    static List<float[]> logps(Decoder model, List<Example> examples, double temperature, int batchSize) {
+        List<float[]> all = new ArrayList<>();
+        for (int i = 0; i < examples.size(); i += batchSize) {
+            List<Example> batch = examples.subList(i, Math.min(examples.size(), i + batchSize));
+            try (Scope scope = Scope.open()) {
+                CompletionBatch completions = new CompletionBatch(batch);
+                float[] padded = Autograd.noGrad(() ->
+                        completions.scores(model, temperature, false).logps().toFloats());
+                int columns = padded.length / batch.size();
+                for (int b = 0; b < batch.size(); b++) {
+                    int from = b * columns;
+                    all.add(Arrays.copyOfRange(padded, from, from + batch.get(b).completionLength()));
+                }
+            }
+        }
+        return all;
+    }
+}

@@ -1,0 +1,75 @@
+package dev.isthmus.rl.online;
+
+import dev.isthmus.rl.reward.RewardFunction;
+import dev.isthmus.train.loop.MethodConfig;
+import dev.isthmus.train.loop.Start;
+import dev.isthmus.train.loop.Training;
+import dev.isthmus.train.loop.TrainingMethod;
+import java.util.List;
+import java.util.function.Function;
+
+/**
+ * A trainer that learns from what the model writes.
+ *
+ * @param <C> its own settings
+ */
+public final class OnlineTrainer<C extends Record> implements TrainingMethod<C> {
+    /** Group relative policy optimization (Shao et al. 2024, arXiv 2402.03300) and its variants. */
+    public static final OnlineTrainer<GrpoConfig> GRPO = new OnlineTrainer<>("grpo", GrpoConfig.class, GrpoMethod::new);
+
+    private final String key;
+    private final Class<C> settings;
+    private final Function<MethodConfig<C>, OnlineMethod> method;
+    private final List<RewardFunction> own;
+
+    private OnlineTrainer(String key, Class<C> settings, Function<MethodConfig<C>, OnlineMethod> method) {
+        this(key, settings, method, List.of());
+    }
+
+    private OnlineTrainer(
+            String key, Class<C> settings, Function<MethodConfig<C>, OnlineMethod> method, List<RewardFunction> own) {
+        this.key = key;
+        this.settings = settings;
+        this.method = method;
+        this.own = own;
+    }
+
+    /** This trainer, with functions that {@code reward_funcs} may name too. */
+    public OnlineTrainer<C> withRewards(RewardFunction... functions) {
+        return new OnlineTrainer<>(key, settings, method, List.of(functions));
+    }
+
+    @Override
+    public String key() {
+        return key;
+    }
+
+    @Override
+    public Class<C> settings() {
+        return settings;
+    }
+
+    @Override
+    public void check(MethodConfig<C> config) {
+        TrainingMethod.super.check(config);
+        OnlineSettings checked = method.apply(config).settings();
+        checked.promptsPerGeneration(config.base());
+        functions(checked);
+    }
+
+    @Override
+    public Training prepare(MethodConfig<C> config, Start start) {
+        OnlineMethod made = method.apply(config);
+        PromptedModel policy = PromptedModel.load(config, start, made.settings());
+        return new OnlineTraining(config, made, functions(made.settings()), policy, start);
+    }
+
+    private List<RewardFunction> functions(OnlineSettings from) {
+        return from.rewards().rewardFuncs().stream()
+                .map(name -> own.stream()
+                        .filter(function -> function.name().equals(name))
+                        .findFirst()
+                        .orElseGet(() -> RewardFunctions.named(name, from.maxNewTokens())))
+                .toList();
+    }
+}
