@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
@@ -14,8 +15,8 @@ import java.util.Map;
  */
 public record AdvantageRegressionLoss(double beta, double scale) implements ScoredLoss {
     public AdvantageRegressionLoss {
-        Options.positive("beta", beta);
-        Options.positive("scale", scale);
+        Require.positive("beta", beta);
+        Require.positive("scale", scale);
     }
 
     /**

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Tensor;
 
 /**
@@ -13,7 +14,7 @@ import dev.isthmus.tensor.Tensor;
  */
 public record CopgLoss(double beta) implements PairLoss {
     public CopgLoss {
-        Options.positive("beta", beta);
+        Require.positive("beta", beta);
     }
 
     @Override

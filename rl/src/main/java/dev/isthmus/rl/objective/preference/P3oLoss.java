@@ -1,6 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -31,7 +32,7 @@ public record P3oLoss(double epsilon, Clipping clipping) implements PairLoss {
     }
 
     public P3oLoss {
-        Options.positive("epsilon", epsilon);
+        Require.positive("epsilon", epsilon);
     }
 
     @Override
