@@ -202,7 +202,8 @@ public record GrpoLoss(
         Tensor loss = policyLoss.div(normalizer.accumulation(in.batch));
         if (entropyCoef != 0) {
             Tensor counted = entropyMask == null ? mask : mask.mul(entropyMask);
-            loss = loss.sub(meanEntropy(entropies(in), counted, in.batch).mul(entropyCoef));
+            loss = loss.sub(
+                    normalizer.tokenMean(entropies(in), in.batch.over(counted)).mul(entropyCoef));
             metrics.put("policy_loss", policyLoss.item());
             metrics.put("entropy_coef", entropyCoef);
         }
@@ -263,13 +264,6 @@ public record GrpoLoss(
             double threshold = sorted[below] + (position - below) * (sorted[above] - sorted[below]);
             return entropies.ge(threshold).to(mask.dtype()).mul(mask);
         });
-    }
-
-    /** The mean entropy, scaled so that those of a step's micro-batches add up to that of the step. */
-    private Tensor meanEntropy(Tensor entropies, Tensor counted, Normalizer.Batch batch) {
-        return normalizer == Normalizer.STEP_TOKEN_MEAN
-                ? normalizer.average(entropies, batch.over(counted))
-                : Normalizer.TOKEN_MEAN.average(entropies, batch.over(counted)).div(normalizer.accumulation(batch));
     }
 
     private Tensor entropies(Inputs in) {

@@ -67,4 +67,11 @@ public enum Normalizer {
     public double accumulation(Batch batch) {
         return batch.gradientAccumulationSteps;
     }
+
+    /** The mean of {@code values [B, T]} over tokens, scaled so that those of a step's micro-batches add up to that of the step. */
+    Tensor tokenMean(Tensor values, Batch batch) {
+        return this == STEP_TOKEN_MEAN
+                ? average(values, batch)
+                : TOKEN_MEAN.average(values, batch).div(accumulation(batch));
+    }
 }
