@@ -7,6 +7,7 @@ module dev.isthmus.train {
     requires tools.jackson.dataformat.yaml;
 
     exports dev.isthmus.train;
+    exports dev.isthmus.train.data;
     exports dev.isthmus.train.loop;
     exports dev.isthmus.train.optim;
     exports dev.isthmus.train.report;

@@ -11,7 +11,6 @@ import dev.isthmus.train.run.YamlSettings;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -97,7 +96,7 @@ class TrainerCommand implements Runnable {
             OptionSpec.Builder option = OptionSpec.builder("--" + key.replace('_', '-'))
                     .type(type(component.getType()))
                     .arity("1")
-                    .paramLabel(label(component.getType()))
+                    .paramLabel(component.getType() == List.class ? label(elements(component)) + ",..." : label(component.getType()))
                     .order(first ? FIRST : settings == BaseConfig.class ? -1 : OWN)
                     .description(key.equals("data") ? data : text.value())
                     .defaultValue(shown(value));
@@ -105,7 +104,11 @@ class TrainerCommand implements Runnable {
                 option.converters(given -> constant(component.getType(), given));
             }
             if (component.getType() == List.class) {
-                option.auxiliaryTypes(elements(component)).splitRegex(",");
+                Class<?> elements = elements(component);
+                option.auxiliaryTypes(elements.isEnum() ? String.class : elements).splitRegex(",");
+                if (elements.isEnum()) {
+                    option.converters(given -> constant(elements, given));
+                }
             }
             command.addOption(option.build());
         }
@@ -126,12 +129,15 @@ class TrainerCommand implements Runnable {
 
     /** The name of a constant, in whatever case it was given. */
     private static String constant(Class<?> type, String given) {
-        return Stream.of(type.getEnumConstants())
-                .map(Object::toString)
+        return names(type).stream()
                 .filter(given::equalsIgnoreCase)
                 .findFirst()
                 .orElseThrow(() -> new TypeConversionException("expected one of "
-                        + Arrays.toString(type.getEnumConstants()) + " but was '" + given + "'"));
+                        + names(type) + " but was '" + given + "'"));
+    }
+
+    private static List<String> names(Class<?> type) {
+        return Stream.of(type.getEnumConstants()).map(Object::toString).toList();
     }
 
     private static Class<?> elements(RecordComponent list) {
@@ -150,10 +156,13 @@ class TrainerCommand implements Runnable {
         }
         return type == boolean.class || type == Boolean.class
                 ? "true|false"
-                : type.isEnum() ? "NAME" : type == List.class ? "NAME,..." : "TEXT";
+                : type.isEnum() ? "NAME" : "TEXT";
     }
 
     private static @Nullable String shown(JsonNode value) {
+        if (value.isEmpty() && value.isArray()) {
+            return null;
+        }
         return value.isArray()
                 ? String.join(",", value.valueStream().map(JsonNode::asString).toList())
                 : value.asString(null);

@@ -1,5 +1,12 @@
 package dev.isthmus.app;
 
+import dev.isthmus.rl.offline.Bco;
+import dev.isthmus.rl.offline.Cpo;
+import dev.isthmus.rl.offline.Dpo;
+import dev.isthmus.rl.offline.Kto;
+import dev.isthmus.rl.offline.Orpo;
+import dev.isthmus.rl.offline.Prm;
+import dev.isthmus.rl.offline.Reward;
 import dev.isthmus.rl.online.OnlineTrainer;
 import dev.isthmus.train.supervised.Sft;
 import java.util.List;
@@ -7,6 +14,12 @@ import picocli.CommandLine.Model.CommandSpec;
 
 /** The commands that train: one for each kind of trainer. */
 final class TrainerCommands {
+    private static final String PAIRS =
+            "Rows in JSON Lines: {\"prompt\", \"chosen\", \"rejected\"} or {\"chosen\", \"rejected\"}.";
+
+    private static final String LABELLED =
+            "Rows in JSON Lines: {\"prompt\", \"completion\", \"label\"}, or pairs as for dpo.";
+
     private TrainerCommands() {}
 
     /** All of them, in the order of the help. */
@@ -19,8 +32,26 @@ final class TrainerCommands {
                                 "Nine tenths of the text are learned, the last tenth is held out."),
                 new TrainerCommand(new Sft())
                         .spec(
-                                "Rows in JSON Lines: {\"prompt\": ..., \"completion\": ...} or {\"text\": ...}.",
-                                "Fine-tunes a model on completions of prompts, or on texts."),
+                                "Rows in JSON Lines: {\"prompt\", \"completion\"}, {\"messages\"} or {\"text\"}; several files with commas.",
+                                "Fine-tunes a model on completions of prompts, on conversations, or on texts."),
+                new TrainerCommand(new Dpo())
+                        .spec(
+                                PAIRS,
+                                "Teaches a model which of two completions is better, by direct preference optimization."),
+                new TrainerCommand(new Kto())
+                        .spec(LABELLED, "Teaches a model by completions that are good or bad by themselves."),
+                new TrainerCommand(new Bco())
+                        .spec(LABELLED, "The same by telling good from bad: binary classifier optimization."),
+                new TrainerCommand(new Orpo())
+                        .spec(PAIRS, "Fine-tunes on the better of two completions by the ratio of their odds; no reference."),
+                new TrainerCommand(new Cpo())
+                        .spec(PAIRS, "Contrastive preference optimization, SimPO and AlphaPO; no reference."),
+                new TrainerCommand(new Reward())
+                        .spec(PAIRS, "Trains a reward model: a number, higher for the better of two completions."),
+                new TrainerCommand(new Prm())
+                        .spec(
+                                "Rows in JSON Lines: {\"prompt\", \"completions\": [...], \"labels\": [...]}.",
+                                "Trains a process reward model: whether each step of a solution is right."),
                 new TrainerCommand(OnlineTrainer.GRPO)
                         .spec(
                                 "Rows in JSON Lines: {\"prompt\": ...} and the columns that reward functions look at.",

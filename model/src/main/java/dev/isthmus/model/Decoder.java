@@ -5,6 +5,7 @@ import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Norm;
 import dev.isthmus.model.DecoderConfig.Rope;
 import dev.isthmus.model.FeedForward.Mlp;
+import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.IsthmusException;
@@ -47,6 +48,7 @@ public final class Decoder {
     private final ModuleHooks hooks;
     private final List<Adapter> adapters;
     private final Decoder base;
+    private boolean gradientCheckpointing;
 
     /** Sees what a forward pass computes on its way. */
     @FunctionalInterface
@@ -397,6 +399,14 @@ public final class Decoder {
         return new Decoder(this);
     }
 
+    /**
+     * Whether a block keeps nothing but its result for the backward pass, and computes the rest again: the same gradients, bit for
+     * bit, in more time and less memory.
+     */
+    public void setGradientCheckpointing(boolean on) {
+        gradientCheckpointing = on;
+    }
+
     /** The heads of the attention of a layer. */
     public Heads heads(int layer) {
         DecoderConfig.Gemma gemma = config.gemma();
@@ -444,17 +454,13 @@ public final class Decoder {
             h = h.add(hooks.see("transformer.wpe", "", positions));
         }
         for (int i = 0; i < blocks.size(); i++) {
-            Block block = blocks.get(i);
+            int layer = i;
             if (trace != null) {
                 trace.state(h);
             }
-            Tensor qkv = rotated(i, block.qkv.forward(norm(block.attentionNorm, h), rows, hooks), batch.positions());
-            Tensor attended = block.output.forward(attend.apply(i, qkv), rows, hooks);
-            attended = hooks.see(block.name, gpt2 ? ".attn" : ".self_attn", attended);
-            h = h.add(block.afterAttention == null ? attended : norm(block.afterAttention, attended));
-            Tensor inner = hooks.see(block.name, ".mlp", block.mlp.forward(norm(block.mlpNorm, h), rows, hooks, trace));
-            h = h.add(block.afterMlp == null ? inner : norm(block.afterMlp, inner));
-            h = hooks.see(block.name, "", h);
+            h = gradientCheckpointing && trace == null
+                    ? Autograd.checkpoint(x -> block(layer, x[0], batch, rows, attend, null), h)
+                    : block(layer, h, batch, rows, attend, trace);
         }
         if (trace != null) {
             trace.state(h);
@@ -475,6 +481,23 @@ public final class Decoder {
             Arrays.fill(rows, batch.ragged().starts()[i], batch.ragged().starts()[i + 1], picked[i]);
         }
         return new AdapterRows(rows);
+    }
+
+    private Tensor block(
+            int layer,
+            Tensor x,
+            TokenBatch batch,
+            @Nullable AdapterRows rows,
+            BiFunction<Integer, Tensor, Tensor> attend,
+            @Nullable Trace trace) {
+        Block block = blocks.get(layer);
+        Tensor qkv = rotated(layer, block.qkv.forward(norm(block.attentionNorm, x), rows, hooks), batch.positions());
+        Tensor attended = block.output.forward(attend.apply(layer, qkv), rows, hooks);
+        attended = hooks.see(block.name, positionEmbedding != null ? ".attn" : ".self_attn", attended);
+        Tensor h = x.add(block.afterAttention == null ? attended : norm(block.afterAttention, attended));
+        Tensor inner = hooks.see(block.name, ".mlp", block.mlp.forward(norm(block.mlpNorm, h), rows, hooks, trace));
+        h = h.add(block.afterMlp == null ? inner : norm(block.afterMlp, inner));
+        return hooks.see(block.name, "", h);
     }
 
     /** The logits {@code [N, V]} of hidden states {@code [N, C]}. */

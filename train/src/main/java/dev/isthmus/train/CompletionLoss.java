@@ -24,26 +24,47 @@ public final class CompletionLoss {
      * several completions, one after another, is read once.
      */
     public static TokenLoss perToken(Decoder model, List<Example> batch, double temperature, boolean withEntropy) {
-        int longest = batch.stream().mapToInt(e -> e.tokens().length - 1).max().orElse(0);
+        return ofSequences(model, batch.stream().map(Sequence::of).toList(), temperature, withEntropy);
+    }
+
+    /** {@code -log p(token | the tokens before it)} for the learned tokens of all sequences one after another: {@code [T]}. */
+    public static TokenLoss ofSequences(Decoder model, List<Sequence> batch, double temperature, boolean withEntropy) {
+        Prediction prediction = predict(model, batch);
+        return Functional.tokenLoss(prediction.logits, prediction.targets, temperature, withEntropy);
+    }
+
+    /**
+     * What a model expects in the places of the tokens that are learned.
+     *
+     * @param logits {@code [T, V]}
+     * @param targets {@code [T]} int32, the tokens that are there
+     */
+    public record Prediction(Tensor logits, Tensor targets) {}
+
+    /** What {@code model} expects in the places of the learned tokens of all sequences one after another. */
+    public static Prediction predict(Decoder model, List<Sequence> batch) {
+        int longest = batch.stream().mapToInt(s -> s.tokens().length - 1).max().orElse(0);
         model.requireLength(longest);
         TokenBatch read = TokenBatch.of(
                 batch.stream()
-                        .map(e -> Arrays.copyOf(e.tokens(), e.tokens().length - 1))
+                        .map(s -> Arrays.copyOf(s.tokens(), s.tokens().length - 1))
                         .toList(),
-                batch.stream().mapToInt(Example::promptLength).toArray());
-        int[] rows = new int[tokens(batch)];
+                batch.stream().mapToInt(s -> s.learned()[0]).toArray());
+        int[] rows = new int[batch.stream().mapToInt(s -> s.learned().length).sum()];
         int[] targets = new int[rows.length];
         int n = 0;
         for (int i = 0; i < batch.size(); i++) {
-            Example example = batch.get(i);
-            for (int t = example.promptLength(); t < example.tokens().length; t++, n++) {
+            Sequence sequence = batch.get(i);
+            for (int t : sequence.learned()) {
                 rows[n] = read.ragged().starts()[i] + t - 1;
-                targets[n] = example.tokens()[t];
+                targets[n++] = sequence.tokens()[t];
             }
         }
         Tensor hidden = model.hidden(read);
-        Tensor picked = read.sharing() == null && n == read.tokens() ? hidden : Functional.embedding(hidden, read.tokensAt(rows));
-        return Functional.tokenLoss(model.logits(picked), Tensor.of(targets, n), temperature, withEntropy);
+        Tensor picked = read.sharing() == null && n == read.tokens()
+                ? hidden
+                : Functional.embedding(hidden, read.tokensAt(rows));
+        return new Prediction(model.logits(picked), Tensor.of(targets, n));
     }
 
     /** The sum of {@link #perToken} divided by {@code tokens}, the number of completion tokens of the whole step. */

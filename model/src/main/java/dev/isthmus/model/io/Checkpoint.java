@@ -10,6 +10,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -106,14 +107,16 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     /**
      * Writes a Hugging Face directory, created if need be: config.json and model.safetensors, each atomically.
      *
-     * @param tensors the parameters, under the names and of the shapes of {@link ParameterNames#of}
+     * @param tensors the parameters, under the names and of the shapes of {@link ParameterNames#of}, and those of the head of a
+     *     classifier
      * @throws IsthmusException if they do not fit {@code config}, or cannot be written
      */
     public static void save(Path directory, DecoderConfig config, Collection<TensorEntry> tensors) {
         Map<String, TensorEntry> byName = new LinkedHashMap<>();
         tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
-        Collection<TensorEntry> ordered =
-                ParameterNames.resolve(config, byName, directory).values();
+        List<TensorEntry> ordered =
+                new ArrayList<>(ParameterNames.resolve(config, byName, directory).values());
+        tensors.stream().filter(t -> ParameterNames.ofClassifier(t.name())).forEach(ordered::add);
         try {
             Files.createDirectories(directory);
         } catch (IOException e) {

@@ -52,6 +52,11 @@ public final class ParameterNames {
         return List.copyOf(names.parameters);
     }
 
+    /** Whether a tensor belongs to the head of a classifier, such as a reward model. */
+    static boolean ofClassifier(String name) {
+        return name.startsWith("score.");
+    }
+
     /** The number of parameters of a model, a tied embedding counted once. */
     public static long count(DecoderConfig config) {
         return of(config).stream().mapToLong(Parameter::elements).sum();
@@ -59,7 +64,8 @@ public final class ParameterNames {
 
     /**
      * Finds the tensor of every parameter. The prefix {@code model.} or {@code transformer.}, which checkpoints of the bare
-     * model lack, may be missing; saved masks, rotary frequencies and the copy of a tied embedding are left out.
+     * model lack, may be missing; saved masks, rotary frequencies, the copy of a tied embedding and the head of a
+     * classifier are left out.
      *
      * @param tensors a checkpoint's tensors by name
      * @param source the checkpoint, for messages
@@ -102,7 +108,7 @@ public final class ParameterNames {
         }
         found.forEach((name, tensor) -> {
             boolean tiedCopy = config.tieWordEmbeddings() && name.equals("lm_head.weight");
-            if (!tiedCopy && !BUFFERS.matcher(name).matches()) {
+            if (!tiedCopy && !ofClassifier(tensor.name()) && !BUFFERS.matcher(name).matches()) {
                 unexpected.add(tensor.name());
             }
         });

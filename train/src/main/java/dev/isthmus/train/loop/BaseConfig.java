@@ -5,6 +5,7 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.TrainingArguments;
 import dev.isthmus.train.optim.OptimizerConfig;
 import dev.isthmus.train.schedule.LrSchedule;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -18,8 +19,14 @@ public record BaseConfig(
         @JsonPropertyDescription("The model to go on from, with its tokenizer: a directory or a file.") @Nullable
         String model,
 
-        @JsonPropertyDescription("What to learn from.") @Nullable
+        @JsonPropertyDescription("What to learn from; of several files the names with commas.") @Nullable
         String data,
+
+        @JsonPropertyDescription("Shares in which the files of --data are mixed; none to shuffle all together.")
+        List<Double> dataProbabilities,
+
+        @JsonPropertyDescription("random: shuffled anew each epoch; sequential: as the files have it.")
+        SamplingStrategy trainSamplingStrategy,
 
         @JsonPropertyDescription("Data to hold out, for the metrics that begin with eval_.") @Nullable
         String evalData,
@@ -45,8 +52,7 @@ public record BaseConfig(
         @JsonPropertyDescription("Peak of the learning rate.")
         double learningRate,
 
-        @JsonPropertyDescription(
-                "constant, constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay.")
+        @JsonPropertyDescription("constant, constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay.")
         String lrSchedulerType,
 
         @JsonPropertyDescription("Steps in which the learning rate climbs from 0.")
@@ -59,8 +65,7 @@ public record BaseConfig(
         @JsonPropertyDescription("Its constants, such as momentum=0.9,nesterov=true.") @Nullable
         String optimArgs,
 
-        @JsonPropertyDescription("Decay of matrices.")
-        double weightDecay,
+        @JsonPropertyDescription("Decay of matrices.") double weightDecay,
 
         @JsonPropertyDescription("Memory of the mean of gradients.")
         double adamBeta1,
@@ -102,7 +107,19 @@ public record BaseConfig(
         }
     }
 
+    /** In which order examples are learned. */
+    public enum SamplingStrategy {
+        RANDOM,
+        SEQUENTIAL;
+
+        @Override
+        public String toString() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
     public BaseConfig {
+        dataProbabilities = List.copyOf(dataProbabilities);
         atLeast(1, "per_device_train_batch_size", perDeviceTrainBatchSize);
         atLeast(1, "per_device_eval_batch_size", perDeviceEvalBatchSize);
         atLeast(1, "gradient_accumulation_steps", gradientAccumulationSteps);

@@ -23,7 +23,8 @@ final class LoopReport {
     private static final String EVAL = "eval_";
 
     /** What every line has and no chart needs. */
-    private static final Set<String> NOT_CHARTED = Set.of("step", "num_tokens", "epoch", "loss", "learning_rate", "grad_norm");
+    private static final Set<String> NOT_CHARTED =
+            Set.of("step", "num_tokens", "epoch", "loss", "learning_rate", "grad_norm");
 
     private LoopReport() {}
 
@@ -31,7 +32,10 @@ final class LoopReport {
             MethodConfig<?> config, ObjectNode summary, List<JsonNode> metrics, List<LanguageModel.Text> samples) {
         String method = config.base().method();
         HtmlReport page = new HtmlReport(
-                method + (config.base().data() == null ? "" : " on " + config.base().data()),
+                method
+                        + (config.base().data() == null
+                                ? ""
+                                : " on " + config.base().data()),
                 String.format(
                         Locale.ROOT,
                         "A model of %,d weights learned from %,d tokens in %,d steps.",

@@ -46,8 +46,7 @@ public record MethodConfig<C extends Record>(BaseConfig base, C own, String yaml
         ObjectNode tree = YamlSettings.parse(yaml, source);
         String found = tree.path("method").asString("");
         if (!found.equals(method.key())) {
-            throw new IsthmusException(
-                    source + " is that of a run of '" + found + "', not of '" + method.key() + "'");
+            throw new IsthmusException(source + " is that of a run of '" + found + "', not of '" + method.key() + "'");
         }
         requireKnown(method.defaults(), tree, source);
         return bind(method, tree, source);

@@ -28,11 +28,15 @@ final class NonFiniteDump {
         String output = weight ? null : firstOutput(trainer, loss);
         String first = output == null ? tensor == null ? "the loss" : tensor : "the output of " + output;
         ObjectNode dump = JsonNodeFactory.instance.objectNode();
-        dump.put("step", trainer.globalStep() + 1).put("micro_batch", found.microBatch()).put("first", first);
+        dump.put("step", trainer.globalStep() + 1)
+                .put("micro_batch", found.microBatch())
+                .put("first", first);
         dump.put("message", found.getMessage());
         directory.write(FILE, dump);
-        return new IsthmusException(found.getMessage() + "\nFirst not finite: " + first + " (micro-batch "
-                + found.microBatch() + "); see " + directory.path().resolve(FILE), found);
+        return new IsthmusException(
+                found.getMessage() + "\nFirst not finite: " + first + " (micro-batch " + found.microBatch() + "); see "
+                        + directory.path().resolve(FILE),
+                found);
     }
 
     /** The first module whose output is not finite when the loss is computed again; null if all are. */

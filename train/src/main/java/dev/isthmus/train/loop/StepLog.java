@@ -27,16 +27,18 @@ public final class StepLog {
     /** Puts a metric that counts {@code weight} times in the mean. */
     public void put(String key, double value, double weight) {
         if (!Double.isNaN(value) && weight > 0) {
-            means.merge(
-                    key,
-                    new Mean(value * weight, weight),
-                    (a, b) -> new Mean(a.sum + b.sum, a.weight + b.weight));
+            means.merge(key, new Mean(value * weight, weight), (a, b) -> new Mean(a.sum + b.sum, a.weight + b.weight));
         }
     }
 
     /** Puts several metrics. */
     public void putAll(Map<String, Double> metrics) {
-        metrics.forEach(this::put);
+        putAll(metrics, 1);
+    }
+
+    /** Puts several metrics that count {@code weight} times in the means. */
+    public void putAll(Map<String, Double> metrics, double weight) {
+        metrics.forEach((key, value) -> put(key, value, weight));
     }
 
     /** Writes a line of {@code samples.jsonl}: {@code prompt}, {@code completion}, {@code reward} and the like. */
@@ -53,8 +55,8 @@ public final class StepLog {
 
     /** Takes over what another log has collected. */
     void addAll(StepLog other) {
-        other.means.forEach((key, mean) ->
-                means.merge(key, mean, (a, b) -> new Mean(a.sum + b.sum, a.weight + b.weight)));
+        other.means.forEach(
+                (key, mean) -> means.merge(key, mean, (a, b) -> new Mean(a.sum + b.sum, a.weight + b.weight)));
     }
 
     void clear() {

@@ -53,13 +53,20 @@ public final class TrainingLoop {
         this.directory = directory;
         this.progress = progress;
         BaseConfig base = config.base();
+        training.model().setGradientCheckpointing(base.gradientCheckpointing());
         steps = base.steps(training.epoch());
         JsonNode state = from.map(Checkpoint::state).orElse(JsonNodeFactory.instance.missingNode());
         numTokens = state.path("num_tokens").asLong(0);
         sums.restore(state.path("sums"));
-        state.path("last").properties().forEach(e -> last.put(e.getKey(), e.getValue().asDouble()));
-        table = new LoopTable(progress, training.shown(), steps, state.path("seconds").asDouble(0));
-        table.opening(config, training.description(), ParameterNames.count(training.model().config()));
+        state.path("last")
+                .properties()
+                .forEach(e -> last.put(e.getKey(), e.getValue().asDouble()));
+        table = new LoopTable(
+                progress, training.shown(), steps, state.path("seconds").asDouble(0));
+        table.opening(
+                config,
+                training.description(),
+                ParameterNames.count(training.model().config()));
         trainer = new Trainer(training.model(), training.parameters(), base.arguments(steps));
         from.ifPresent(c -> trainer.restoreOptimizer(
                 c.directory(), state.path("global_step").asLong()));
@@ -77,8 +84,8 @@ public final class TrainingLoop {
             TrainingMethod<C> method, MethodConfig<C> config, @Nullable Path out, Consumer<String> warnings) {
         try (Scope scope = Scope.open()) {
             Training training = method.prepare(config, Start.fresh(config.base()));
-            try (RunDirectory directory = RunDirectory.create(
-                            out, method.key(), config.base().seed(), config.yaml(), warnings);
+            try (RunDirectory directory =
+                            RunDirectory.create(out, method.key(), config.base().seed(), config.yaml(), warnings);
                     Progress progress = new Progress()) {
                 return new TrainingLoop(config, training, directory, progress, Optional.empty()).run();
             }
@@ -91,8 +98,7 @@ public final class TrainingLoop {
      * @return what {@code summary.json} says
      * @throws IsthmusException if the run has finished, or its data has changed
      */
-    public static <C extends Record> ObjectNode resume(
-            TrainingMethod<C> method, Path run, Consumer<String> warnings) {
+    public static <C extends Record> ObjectNode resume(TrainingMethod<C> method, Path run, Consumer<String> warnings) {
         try (Scope scope = Scope.open();
                 RunDirectory directory = RunDirectory.resume(run, warnings);
                 Progress progress = new Progress()) {
@@ -145,13 +151,13 @@ public final class TrainingLoop {
         try (Scope scope = Scope.open()) {
             List<MicroBatch> batches = training.microBatches(trainer.globalStep(), log);
             read = batches.stream().mapToLong(MicroBatch::tokens).sum();
-            List<Supplier<Tensor>> losses = batches.stream().map(MicroBatch::loss).toList();
+            List<Supplier<Tensor>> losses =
+                    batches.stream().map(MicroBatch::loss).toList();
             try {
                 done = trainer.step(losses);
             } catch (NonFiniteException e) {
                 if (config.base().nonfiniteLoss() == NonFiniteLoss.STOP) {
-                    throw NonFiniteDump.write(
-                            directory, trainer, e, losses.get(e.microBatch()));
+                    throw NonFiniteDump.write(directory, trainer, e, losses.get(e.microBatch()));
                 }
                 progress.line("step " + (trainer.globalStep() + 1) + " is skipped: " + firstClause(e.getMessage()));
                 log.clear();
@@ -244,7 +250,8 @@ public final class TrainingLoop {
         summary.put("method", config.base().method())
                 .put("seed", config.base().seed())
                 .put("seconds", table.seconds());
-        summary.put("parameters", ParameterNames.count(training.model().config())).put("global_step", steps);
+        summary.put("parameters", ParameterNames.count(training.model().config()))
+                .put("global_step", steps);
         summary.put("epoch", epoch()).put("num_tokens", numTokens);
         last.forEach(summary::put);
         return summary;

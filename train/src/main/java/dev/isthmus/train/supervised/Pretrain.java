@@ -13,6 +13,7 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
+import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
 import java.nio.file.Path;
@@ -58,8 +59,8 @@ public final class Pretrain implements TrainingMethod<PretrainConfig> {
                     + model.config().maxPositionEmbeddings() + " positions (max_position_embeddings)");
         }
         TextWindows source = new TextWindows(data, held, tokenizer, length, rng.split("data"));
-        String id = held == null ? data.crc32c() : data.crc32c() + held.crc32c();
-        return new SupervisedTraining(config.base(), model, tokenizer, weights, source, id, true);
+        return new SupervisedTraining(
+                config.base(), new TrainedModel(model, tokenizer, weights), source, LossType.NLL);
     }
 
     private static Decoder fresh(PretrainConfig settings, Tokenizer tokenizer, Rng rng) {

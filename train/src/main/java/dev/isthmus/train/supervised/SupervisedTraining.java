@@ -1,29 +1,32 @@
 package dev.isthmus.train.supervised;
 
 import dev.isthmus.model.Decoder;
-import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
-import dev.isthmus.model.tokenizer.CharTokenizer;
-import dev.isthmus.model.tokenizer.Tokenizer;
-import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.Functional.TokenLoss;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.CompletionLoss;
-import dev.isthmus.train.Example;
+import dev.isthmus.train.CompletionLoss.Prediction;
+import dev.isthmus.train.Sequence;
 import dev.isthmus.train.loop.BaseConfig;
 import dev.isthmus.train.loop.MicroBatch;
 import dev.isthmus.train.loop.StepLog;
+import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import org.jspecify.annotations.Nullable;
 
-/** Learns the next token of examples from an {@link ExampleSource}. */
+/** Learns the next token of sequences from a {@link SequenceSource}. */
 final class SupervisedTraining implements Training {
     private static final int SAMPLES = 3;
     private static final int SAMPLE_PROMPT = 16;
@@ -31,41 +34,20 @@ final class SupervisedTraining implements Training {
     private static final double SAMPLE_TEMPERATURE = 0.8;
 
     private final BaseConfig base;
-    private final Decoder model;
-    private final Tokenizer tokenizer;
-    private final @Nullable Path tokenizerFiles;
-    private final ExampleSource source;
-    private final String dataId;
-    private final boolean windows;
-    private final List<Example> validation;
+    private final TrainedModel trained;
+    private final SequenceSource source;
+    private final LossType lossType;
 
-    /**
-     * Training of {@code model}.
-     *
-     * @param tokenizerFiles where the files of the tokenizer lie; null for that of characters
-     * @param windows whether examples are windows of a text, which begin anywhere
-     */
-    SupervisedTraining(
-            BaseConfig base,
-            Decoder model,
-            Tokenizer tokenizer,
-            @Nullable Path tokenizerFiles,
-            ExampleSource source,
-            String dataId,
-            boolean windows) {
+    SupervisedTraining(BaseConfig base, TrainedModel trained, SequenceSource source, LossType lossType) {
         this.base = base;
-        this.model = model;
-        this.tokenizer = tokenizer;
-        this.tokenizerFiles = tokenizerFiles;
+        this.trained = trained;
         this.source = source;
-        this.dataId = dataId;
-        this.windows = windows;
-        validation = source.validation();
+        this.lossType = lossType;
     }
 
     @Override
     public Decoder model() {
-        return model;
+        return trained.decoder();
     }
 
     @Override
@@ -80,65 +62,103 @@ final class SupervisedTraining implements Training {
 
     @Override
     public String dataId() {
-        return dataId;
+        return source.id();
     }
 
     @Override
     public List<MicroBatch> microBatches(long step, StepLog log) {
         int size = base.perDeviceTrainBatchSize();
-        List<List<Example>> batches = LongStream.range(0, base.gradientAccumulationSteps())
+        List<List<Sequence>> batches = LongStream.range(0, base.gradientAccumulationSteps())
                 .map(micro -> step * base.examplesPerStep() + micro * size)
                 .mapToObj(first -> LongStream.range(first, first + size)
-                        .mapToObj(source::example)
+                        .mapToObj(source::row)
+                        .flatMap(List::stream)
                         .toList())
                 .toList();
-        long learned = batches.stream().mapToLong(CompletionLoss::tokens).sum();
+        long learned = batches.stream().mapToLong(SupervisedTraining::learned).sum();
         return batches.stream()
                 .map(batch -> new MicroBatch(
-                        batch.stream().mapToLong(e -> e.tokens().length - 1).sum(),
-                        () -> CompletionLoss.mean(model, batch, learned)))
+                        batch.stream().mapToLong(s -> s.tokens().length - 1).sum(),
+                        () -> sum(batch, log).div(learned)))
                 .toList();
     }
 
-    /** The mean over the completion tokens of all held-out examples. */
+    private static long learned(List<Sequence> batch) {
+        return batch.stream().mapToLong(s -> s.learned().length).sum();
+    }
+
+    /** The sum of the losses of all learned tokens. */
+    private Tensor sum(List<Sequence> batch, StepLog log) {
+        Prediction prediction = CompletionLoss.predict(model(), batch);
+        TokenLoss tokens = Functional.tokenLoss(prediction.logits(), prediction.targets(), 1, true);
+        long learned = learned(batch);
+        Autograd.noGrad(() -> {
+            Tensor best = prediction.logits().detach().argmax(1, false).to(DType.INT32);
+            log.put(
+                    "mean_token_accuracy",
+                    best.eq(prediction.targets()).to(DType.FLOAT64).mean().item(),
+                    learned);
+            log.put(
+                    "entropy",
+                    Objects.requireNonNull(tokens.entropy())
+                            .to(DType.FLOAT64)
+                            .mean()
+                            .item(),
+                    learned);
+        });
+        Tensor loss = lossType.of(tokens.loss());
+        return weighted(loss, batch).sum();
+    }
+
+    private static Tensor weighted(Tensor loss, List<Sequence> batch) {
+        if (batch.stream().allMatch(s -> s.weight() == 1)) {
+            return loss;
+        }
+        double[] weights = batch.stream()
+                .flatMapToDouble(s -> DoubleStream.generate(s::weight).limit(s.learned().length))
+                .toArray();
+        return loss.mul(Tensor.of(weights, weights.length).to(loss.dtype()));
+    }
+
+    /** The mean over the learned tokens of all that is held out. */
     @Override
     public void evaluate(StepLog log) {
-        long learned = CompletionLoss.tokens(validation);
+        long learned = 0;
         double sum = 0;
         int size = base.perDeviceEvalBatchSize();
-        for (int i = 0; i < validation.size(); i += size) {
-            List<Example> batch = validation.subList(i, Math.min(validation.size(), i + size));
+        for (int i = 0; i < source.heldOut(); i += size) {
+            List<Sequence> batch = IntStream.range(i, Math.min(source.heldOut(), i + size))
+                    .mapToObj(source::heldOut)
+                    .flatMap(List::stream)
+                    .toList();
             try (Scope scope = Scope.open()) {
-                sum += Autograd.noGrad(
-                        () -> CompletionLoss.mean(model, batch, learned).item());
+                sum += Autograd.noGrad(() -> sum(batch, log).item());
             }
+            learned += learned(batch);
         }
         if (learned > 0) {
-            log.put("loss", sum);
+            log.put("loss", sum / learned);
         }
     }
 
     @Override
     public void saveModel(Path directory) {
-        Pretrained.save(model, directory);
-        if (tokenizer instanceof CharTokenizer characters) {
-            characters.save(directory);
-        } else if (tokenizerFiles != null) {
-            Tokenizers.copy(tokenizerFiles, directory);
-        }
+        trained.save(directory);
     }
 
     /** What the model makes of the beginnings of a few examples that it has not learned, if there are any. */
     @Override
     public List<LanguageModel.Text> samples() {
-        List<Example> shown = validation.isEmpty()
+        int held = source.heldOut();
+        List<Sequence> shown = held == 0
                 ? LongStream.range(0, Math.min(SAMPLES, source.epoch()))
-                        .mapToObj(source::example)
+                        .mapToObj(place -> source.row(place).getFirst())
                         .toList()
-                : IntStream.range(0, Math.min(SAMPLES, validation.size()))
-                        .mapToObj(i -> validation.get(i * validation.size() / SAMPLES))
+                : IntStream.range(0, Math.min(SAMPLES, held))
+                        .mapToObj(i -> source.heldOut((int) ((long) i * held / SAMPLES))
+                                .getFirst())
                         .toList();
-        return new LanguageModel(model, tokenizer)
+        return new LanguageModel(model(), trained.tokenizer())
                 .complete(
                         shown.stream().map(this::prompt).toList(),
                         SamplingParams.temperature(SAMPLE_TEMPERATURE),
@@ -147,16 +167,18 @@ final class SupervisedTraining implements Training {
                         Rng.of(base.seed()).split("samples"));
     }
 
-    /** The prompt; of an example without one the first tokens, in a window of text those after the first line break. */
-    private int[] prompt(Example example) {
-        int[] tokens = example.tokens();
-        if (example.promptLength() > 1) {
-            return Arrays.copyOf(tokens, example.promptLength());
+    /** The prompt; of a sequence without one the first tokens, in a window of text those after the first line break. */
+    private int[] prompt(Sequence sequence) {
+        int[] tokens = sequence.tokens();
+        int prompt = sequence.learned()[0];
+        if (prompt > 1) {
+            return Arrays.copyOf(tokens, prompt);
         }
         int length = Math.clamp(tokens.length / 4, 1, SAMPLE_PROMPT);
-        String text = tokenizer.decode(tokens);
+        String text = trained.tokenizer().decode(tokens);
         String lines = text.substring(text.indexOf('\n') + 1).stripLeading();
-        int[] whole = tokenizer.encode(lines, true);
+        int[] whole = trained.tokenizer().encode(lines, true);
+        boolean windows = source instanceof TextWindows;
         return Arrays.copyOf(windows && whole.length > length ? whole : tokens, length);
     }
 }

@@ -4,6 +4,7 @@ import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.Example;
+import dev.isthmus.train.Sequence;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -11,7 +12,7 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /** Windows of a text at random places; every token but the first of a window is learned. */
-final class TextWindows implements ExampleSource {
+final class TextWindows implements SequenceSource {
     /** The share of a text that is learned from, where nothing else is held out. */
     static final double TRAIN_SHARE = 0.9;
 
@@ -21,6 +22,8 @@ final class TextWindows implements ExampleSource {
     private final int[] held;
     private final int length;
     private final Rng rng;
+    private final String id;
+    private final List<Example> validation;
 
     /**
      * Windows in which a model reads {@code length} tokens.
@@ -35,11 +38,13 @@ final class TextWindows implements ExampleSource {
         this.held = held == null ? Arrays.copyOfRange(tokens, split, tokens.length) : encode(held, tokenizer);
         this.length = length;
         this.rng = rng;
+        id = held == null ? data.crc32c() : data.crc32c() + held.crc32c();
         if (train.length <= length) {
             throw new IsthmusException(
                     data.name() + " has " + train.length + " tokens to learn from; a window of max_length " + length
                             + " needs " + (length + 1) + ". Choose a longer text or a smaller max_length");
         }
+        validation = validation();
     }
 
     private static int[] encode(DataFile data, Tokenizer tokenizer) {
@@ -56,7 +61,12 @@ final class TextWindows implements ExampleSource {
     }
 
     @Override
-    public Example example(long place) {
+    public List<Sequence> row(long place) {
+        return List.of(Sequence.of(example(place)));
+    }
+
+    /** The window at a place of the run. */
+    Example example(long place) {
         return window(train, rng.split("window", place).nextInt(train.length - length), length);
     }
 
@@ -66,8 +76,7 @@ final class TextWindows implements ExampleSource {
     }
 
     /** As many windows as fit side by side, or {@value #VALIDATION_WINDOWS} of them at equal distances. */
-    @Override
-    public List<Example> validation() {
+    List<Example> validation() {
         int size = Math.min(length, held.length - 1);
         if (size < 1) {
             return List.of();
@@ -77,6 +86,21 @@ final class TextWindows implements ExampleSource {
         return IntStream.range(0, count)
                 .mapToObj(i -> window(held, count == 1 ? 0 : (int) (i * room / (count - 1)), size))
                 .toList();
+    }
+
+    @Override
+    public int heldOut() {
+        return validation.size();
+    }
+
+    @Override
+    public List<Sequence> heldOut(int index) {
+        return List.of(Sequence.of(validation.get(index)));
+    }
+
+    @Override
+    public String id() {
+        return id;
     }
 
     @Override

@@ -69,7 +69,12 @@ public record Completions(
         return values.div(lengths.clampMin(1));
     }
 
-    Tensor reference() {
+    /**
+     * The log-probs under the reference: {@code [N]}.
+     *
+     * @throws dev.isthmus.tensor.IsthmusException if there is none
+     */
+    public Tensor reference() {
         return given(refLogps, "the log-probs of a reference model");
     }
 

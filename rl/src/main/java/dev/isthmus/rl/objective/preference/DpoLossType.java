@@ -169,6 +169,11 @@ public enum DpoLossType {
         }
     };
 
+    @Override
+    public String toString() {
+        return TrlNames.of(this);
+    }
+
     /** What the formulas speak of. */
     record Terms(
             Pairs pairs,

@@ -1,5 +1,6 @@
 package dev.isthmus.rl.objective.preference;
 
+import dev.isthmus.rl.objective.TrlNames;
 import dev.isthmus.tensor.Tensor;
 
 /** How far from the reference is far: {@code f'(t)} of the ratio {@code t = exp(lr)}, up to constants (Wang et al. 2023). */
@@ -36,6 +37,11 @@ public enum FDivergence {
                     : logRatio.mul(power).clampMax(80).exp().div(power);
         }
     };
+
+    @Override
+    public String toString() {
+        return TrlNames.of(this);
+    }
 
     /** {@code f'(exp(logRatio))} without its constant: {@code [N]}. */
     abstract Tensor score(Tensor logRatio, double alpha);

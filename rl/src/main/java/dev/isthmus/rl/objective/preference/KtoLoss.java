@@ -2,6 +2,7 @@ package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.Require;
+import dev.isthmus.rl.objective.TrlNames;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
@@ -25,7 +26,12 @@ public record KtoLoss(LossType lossType, double beta, double desirableWeight, do
         /** {@code z = max(0, mean lr(x, y'))} of {@linkplain Labelled#mismatched mismatched} pairs, without gradient. */
         KTO,
         /** {@code z = 0} (D'Oosterlinck et al. 2024, eq. 7, unpaired). */
-        APO_ZERO_UNPAIRED
+        APO_ZERO_UNPAIRED;
+
+        @Override
+        public String toString() {
+            return TrlNames.of(this);
+        }
     }
 
     /** TRL's defaults. */

@@ -56,6 +56,15 @@ public record TokenLogps(Tensor logps, @Nullable Tensor refLogps, Tensor mask) {
                 mask.slice(0, from, to));
     }
 
+    /** Every {@code step}-th row from {@code first} on. */
+    public TokenLogps every(int first, int step) {
+        long end = logps.size(0);
+        return new TokenLogps(
+                logps.slice(0, first, end, step),
+                refLogps == null ? null : refLogps.slice(0, first, end, step),
+                mask.slice(0, first, end, step));
+    }
+
     /** The sums over the tokens of each completion. */
     public Completions sum() {
         return Completions.of(total(logps), refLogps == null ? null : total(refLogps), lengths());

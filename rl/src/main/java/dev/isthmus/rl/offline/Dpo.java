@@ -1,0 +1,54 @@
+package dev.isthmus.rl.offline;
+
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.train.data.TrainingData;
+import dev.isthmus.train.loop.MethodConfig;
+import dev.isthmus.train.loop.Start;
+import dev.isthmus.train.loop.TrainedModel;
+import dev.isthmus.train.loop.Training;
+import dev.isthmus.train.loop.TrainingMethod;
+
+/** Direct preference optimization: a policy learns which of two completions is better, and stays near a reference. */
+public final class Dpo implements TrainingMethod<DpoConfig> {
+    @Override
+    public String key() {
+        return "dpo";
+    }
+
+    @Override
+    public Class<DpoConfig> settings() {
+        return DpoConfig.class;
+    }
+
+    @Override
+    public Training prepare(MethodConfig<DpoConfig> config, Start start) {
+        DpoConfig own = config.own();
+        TrainedModel trained = Preparation.model(start);
+        TrainingData<PairExample> data =
+                Preparation.pairs(config, trained, own.maxLength(), own.truncationMode());
+        if (own.syncRefModel() && start.directory().isPresent()) {
+            ReferenceModel moved = ReferenceModel.load(start.directory().get());
+            return new DpoTraining(trained, data, own, moved);
+        }
+        ReferenceModel reference;
+        if (own.precomputeRefLogProbs()) {
+            try (Scope scope = Scope.open()) {
+                reference = Preparation.reference(config, own.refModel(), start, trained);
+                DpoTraining.precompute(reference, data);
+            }
+        } else {
+            reference = Preparation.reference(config, own.refModel(), start, trained);
+        }
+        return new DpoTraining(trained, data, own, reference);
+    }
+
+    @Override
+    public void check(MethodConfig<DpoConfig> config) {
+        TrainingMethod.super.check(config);
+        boolean sorts = config.own().lossType().stream().anyMatch(t -> t.toString().startsWith("aot"));
+        if (sorts && config.own().useWeighting()) {
+            throw new IsthmusException("dpo: loss_type aot sorts the pairs of a batch, so use_weighting must be off");
+        }
+    }
+}

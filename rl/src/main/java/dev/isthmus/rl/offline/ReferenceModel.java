@@ -1,0 +1,133 @@
+package dev.isthmus.rl.offline;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.CompletionLoss;
+import dev.isthmus.train.Sequence;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import java.util.zip.CRC32C;
+
+/**
+ * The model that a policy is compared with. What it says of a sequence is computed once and remembered: a log-prob does not depend on what
+ * else is in the batch, so it is the same number that would be computed again.
+ */
+final class ReferenceModel {
+    /** Log-probs that are remembered at most. */
+    private static final long ROOM = 1L << 26;
+
+    /** The key of {@link #id} in the state of a run. */
+    static final String ID = "reference";
+
+    private static final String DIRECTORY = "reference";
+
+    private final Decoder model;
+    private final String id;
+    private final Map<Long, float[]> known = new HashMap<>();
+    private long room = ROOM;
+
+    /** A reference that nobody else changes. */
+    ReferenceModel(Decoder model) {
+        this.model = model;
+        CRC32C crc = new CRC32C();
+        model.trained().forEach(t -> crc.update(t.segment().asByteBuffer()));
+        id = HexFormat.of().toHexDigits((int) crc.getValue());
+    }
+
+    /** Loads what {@link #save} wrote. */
+    static ReferenceModel load(Path checkpoint) {
+        return new ReferenceModel(Pretrained.load(checkpoint.resolve(DIRECTORY)));
+    }
+
+    /** Tells whether it is still the same. */
+    String id() {
+        return id;
+    }
+
+    /**
+     * The log-probs of the learned tokens of all sequences one after another: {@code [T]}.
+     *
+     * @param keys by which each is remembered
+     */
+    Tensor logps(long[] keys, List<Sequence> sequences) {
+        List<Integer> missing =
+                IntStream.range(0, keys.length).filter(i -> !known.containsKey(keys[i])).boxed().toList();
+        Map<Long, float[]> found = new HashMap<>();
+        if (!missing.isEmpty()) {
+            float[] computed = logps(missing.stream().map(sequences::get).toList());
+            int start = 0;
+            for (int i : missing) {
+                int end = start + sequences.get(i).learned().length;
+                found.put(keys[i], Arrays.copyOfRange(computed, start, end));
+                start = end;
+            }
+        }
+        float[] all = new float[sequences.stream().mapToInt(s -> s.learned().length).sum()];
+        int n = 0;
+        for (long key : keys) {
+            float[] logps = Objects.requireNonNull(found.getOrDefault(key, known.get(key)));
+            System.arraycopy(logps, 0, all, n, logps.length);
+            n += logps.length;
+        }
+        found.forEach((key, logps) -> {
+            if (logps.length <= room) {
+                known.put(key, logps);
+                room -= logps.length;
+            }
+        });
+        return Tensor.of(all, all.length).to(model.dtype());
+    }
+
+    /** The log-probs of the learned tokens of all sequences one after another. */
+    float[] logps(List<Sequence> sequences) {
+        try (Scope scope = Scope.open()) {
+            return Autograd.noGrad(() -> CompletionLoss.ofSequences(model, sequences, 1, false)
+                    .loss()
+                    .neg()
+                    .toFloats());
+        }
+    }
+
+    /** Moves towards a policy: {@code alpha policy + (1 - alpha) reference} (Gorbatovski et al. 2024, eq. 4). */
+    void follow(Decoder policy, double alpha) {
+        Autograd.noGrad(() -> {
+            for (int i = 0; i < model.trained().size(); i++) {
+                Tensor weights = model.trained().get(i);
+                try (Scope scope = Scope.open()) {
+                    weights.copyFrom(weights.detach()
+                            .mul(1 - alpha)
+                            .add(policy.trained().get(i).detach().mul(alpha)));
+                }
+            }
+        });
+        known.clear();
+        room = ROOM;
+    }
+
+    /** Writes the weights. */
+    void save(Path checkpoint) {
+        Pretrained.save(model, checkpoint.resolve(DIRECTORY));
+    }
+
+    /**
+     * Throws unless it is the model that a run began with.
+     *
+     * @throws IsthmusException saying so
+     */
+    void requireId(String expected, String name) {
+        if (!expected.isEmpty() && !expected.equals(id)) {
+            throw new IsthmusException(name + " is no longer the reference model that the run began with.\n"
+                    + "Bring it back, or start anew with another --out.");
+        }
+    }
+}

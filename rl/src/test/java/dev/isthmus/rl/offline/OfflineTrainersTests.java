@@ -1,0 +1,348 @@
+package dev.isthmus.rl.offline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.Parameter;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.tokenizer.CharTokenizer;
+import dev.isthmus.rl.reward.Classifier;
+import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Machine;
+import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.Sequence;
+import dev.isthmus.train.loop.MicroBatch;
+import dev.isthmus.train.loop.Start;
+import dev.isthmus.train.loop.StepLog;
+import dev.isthmus.train.loop.Training;
+import dev.isthmus.train.loop.TrainingLoop;
+import dev.isthmus.train.loop.TrainingMethod;
+import dev.isthmus.train.supervised.Sft;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.IntFunction;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.node.JsonNodeFactory;
+
+/** What must hold for every trainer on files, on a model of a few thousand weights. */
+class OfflineTrainersTests {
+    private static final String ALPHABET = "abcdefgh +=.\n";
+    private static final int ROWS = 24;
+
+    @TempDir
+    private Path directory;
+
+    /** A trainer with some of its settings, and how a row of its data looks. */
+    private record Case(TrainingMethod<?> method, Map<String, ?> settings, IntFunction<String> row) {
+        @Override
+        public String toString() {
+            return method.key() + settings;
+        }
+    }
+
+    static List<Case> cases() {
+        IntFunction<String> pair = i -> "{\"prompt\":\"" + word(i, 3) + "=\",\"chosen\":\"" + word(i + 1, 2 + i % 5)
+                + "\",\"rejected\":\"" + word(i + 2, 1 + i % 4) + "\"}";
+        IntFunction<String> labelled = i -> "{\"prompt\":\"" + word(i, 3) + "=\",\"completion\":\""
+                + word(i + 1, 2 + i % 5) + "\",\"label\":" + (i % 3 != 0) + "}";
+        return List.of(
+                new Case(
+                        new Sft(),
+                        Map.of(),
+                        i -> "{\"prompt\":\"" + word(i, 2) + "\",\"completion\":\"" + word(i, 1 + i % 6) + "\"}"),
+                new Case(new Sft(), Map.of("packing", true, "max_length", 12), i -> "{\"text\":\"" + word(i, 2 + i % 9) + "\"}"),
+                new Case(new Dpo(), Map.of(), pair),
+                new Case(new Dpo(), Map.of("loss_type", List.of("ipo", "sft"), "precompute_ref_log_probs", true), pair),
+                new Case(new Dpo(), Map.of("use_weighting", true, "ld_alpha", 0.5, "sync_ref_model", true, "ref_model_sync_steps", 2), pair),
+                new Case(new Kto(), Map.of(), labelled),
+                new Case(new Bco(), Map.of(), labelled),
+                new Case(new Orpo(), Map.of(), pair),
+                new Case(new Cpo(), Map.of("loss_type", "simpo"), pair),
+                new Case(new Reward(), Map.of("center_rewards_coefficient", 0.01), pair),
+                new Case(
+                        new Prm(),
+                        Map.of(),
+                        i -> "{\"prompt\":\"" + word(i, 3) + "\",\"completions\":[\"" + word(i, 2) + "\",\"" + word(i + 3, 1 + i % 3)
+                                + "\"],\"labels\":[true," + (i % 2 == 0) + "]}"));
+    }
+
+    private static String word(int seed, int length) {
+        Rng rng = Rng.of(7).split("word", seed);
+        return IntStream.range(0, length)
+                .mapToObj(_ -> String.valueOf(ALPHABET.charAt(rng.nextInt(8))))
+                .reduce("", String::concat);
+    }
+
+    @BeforeEach
+    void model() {
+        CharTokenizer tokenizer = new CharTokenizer(ALPHABET, true);
+        try (Scope scope = Scope.open()) {
+            DecoderConfig config = DecoderConfig.llama(tokenizer.vocabSize(), 16, 24, 2, 2, 2, 24, true);
+            Decoder decoder = new Decoder(config, DType.FLOAT32).initialize(Rng.of(1));
+            // Far enough from uniform that every log-prob matters.
+            decoder.trained().forEach(t -> t.copyFrom(t.rank() > 1 ? t.detach().mul(8) : t.detach()));
+            Pretrained.save(decoder, directory.resolve("model"));
+        }
+        tokenizer.save(directory.resolve("model"));
+    }
+
+    private Map<String, Object> settings(Case c, Map<String, ?> more) {
+        Map<String, Object> settings = new LinkedHashMap<>(c.settings());
+        try {
+            Path data = directory.resolve("data.jsonl");
+            settings.put("data", Files.write(data, IntStream.range(0, ROWS).mapToObj(c.row()).toList()).toString());
+            settings.put("eval_data", settings.get("data"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        settings.put("model", directory.resolve("model").toString());
+        settings.put("learning_rate", 0.01);
+        settings.putAll(more);
+        return settings;
+    }
+
+    private <C extends Record> Training prepare(TrainingMethod<C> method, Map<String, ?> settings) {
+        Start start = new Start(directory.resolve("model"), JsonNodeFactory.instance.objectNode(), Optional.empty());
+        return method.prepare(method.configure(null, settings), start);
+    }
+
+    private static <C extends Record> void begin(TrainingMethod<C> method, Map<String, ?> settings, Path out) {
+        TrainingLoop.begin(method, method.configure(null, settings), out, _ -> {});
+    }
+
+    /** A loss and its gradient. */
+    private record Result(double loss, double[] gradient, Map<String, Double> metrics) {}
+
+    private Result first(Case c, Map<String, ?> more) {
+        return first(prepare(c.method(), settings(c, more)));
+    }
+
+    private static Result first(Training training) {
+        StepLog log = new StepLog(_ -> {});
+        double loss = 0;
+        for (MicroBatch part : training.microBatches(0, log)) {
+            try (Scope scope = Scope.open()) {
+                Tensor value = part.loss().get();
+                loss += value.item();
+                value.backward();
+            }
+        }
+        double[] gradient = training.parameters().stream()
+                .map(Parameter::grad)
+                .flatMapToDouble(g -> g == null ? DoubleStream.empty() : Arrays.stream(g.contiguous().toDoubles()))
+                .toArray();
+        assertThat(Arrays.stream(gradient).map(Math::abs).sum()).isGreaterThan(1e-3);
+        return new Result(loss, gradient, log.means());
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void killedAndResumedARunEndsByteForByteLikeOneThatWasNot(Case c) throws IOException {
+        Map<String, Object> settings = settings(
+                c,
+                Map.of(
+                        "max_steps", 7, "save_steps", 3, "logging_steps", 2, "eval_steps", 4,
+                        "per_device_train_batch_size", 2, "gradient_accumulation_steps", 2));
+        begin(c.method(), settings, directory.resolve("whole"));
+        begin(c.method(), settings, directory.resolve("killed"));
+        Path killed = directory.resolve("killed");
+        // As if it had been killed after the checkpoint of step 3.
+        Files.delete(killed.resolve("summary.json"));
+        try (Stream<Path> late = Files.walk(killed.resolve("checkpoints/0002-step-6"))) {
+            for (Path file : late.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
+        TrainingLoop.resume(c.method(), killed, _ -> {});
+        assertThat(killed.resolve("model/model.safetensors"))
+                .hasSameBinaryContentAs(directory.resolve("whole/model/model.safetensors"));
+        assertThat(killed.resolve("metrics.jsonl"))
+                .hasSameTextualContentAs(directory.resolve("whole/metrics.jsonl"));
+        assertThat(Files.readString(killed.resolve("metrics.jsonl"))).contains("\"eval_loss\"").contains("\"step\":7");
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void itDoesNotMatterHowAStepIsDivided(Case c) {
+        if (c.method() instanceof Bco) {
+            // Its shift is the mean of all rewards so far, those of earlier parts of the step included.
+            return;
+        }
+        try (Scope scope = Scope.open()) {
+            Result one = first(c, Map.of("per_device_train_batch_size", 8));
+            Result eight = first(c, Map.of("per_device_train_batch_size", 1, "gradient_accumulation_steps", 8));
+            assertThat(eight.loss()).isCloseTo(one.loss(), within(1e-5 * (1 + Math.abs(one.loss()))));
+            close(eight.gradient(), one.gradient());
+        }
+    }
+
+    private static void close(double[] found, double[] expected) {
+        double largest = Arrays.stream(expected).map(Math::abs).max().orElseThrow();
+        assertThat(found).containsExactly(expected, within(1e-5 * largest));
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void checkpointingAndThreadsDoNotChangeABit(Case c) {
+        int threads = Machine.threads();
+        try (Scope scope = Scope.open()) {
+            Machine.setThreads(2);
+            Result plain = first(c, Map.of());
+            Training checkpointing = prepare(c.method(), settings(c, Map.of()));
+            checkpointing.model().setGradientCheckpointing(true);
+            Result again = first(checkpointing);
+            assertThat(again.loss()).isEqualTo(plain.loss());
+            assertThat(again.gradient()).isEqualTo(plain.gradient());
+            Machine.setThreads(1);
+            Result alone = first(c, Map.of());
+            assertThat(alone.loss()).isEqualTo(plain.loss());
+            assertThat(alone.gradient()).isEqualTo(plain.gradient());
+        } finally {
+            Machine.setThreads(threads);
+        }
+    }
+
+    /** There is no padding on either side of a sequence; what others stand beside it cannot matter either. */
+    @Test
+    void theLogProbsOfASequenceDoNotDependOnTheBatch() {
+        try (Scope scope = Scope.open()) {
+            Decoder model = Pretrained.load(directory.resolve("model"));
+            List<Sequence> all = IntStream.range(0, 5)
+                    .mapToObj(i -> Sequence.of(Rng.of(3).split("s", i).ints(4 + 4 * i, 0, 13).toArray(), 1 + i))
+                    .toList();
+            float[] together = TokenScores.of(model, all).logps().toFloats();
+            int n = 0;
+            for (Sequence sequence : all) {
+                float[] alone = TokenScores.of(model, List.of(sequence)).logps().toFloats();
+                assertThat(Arrays.copyOfRange(together, n, n + alone.length)).isEqualTo(alone);
+                n += alone.length;
+            }
+        }
+    }
+
+    @Test
+    void packedRowsHaveTheLossAndGradientOfTheirExamples() {
+        Case texts = new Case(new Sft(), Map.of("max_length", 24), i -> "{\"text\":\"" + word(i, 2 + i % 9) + "\"}");
+        try (Scope scope = Scope.open()) {
+            Training packed = prepare(texts.method(), settings(texts, Map.of("packing", true)));
+            int rows = (int) packed.epoch();
+            assertThat(rows).isLessThan(ROWS / 2);
+            Result one = first(texts, Map.of("packing", true, "per_device_train_batch_size", rows));
+            Result other = first(texts, Map.of("per_device_train_batch_size", ROWS));
+            assertThat(one.loss()).isCloseTo(other.loss(), within(1e-6));
+            close(one.gradient(), other.gradient());
+            assertThat(one.metrics().get("entropy")).isCloseTo(other.metrics().get("entropy"), within(1e-6));
+        }
+    }
+
+    @Test
+    void theFirstLossOfDpoIsLn2AndTheReferenceIsAskedOnce() {
+        Case dpo = cases().get(2);
+        try (Scope scope = Scope.open()) {
+            Result lazy = first(dpo, Map.of());
+            assertThat(lazy.loss()).isCloseTo(Math.log(2), within(1e-7));
+            assertThat(lazy.metrics()).containsEntry("rewards/margins", 0.0).containsEntry("rewards/chosen", 0.0);
+            assertThat(first(dpo, Map.of("precompute_ref_log_probs", true)).gradient()).isEqualTo(lazy.gradient());
+            ReferenceModel reference = new ReferenceModel(Pretrained.load(directory.resolve("model")));
+            List<Sequence> sequences = List.of(Sequence.of(new int[] {1, 2, 3, 4}, 2), Sequence.of(new int[] {1, 2, 5}, 2));
+            float[] before = reference.logps(new long[] {0, 1}, sequences).toFloats();
+            Decoder zero = Pretrained.load(directory.resolve("model"));
+            zero.trained().forEach(t -> t.fill(0));
+            assertThat(reference.logps(new long[] {1, 0}, sequences.reversed()).toFloats())
+                    .containsExactly(before[2], before[0], before[1]);
+            reference.follow(zero, 1);
+            assertThat(reference.logps(new long[] {0}, sequences.subList(0, 1)).toFloats()[0])
+                    .as("a reference that has moved is asked again")
+                    .isCloseTo((float) -Math.log(14), within(1e-5f));
+        }
+    }
+
+    @Test
+    void aRewardModelIsSavedWithItsHead() throws IOException {
+        Case reward = cases().get(9);
+        begin(reward.method(), settings(reward, Map.of("num_train_epochs", 30, "eval_steps", 1000)), directory.resolve("run"));
+        String metrics = Files.readString(directory.resolve("run/metrics.jsonl"));
+        assertThat(metrics).contains("\"eval_accuracy\"", "\"min_reward\"", "\"mean_reward\"", "\"max_reward\"", "\"margin\"");
+        try (Scope scope = Scope.open()) {
+            Classifier saved = Classifier.load(directory.resolve("run/model"), 1, false);
+            CharTokenizer tokenizer = new CharTokenizer(ALPHABET, true);
+            int better = 0;
+            for (int i = 0; i < ROWS; i++) {
+                int[] chosen = tokens(tokenizer, word(i, 3) + "=" + word(i + 1, 2 + i % 5));
+                int[] rejected = tokens(tokenizer, word(i, 3) + "=" + word(i + 2, 1 + i % 4));
+                double[] rewards = saved.last(List.of(chosen, rejected)).toDoubles();
+                better += rewards[0] > rewards[1] ? 1 : 0;
+            }
+            assertThat(better).as("pairs it has learned").isGreaterThan(ROWS * 9 / 10);
+        }
+    }
+
+    private static int[] tokens(CharTokenizer tokenizer, String text) {
+        return IntStream.concat(IntStream.of(tokenizer.encode(text)), IntStream.of(tokenizer.eosTokenId().getAsInt()))
+                .toArray();
+    }
+
+    @Test
+    void aLossThatIsNoNumberStopsTheRunOrIsSkippedAndNothingIsDamaged() throws IOException {
+        Case sft = new Case(new Sft(), Map.of(), i -> "{\"text\":\"" + word(i, 5) + "\",\"weight\":" + (i == 9 ? "1e300" : "1") + "}");
+        Map<String, ?> each = Map.of(
+                "train_sampling_strategy", "sequential", "per_device_train_batch_size", 2, "max_steps", 8, "save_steps", 2,
+                "eval_data", directory.resolve("good.jsonl").toString());
+        Files.writeString(directory.resolve("good.jsonl"), "{\"text\":\"abc\"}");
+        Path stopped = directory.resolve("stopped");
+        assertThatThrownBy(() -> begin(sft.method(), settings(sft, each), stopped))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("the loss became Infinity at step 5")
+                .hasMessageContaining("First not finite: the loss (micro-batch 0)");
+        assertThat(stopped.resolve("nonfinite.json")).content().contains("\"step\" : 5", "\"first\" : \"the loss\"");
+        Map<String, Object> skipping = settings(sft, each);
+        skipping.put("nonfinite_loss", "skip");
+        begin(sft.method(), skipping, directory.resolve("skipped"));
+        try (Scope scope = Scope.open()) {
+            assertThat(Pretrained.load(directory.resolve("skipped/model")).trained())
+                    .allSatisfy(t -> assertThat(Arrays.stream(t.toDoubles()).allMatch(Double::isFinite)).isTrue());
+        }
+        for (String checkpoint : List.of("0001-step-2", "0002-step-4")) {
+            assertThat(stopped.resolve("checkpoints/" + checkpoint + "/model.safetensors"))
+                    .hasSameBinaryContentAs(directory.resolve("skipped/checkpoints/" + checkpoint + "/model.safetensors"));
+        }
+    }
+
+    @Test
+    void theFirstTensorThatIsNoNumberIsNamed() throws IOException {
+        Path model = directory.resolve("model");
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = Pretrained.load(model);
+            decoder.parameters().stream()
+                    .filter(p -> p.name().equals("model.layers.1.mlp.down_proj.weight"))
+                    .forEach(p -> p.value().fill(Double.NaN));
+            Pretrained.save(decoder, model);
+        }
+        Case dpo = cases().get(2);
+        Map<String, Object> settings = settings(dpo, Map.of());
+        settings.remove("eval_data");
+        assertThatThrownBy(() -> begin(dpo.method(), settings, directory.resolve("run")))
+                .hasMessageContaining("First not finite: model.layers.1.mlp.down_proj.weight");
+    }
+}

@@ -1,0 +1,52 @@
+package dev.isthmus.train.loop;
+
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.chat.ChatTemplate;
+import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.tokenizer.CharTokenizer;
+import dev.isthmus.model.tokenizer.Tokenizer;
+import dev.isthmus.model.tokenizer.Tokenizers;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.train.data.RowEncoder;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model that is trained, and its tokenizer.
+ *
+ * @param files where the files of the tokenizer lie; null for that of characters
+ */
+public record TrainedModel(Decoder decoder, Tokenizer tokenizer, @Nullable Path files) {
+    /**
+     * Loads a model into the current scope.
+     *
+     * @throws IsthmusException if it or its tokenizer is missing or damaged, or they do not belong together
+     */
+    public static TrainedModel load(Path weights) {
+        Decoder decoder = Pretrained.load(weights);
+        Tokenizer tokenizer = Tokenizers.load(weights);
+        LanguageModel.requireFit(decoder.config(), tokenizer);
+        return new TrainedModel(decoder, tokenizer, weights);
+    }
+
+    /** What makes tokens of rows for this model. */
+    public RowEncoder encoder() {
+        return new RowEncoder(tokenizer, files == null ? null : ChatTemplate.load(files).orElse(null));
+    }
+
+    /** Writes a Hugging Face directory. */
+    public void save(Path directory) {
+        Pretrained.save(decoder, directory);
+        saveTokenizer(directory);
+    }
+
+    /** Writes the files of the tokenizer alone. */
+    public void saveTokenizer(Path directory) {
+        if (tokenizer instanceof CharTokenizer characters) {
+            characters.save(directory);
+        } else if (files != null) {
+            Tokenizers.copy(files, directory);
+        }
+    }
+}
