@@ -17,6 +17,37 @@ public interface Selector {
     /** Whether each completion stays. */
     boolean[] keep(double[] rewards, int numGenerations);
 
+    /**
+     * Completions with {@code r >= threshold}: filtered fine-tuning on what is correct (STaR, Zelikman et al. 2022; RFT, Yuan et al.
+     * 2023), or on what is above a threshold that rises (ReST, Gulcehre et al. 2023, arXiv 2308.08998).
+     */
+    static Selector atLeast(double threshold) {
+        return (rewards, _) -> {
+            var kept = new boolean[rewards.length];
+            for (int i = 0; i < kept.length; i++) {
+                kept[i] = rewards[i] >= threshold;
+            }
+            return kept;
+        };
+    }
+
+    /**
+     * The best of each group, the first of several, none where none has a reward (RAFT, Dong et al. 2023, arXiv 2304.06767).
+     *
+     * <p>Imitated, with {@code r = lp_base}, it is SFT-sharpening (Huang et al. 2024, arXiv 2412.01951, section 3); with {@code r = v .
+     * r(y)} for a direction {@code v} that stands in the prompt, directional preference alignment (Wang et al. 2024, arXiv 2402.18571).
+     */
+    static Selector best() {
+        return (rewards, numGenerations) -> {
+            var kept = new boolean[rewards.length];
+            for (int start = 0; start < rewards.length; start += numGenerations) {
+                int best = bestFirst(rewards, start, numGenerations)[0];
+                kept[best] = !Double.isNaN(rewards[best]);
+            }
+            return kept;
+        };
+    }
+
     /** Groups that are not all alike, which have no gradient: DAPO's dynamic sampling (arXiv 2503.14476, eq. 11). */
     static Selector informative() {
         return groups(group -> Arrays.stream(group).max().orElse(0)

@@ -10,6 +10,19 @@ class SelectorTests {
     private static final double NONE = Double.NaN;
 
     @Test
+    void thoseAboveAThresholdStay() {
+        assertThat(Selector.atLeast(1).keep(new double[] {0.5, NONE, 1, 2}, 2))
+                .containsExactly(false, false, true, true);
+    }
+
+    @Test
+    void theBestOfEachGroupStays() {
+        double[] rewards = {0.5, NONE, 1, 1, NONE, NONE, -3, -1};
+        assertThat(Selector.best().keep(rewards, 2))
+                .containsExactly(true, false, true, false, false, false, false, true);
+    }
+
+    @Test
     void groupsWithoutDifferencesAreDropped() {
         double[] rewards = {1, 1, 0, 1, 0, 0, NONE, NONE, NONE, 1};
         assertThat(Selector.informative().keep(rewards, 2))

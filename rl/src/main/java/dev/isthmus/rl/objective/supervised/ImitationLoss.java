@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * The mean over all tokens of the negative log-prob of completions, each with its weight, and of the divergence from the reference:
  * {@code [-sum_i w_i lp(y_i) + beta sum_i KL(y_i)] / sum_i |y_i|}.
  *
- * <p>With {@link SampleWeights} this is RWR or AWR, with {@link Selection} before it filtered fine-tuning, and with {@link
+ * <p>With {@link SampleWeights} this is RWR or AWR, with a {@link dev.isthmus.rl.reward.Selector} before it filtered fine-tuning, and with {@link
  * RewardTokens} in the prompts Quark (Lu et al. 2022, arXiv 2205.13636, section 2), whose divergence {@code KL(y) = sum_t
  * KL(pi_ref(.|y_<t); pi(.|y_<t))} is exact at every token; the reference reads no reward token.
  *

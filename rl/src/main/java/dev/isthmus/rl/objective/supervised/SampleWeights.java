@@ -19,7 +19,10 @@ public final class SampleWeights {
      */
     public static double[] rewardWeighted(double[] rewards, int numGenerations, double tau) {
         Require.positive("tau", tau);
-        requireGroups(rewards.length, numGenerations);
+        if (numGenerations < 1 || rewards.length % numGenerations != 0) {
+            throw new IsthmusException(rewards.length + " rewards are not groups of num_generations " + numGenerations
+                    + "; give a multiple of it");
+        }
         double[] weights = new double[rewards.length];
         for (int from = 0; from < rewards.length; from += numGenerations) {
             double[] group = Arrays.stream(rewards, from, from + numGenerations)
@@ -47,12 +50,5 @@ public final class SampleWeights {
         return Arrays.stream(advantages)
                 .map(a -> Math.min(StrictMath.exp(a / beta), maxWeight))
                 .toArray();
-    }
-
-    static void requireGroups(int rows, int numGenerations) {
-        if (numGenerations < 1 || rows % numGenerations != 0) {
-            throw new IsthmusException(
-                    rows + " rewards are not groups of num_generations " + numGenerations + "; give a multiple of it");
-        }
     }
 }

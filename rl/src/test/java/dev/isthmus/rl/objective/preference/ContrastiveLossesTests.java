@@ -1,5 +1,8 @@
 package dev.isthmus.rl.objective.preference;
 
+import static dev.isthmus.rl.objective.preference.Tabular.log;
+import static dev.isthmus.rl.objective.preference.Tabular.pick;
+import static dev.isthmus.rl.objective.preference.Tabular.tilted;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -20,31 +23,11 @@ class ContrastiveLossesTests {
     private static final double[] NEW = {0.1, 0.45, 0.15, 0.3};
     private static final double[] REWARD = {1, -0.5, 2, 0.3};
 
-    private static double[] log(double... p) {
-        return Arrays.stream(p).map(Math::log).toArray();
-    }
-
-    private static Completions pick(Tensor logps, double[] reference, double[] scores, int[] answers) {
-        Tensor picked = logps.indexSelect(0, Tensor.of(answers, answers.length));
-        double[] ref = Arrays.stream(answers).mapToDouble(i -> reference[i]).toArray();
-        double[] worth = Arrays.stream(answers).mapToDouble(i -> scores[i]).toArray();
-        return Completions.of(picked, Tensor.of(ref, ref.length), Tensor.onesLike(picked.detach()))
-                .withScores(Tensor.of(worth, worth.length));
-    }
+    private static final double[][] ALL = {{1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}};
 
     /** All ordered pairs, each weighed with the probability that {@code mu} samples it, so that the mean is the expectation. */
     private static Pairs pairs(Tensor logps, double[] reference, double[] mu) {
-        int n = mu.length;
-        var first = new int[n * n];
-        var second = new int[n * n];
-        var weights = new double[n * n];
-        for (int k = 0; k < n * n; k++) {
-            first[k] = k / n;
-            second[k] = k % n;
-            weights[k] = n * n * mu[k / n] * mu[k % n];
-        }
-        return Pairs.of(pick(logps, log(reference), REWARD, first), pick(logps, log(reference), REWARD, second))
-                .withWeights(Tensor.of(weights, n * n));
+        return Tabular.pairs(logps, reference, mu, ALL, REWARD);
     }
 
     private static double[] gradient(double[] pi, Function<Tensor, Tensor> loss) {
@@ -86,8 +69,8 @@ class ContrastiveLossesTests {
     @Test
     void p3oClipsByHand() {
         try (Scope scope = Scope.open(Device.scalar())) {
-            Tensor first = Tensor.of(log(1.5), 1).requireGrad();
-            Tensor second = Tensor.of(log(0.9), 1).requireGrad();
+            Tensor first = Tensor.of(new double[] {Math.log(1.5)}, 1).requireGrad();
+            Tensor second = Tensor.of(new double[] {Math.log(0.9)}, 1).requireGrad();
             Tensor zero = Tensor.of(new double[] {0}, 1);
             Pairs pair = Pairs.of(
                     Completions.of(first, zero, zero.add(1)).withScores(zero.add(3)),
@@ -130,7 +113,7 @@ class ContrastiveLossesTests {
                     t -> new CopgLoss(0.5).compute(pairs(t[0], OLD, OLD)).loss(), Tensor.of(log(NEW), 4));
             GradCheck.check(
                     t -> AdvantageRegressionLoss.webRl(0.5)
-                            .compute(pick(t[0], log(OLD), REWARD, new int[] {0, 1, 2, 3}))
+                            .compute(pick(t[0], OLD, REWARD, new int[] {0, 1, 2, 3}))
                             .loss(),
                     Tensor.of(log(NEW), 4));
         }
@@ -148,23 +131,10 @@ class ContrastiveLossesTests {
         }
     }
 
-    private static double[] tilted(double[] rewards, double beta) {
-        var p = new double[OLD.length];
-        double sum = 0;
-        for (int i = 0; i < p.length; i++) {
-            p[i] = OLD[i] * Math.exp(rewards[i] / beta);
-            sum += p[i];
-        }
-        for (int i = 0; i < p.length; i++) {
-            p[i] /= sum;
-        }
-        return p;
-    }
-
     /** Whatever samples the pairs, the tilted reference is where nothing moves; and it is a minimum. */
     @Test
     void theOptimumOfCopgIsTheTiltedReferenceOffPolicy() {
-        double[] optimum = tilted(REWARD, 0.5);
+        double[] optimum = tilted(OLD, 1, REWARD, 0.5);
         double[] mu = {0.1, 0.2, 0.3, 0.4};
         double[] at = gradient(
                 optimum, lp -> new CopgLoss(0.5).compute(pairs(lp, OLD, mu)).loss());
@@ -197,7 +167,7 @@ class ContrastiveLossesTests {
         }
     }
 
-    /** Without the normaliser the tilted reference is no optimum (catalog's toy check 3); centred advantages make it one. */
+    /** Without the normaliser the tilted reference is no optimum; centred advantages make it one. */
     @Test
     void onlyCentredAdvantagesLeadToTheTiltedReference() {
         double beta = 0.8;
@@ -212,14 +182,13 @@ class ContrastiveLossesTests {
         assertThat(mass).isCloseTo(1, within(1e-12));
         double[] ofAnswer = {centred[0], centred[4], centred[7], centred[9]};
         var loss = AdvantageRegressionLoss.directAdvantage(beta);
-        double[] optimum = tilted(REWARD, beta);
+        double[] optimum = tilted(OLD, 1, REWARD, beta);
         assertThat(gradient(
                         optimum,
-                        lp -> loss.compute(pick(lp, log(OLD), ofAnswer, actions))
-                                .loss()))
+                        lp -> loss.compute(pick(lp, OLD, ofAnswer, actions)).loss()))
                 .containsExactly(new double[4], within(1e-12));
         double[] uncentred = gradient(
-                optimum, lp -> loss.compute(pick(lp, log(OLD), REWARD, actions)).loss());
+                optimum, lp -> loss.compute(pick(lp, OLD, REWARD, actions)).loss());
         assertThat(Arrays.stream(uncentred).map(Math::abs).max().orElseThrow()).isGreaterThan(0.01);
         assertThatThrownBy(() -> AdvantageRegressionLoss.centred(raw, beta, 3))
                 .hasMessageContaining("10 advantages are not states of 3 actions");

@@ -356,7 +356,8 @@ class PaperLossesTests {
         Tensor logps = Tensor.of(new double[] {-4, -1, -3}, 1, 3);
         Completions lists = Completions.of(logps, null, Tensor.of(new double[] {2, 2, 1}, 1, 3))
                 .withScores(Tensor.of(new double[] {2, 1, 1}, 1, 3));
-        // Averages -2, -0.5, -3: the second is above the first by 1.5; equal scores are not compared; lp of the best is -4.
+        // Averages -2, -0.5, -3: the second is above the first by 1.5; equal scores are not compared; lp of the best is
+        // -4.
         isClose(new RrhfLoss().compute(lists).loss(), 1.5 + 4);
         GradCheck.check(
                 t -> new RrhfLoss()

@@ -20,7 +20,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.supervised.ImitationLoss;
 import dev.isthmus.rl.objective.supervised.SampleWeights;
-import dev.isthmus.rl.objective.supervised.Selection;
+import dev.isthmus.rl.reward.Selector;
 import dev.isthmus.tensor.Tensor;
 import java.util.Arrays;
 import java.util.function.ToDoubleFunction;
@@ -229,7 +229,11 @@ class ToyOptimaTests {
             answers[k] = pool[k % 2 == 0 ? k / 200 : k / 2 % 100];
             self[k] = Math.log(REF[answers[k]]);
         }
-        int[] kept = Arrays.stream(Selection.best(self, 2)).map(k -> answers[k]).toArray();
+        boolean[] keep = Selector.best().keep(self, 2);
+        int[] kept = IntStream.range(0, keep.length)
+                .filter(k -> keep[k])
+                .map(k -> answers[k])
+                .toArray();
         double[] ones = new double[kept.length];
         Arrays.fill(ones, 1);
         double[] expected = new double[5];

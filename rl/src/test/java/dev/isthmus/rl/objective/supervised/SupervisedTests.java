@@ -74,14 +74,6 @@ class SupervisedTests {
     }
 
     @Test
-    void selection() {
-        double[] rewards = {0.5, Double.NaN, 1, 1, Double.NaN, Double.NaN};
-        assertThat(Selection.atLeast(rewards, 1)).containsExactly(2, 3);
-        assertThat(Selection.best(rewards, 2)).containsExactly(0, 2);
-        assertThat(Selection.best(new double[] {-3, -1, -2}, 3)).containsExactly(1);
-    }
-
-    @Test
     void rewardTokensAreThoseOfQuantiles() {
         RewardTokens thirds = new RewardTokens(new int[] {7, 8, 9}, new double[] {5, 1, 4, 2, 6, 3});
         double[] rewards = {1, 2, 3, 4, 5, 6, 0, 99};
