@@ -1,6 +1,7 @@
 package dev.isthmus.app;
 
 import dev.isthmus.model.chat.ChatTemplate;
+import dev.isthmus.model.StoredDtype;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.tensor.IsthmusException;
@@ -44,6 +45,10 @@ final class ChatCommand implements Runnable {
     @Nullable
     private String system;
 
+    @Option(names = "--adapter", paramLabel = "DIR", description = "Changes the model: an adapter that PEFT or a trainer wrote.")
+    @Nullable
+    private Path adapter;
+
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
@@ -61,7 +66,8 @@ final class ChatCommand implements Runnable {
             options.requireNothingRandom("--greedy");
         }
         try (Scope scope = Scope.open()) {
-            LanguageModel language = LanguageModel.loadStored(model, dtype.format());
+            LanguageModel loaded = LanguageModel.loadStored(model, dtype.format());
+            LanguageModel language = adapter == null ? loaded : loaded.withAdapter(adapter);
             ChatTemplate template = ChatTemplate.load(model)
                     .orElseThrow(() -> new IsthmusException("the model in " + model
                             + " has no chat template; './isthmus generate' goes on with a text"));

@@ -2,6 +2,7 @@ package dev.isthmus.app;
 
 import dev.isthmus.model.generate.BeamSearch;
 import dev.isthmus.model.generate.Draft;
+import dev.isthmus.model.StoredDtype;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.tensor.IsthmusException;
@@ -32,8 +33,8 @@ final class GenerateCommand implements Runnable {
             names = "--model",
             paramLabel = "DIR",
             required = true,
-            description = "A directory with config.json, model.safetensors and tokenizer.json, or with a llama2.c model, or "
-                    + "a .gguf file.")
+            description = "A directory with config.json, model.safetensors and tokenizer.json, with a llama2.c model, or with an "
+                    + "adapter of a model that it names; or a .gguf file.")
     @SuppressWarnings("NullAway.Init")
     private Path model;
 
@@ -43,6 +44,10 @@ final class GenerateCommand implements Runnable {
             description = "The text to go on from; none for models with a token that begins a text.",
             defaultValue = "")
     private String prompt = "";
+
+    @Option(names = "--adapter", paramLabel = "DIR", description = "Changes the model: an adapter that PEFT or a trainer wrote.")
+    @Nullable
+    private Path adapter;
 
     @Option(
             names = "--dtype",
@@ -113,7 +118,8 @@ final class GenerateCommand implements Runnable {
         requireOneWay();
         PrintWriter out = spec.commandLine().getOut();
         try (Scope scope = Scope.open()) {
-            LanguageModel language = LanguageModel.loadStored(model, dtype.format());
+            LanguageModel loaded = LanguageModel.loadStored(model, dtype.format());
+            LanguageModel language = adapter == null ? loaded : loaded.withAdapter(adapter);
             SamplingParams sampling = options.params(language);
             List<LanguageModel.Text> texts = write(language, sampling);
             for (int i = 0; i < texts.size(); i++) {

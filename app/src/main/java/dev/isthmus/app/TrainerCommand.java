@@ -5,6 +5,7 @@ import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.loop.BaseConfig;
 import dev.isthmus.train.loop.MethodConfig;
+import dev.isthmus.train.loop.ModelConfig;
 import dev.isthmus.train.loop.TrainingLoop;
 import dev.isthmus.train.loop.TrainingMethod;
 import dev.isthmus.train.run.YamlSettings;
@@ -77,6 +78,7 @@ class TrainerCommand implements Runnable {
         command.usageMessage().description(description);
         ObjectNode defaults = method.defaults();
         add(command, BaseConfig.class, defaults, data);
+        add(command, ModelConfig.class, defaults, data);
         add(command, method.settings(), defaults, data);
         return command;
     }
@@ -97,7 +99,7 @@ class TrainerCommand implements Runnable {
                     .type(type(component.getType()))
                     .arity("1")
                     .paramLabel(component.getType() == List.class ? label(elements(component)) + ",..." : label(component.getType()))
-                    .order(first ? FIRST : settings == BaseConfig.class ? -1 : OWN)
+                    .order(first ? FIRST : settings == BaseConfig.class || settings == ModelConfig.class ? -1 : OWN)
                     .description(key.equals("data") ? data : text.value())
                     .defaultValue(shown(value));
             if (component.getType().isEnum()) {

@@ -4,6 +4,7 @@ import dev.isthmus.tensor.IsthmusException;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which projections of a decoder an adapter changes and how, with the names and meanings of PEFT's LoraConfig.
@@ -16,6 +17,7 @@ import java.util.regex.Pattern;
  * @param useRslora whether the change is multiplied by {@code loraAlpha / sqrt(r)} instead (Kalajdzievski 2023, theorem 3.2)
  * @param useDora whether the rows of the changed weight get lengths of their own (Liu et al. 2024, equation 5)
  * @param layersToTransform the layers that are changed; none for all
+ * @param baseModelNameOrPath the model that is changed, for those who load the adapter; null if they are told otherwise
  */
 public record LoraConfig(
         int r,
@@ -24,7 +26,8 @@ public record LoraConfig(
         List<String> targetModules,
         boolean useRslora,
         boolean useDora,
-        List<Integer> layersToTransform) {
+        List<Integer> layersToTransform,
+        @Nullable String baseModelNameOrPath) {
     /** The target of all projections but the output head. */
     public static final String ALL_LINEAR = "all-linear";
 
@@ -46,22 +49,25 @@ public record LoraConfig(
 
     /** LoRA of some projections in all layers, without dropout. */
     public static LoraConfig of(int r, double loraAlpha, String... targetModules) {
-        return new LoraConfig(r, loraAlpha, 0, List.of(targetModules), false, false, List.of());
+        return new LoraConfig(r, loraAlpha, 0, List.of(targetModules), false, false, List.of(), null);
     }
 
     /** The same with rsLoRA's scaling. */
     public LoraConfig withRslora() {
-        return new LoraConfig(r, loraAlpha, loraDropout, targetModules, true, useDora, layersToTransform);
+        return new LoraConfig(
+                r, loraAlpha, loraDropout, targetModules, true, useDora, layersToTransform, baseModelNameOrPath);
     }
 
     /** The same with DoRA's magnitudes. */
     public LoraConfig withDora() {
-        return new LoraConfig(r, loraAlpha, loraDropout, targetModules, useRslora, true, layersToTransform);
+        return new LoraConfig(
+                r, loraAlpha, loraDropout, targetModules, useRslora, true, layersToTransform, baseModelNameOrPath);
     }
 
     /** The same with other targets. */
     LoraConfig withTargets(List<String> targets) {
-        return new LoraConfig(r, loraAlpha, loraDropout, targets, useRslora, useDora, layersToTransform);
+        return new LoraConfig(
+                r, loraAlpha, loraDropout, targets, useRslora, useDora, layersToTransform, baseModelNameOrPath);
     }
 
     /** What {@code B A} is multiplied by. */

@@ -11,12 +11,12 @@ import dev.isthmus.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /** Brings adapters in from the directories of PEFT and takes them out again. */
 public final class Peft {
@@ -93,9 +93,8 @@ public final class Peft {
      * Writes adapter_config.json and adapter_model.safetensors, as PEFT's {@code save_pretrained} does.
      *
      * @param decoder the model that the adapter changes, float32
-     * @param base where that came from, for those who load the adapter; or null
      */
-    public static void save(Adapter adapter, Decoder decoder, @Nullable String base, Path directory) {
+    public static void save(Adapter adapter, Decoder decoder, Path directory) {
         try {
             Files.createDirectories(directory);
         } catch (IOException e) {
@@ -106,7 +105,27 @@ public final class Peft {
                 .toList();
         SafeTensors.write(directory.resolve(FILE), entries);
         boolean conv1d = decoder.config().modelType() == DecoderConfig.ModelType.GPT2;
-        PeftConfig.write(directory, adapter.config(), base, conv1d);
+        PeftConfig.write(directory, adapter.config(), conv1d);
+    }
+
+    /**
+     * The model that an adapter says it changes.
+     *
+     * @throws ModelFormatException if its configuration is damaged
+     * @throws IsthmusException if it names none that is here
+     */
+    public static Path base(Path directory) {
+        String name = PeftConfig.read(directory).baseModelNameOrPath();
+        try {
+            if (name != null && Files.exists(Path.of(name))) {
+                return Path.of(name);
+            }
+        } catch (InvalidPathException e) {
+            // Reported below.
+        }
+        throw new IsthmusException(directory + " holds an adapter of "
+                + (name == null ? "a model that it does not name" : ModelFormatException.quote(name) + ", which is not here")
+                + "; give that model's directory and this adapter beside it");
     }
 
     /** Whether a directory holds an adapter. */

@@ -74,8 +74,15 @@ public final class Pretrained {
                 .toList();
     }
 
-    /** Writes {@code config.json} and {@code model.safetensors}, each under a temporary name first. */
+    /**
+     * Writes {@code config.json} and {@code model.safetensors}, each under a temporary name first; of a model with an adapter the
+     * {@linkplain Peft#save adapter} alone.
+     */
     public static void save(Decoder decoder, Path directory) {
+        if (decoder.adapters().size() == 1) {
+            Peft.save(decoder.adapters().getFirst(), decoder, directory);
+            return;
+        }
         Checkpoint.save(directory, decoder.config(), entries(decoder));
     }
 }

@@ -179,7 +179,7 @@ class AdapterTests {
     @Test
     void whatDropsOutIsAFunctionOfTheStream() {
         Decoder base = DecoderTests.tiny(ModelType.LLAMA);
-        LoraConfig config = new LoraConfig(3, 6, 0.5, List.of(LoraConfig.ALL_LINEAR), false, false, List.of());
+        LoraConfig config = new LoraConfig(3, 6, 0.5, List.of(LoraConfig.ALL_LINEAR), false, false, List.of(), null);
         Adapter adapter = random(base, config, 1);
         Decoder decoder = base.with(adapter);
         float[] whole = logits(decoder).toFloats();
@@ -205,7 +205,7 @@ class AdapterTests {
     @Test
     void dropoutKeepsTheMean() {
         Decoder base = DecoderTests.tiny(ModelType.LLAMA);
-        LoraConfig config = new LoraConfig(3, 6, 0.25, List.of("down_proj"), false, false, List.of(1));
+        LoraConfig config = new LoraConfig(3, 6, 0.25, List.of("down_proj"), false, false, List.of(1), null);
         Adapter adapter = random(base, config, 1);
         TokenBatch batch = TokenBatch.of(SEQUENCES);
         double[] mean = new double[15 * 36];

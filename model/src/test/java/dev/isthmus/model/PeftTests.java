@@ -112,9 +112,9 @@ class PeftTests {
         try (Scope scope = Scope.open()) {
             Decoder base = DecoderTests.tiny(type);
             LoraConfig config =
-                    new LoraConfig(3, 5, 0.25, List.of(LoraConfig.ALL_LINEAR), dora, dora, List.of(1));
+                    new LoraConfig(3, 5, 0.25, List.of(LoraConfig.ALL_LINEAR), dora, dora, List.of(1), "some/model");
             Adapter adapter = AdapterTests.random(base, config, 1);
-            Peft.save(adapter, base, "some/model", directory);
+            Peft.save(adapter, base, directory);
             Adapter loaded = Peft.load(directory, base);
             assertThat(loaded.config()).isEqualTo(config);
             for (int i = 0; i < adapter.parameters().size(); i++) {
@@ -124,7 +124,7 @@ class PeftTests {
                         .isEqualTo(p.value().toFloats());
             }
             byte[] first = Files.readAllBytes(directory.resolve("adapter_model.safetensors"));
-            Peft.save(loaded, base, "some/model", directory);
+            Peft.save(loaded, base, directory);
             assertThat(Files.readAllBytes(directory.resolve("adapter_model.safetensors")))
                     .isEqualTo(first);
         }
@@ -152,7 +152,7 @@ class PeftTests {
         try (Scope scope = Scope.open()) {
             Decoder base = DecoderTests.tiny(DecoderConfig.ModelType.LLAMA);
             Adapter adapter = AdapterTests.random(base, LoraConfig.of(2, 4, "q_proj", "o_proj"), 1);
-            Peft.save(adapter, base, null, directory);
+            Peft.save(adapter, base, directory);
             Path file = directory.resolve("adapter_config.json");
             String key = setting.substring(0, setting.indexOf(':'));
             String json = Files.readString(file, StandardCharsets.UTF_8)
@@ -174,7 +174,7 @@ class PeftTests {
                     .isInstanceOf(IsthmusException.class)
                     .hasMessageContaining("there is no such directory");
             Decoder other = DecoderTests.tiny(DecoderConfig.ModelType.GPT2);
-            Peft.save(AdapterTests.random(base, LoraConfig.of(2, 4), 1), base, null, directory);
+            Peft.save(AdapterTests.random(base, LoraConfig.of(2, 4), 1), base, directory);
             assertThatThrownBy(() -> Peft.load(directory, other))
                     .isInstanceOf(ModelFormatException.class)
                     .hasMessageContaining("[q_proj, v_proj] names no projection of this model; it has [c_attn, c_proj, c_fc]");
@@ -186,7 +186,7 @@ class PeftTests {
     void damagedFilesAreToldOrRead(String file) throws IOException {
         try (Scope scope = Scope.open()) {
             Decoder base = DecoderTests.tiny(DecoderConfig.ModelType.LLAMA);
-            Peft.save(AdapterTests.random(base, LoraConfig.of(2, 4).withDora(), 1), base, null, directory);
+            Peft.save(AdapterTests.random(base, LoraConfig.of(2, 4).withDora(), 1), base, directory);
             byte[] bytes = Files.readAllBytes(directory.resolve(file));
             Mutations.assertSurvives(bytes, 1500, damaged -> {
                 Files.write(directory.resolve(file), damaged);

@@ -2,6 +2,7 @@ package dev.isthmus.train;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Parameter;
+import dev.isthmus.model.Peft;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.StoredType;
@@ -44,7 +45,7 @@ public final class Trainer {
 
     /** A trainer of a model whose optimizer lives in the current scope. */
     public Trainer(Decoder model, TrainingArguments arguments) {
-        this(model, model.parameters(), arguments);
+        this(model, model.trainable(), arguments);
     }
 
     /**
@@ -146,7 +147,7 @@ public final class Trainer {
         }
     }
 
-    /** Writes the weights as a Hugging Face directory, and the optimizer's state beside them. */
+    /** Writes the weights as a Hugging Face directory, or the adapter that is trained as PEFT does, and the optimizer's state beside them. */
     public void save(Path directory) {
         Pretrained.save(model, directory);
         saveOptimizer(directory);
@@ -174,7 +175,9 @@ public final class Trainer {
     /** Goes on from what {@link #save} wrote after {@code steps} steps. */
     public void restore(Path directory, long steps) {
         try (Scope scope = Scope.open()) {
-            Decoder saved = Pretrained.load(directory);
+            Decoder saved = model.adapters().isEmpty()
+                    ? Pretrained.load(directory)
+                    : model.base().with(Peft.load(directory, model.base()));
             for (int i = 0; i < model.trained().size(); i++) {
                 model.trained().get(i).copyFrom(saved.trained().get(i));
             }

@@ -2,6 +2,7 @@ package dev.isthmus.model.generate;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.Peft;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.tokenizer.Tokenizer;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -43,9 +45,9 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
         }
     }
 
-    /** Loads a model and its tokenizer into the current scope. */
+    /** Loads a model and its tokenizer into the current scope; of an adapter's directory, the model that it changes, changed. */
     public static LanguageModel load(Path model) {
-        return new LanguageModel(Pretrained.load(model), Tokenizers.load(model));
+        return load(model, Pretrained::load);
     }
 
     /**
@@ -54,7 +56,25 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
      * @param format null for each matrix as it is stored
      */
     public static LanguageModel loadStored(Path model, @Nullable WeightFormat format) {
-        return new LanguageModel(Pretrained.loadStored(model, format), Tokenizers.load(model));
+        return load(model, weights -> Pretrained.loadStored(weights, format));
+    }
+
+    private static LanguageModel load(Path model, Function<Path, Decoder> weights) {
+        if (!Peft.present(model)) {
+            return new LanguageModel(weights.apply(model), Tokenizers.load(model));
+        }
+        Path base = Peft.base(model);
+        Path tokenizer = Tokenizers.present(model) ? model : base;
+        return new LanguageModel(weights.apply(base), Tokenizers.load(tokenizer)).withAdapter(model);
+    }
+
+    /**
+     * The same, changed by an adapter that PEFT wrote; the weights are shared.
+     *
+     * @throws IsthmusException if it does not fit the model, or this has one already
+     */
+    public LanguageModel withAdapter(Path directory) {
+        return new LanguageModel(decoder.with(Peft.load(directory, decoder)), tokenizer);
     }
 
     /** The tokens that end a text. */

@@ -25,7 +25,6 @@ public final class PeftConfig {
     /** Keys that change nothing about a LoRA adapter as it is used here. */
     private static final Set<String> HARMLESS = Set.of(
             "auto_mapping",
-            "base_model_name_or_path",
             "ensure_weight_tying",
             "fan_in_fan_out",
             "inference_mode",
@@ -47,6 +46,7 @@ public final class PeftConfig {
             "use_rslora",
             "use_dora",
             "layers_to_transform",
+            "base_model_name_or_path",
             "bias",
             "init_lora_weights");
 
@@ -102,7 +102,8 @@ public final class PeftConfig {
                 targets(),
                 flag("use_rslora"),
                 flag("use_dora"),
-                layers());
+                layers(),
+                base());
     }
 
     private static boolean isMissing(JsonNode value) {
@@ -132,6 +133,17 @@ public final class PeftConfig {
             throw bad("target_modules", "must be a list of names; a pattern is not read");
         }
         return targets;
+    }
+
+    private @Nullable String base() {
+        JsonNode value = json.path("base_model_name_or_path");
+        if (isMissing(value)) {
+            return null;
+        }
+        if (!value.isString()) {
+            throw bad("base_model_name_or_path", "must be a text");
+        }
+        return value.stringValue();
     }
 
     private List<Integer> layers() {
@@ -194,12 +206,11 @@ public final class PeftConfig {
     /**
      * Writes an adapter_config.json, atomically.
      *
-     * @param base what PEFT loads as the model; null if it is told otherwise
      * @param conv1d whether weights are stored {@code [in, out]}, as GPT-2's are
      */
-    public static void write(Path directory, LoraConfig config, @Nullable String base, boolean conv1d) {
+    public static void write(Path directory, LoraConfig config, boolean conv1d) {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.put("base_model_name_or_path", base);
+        json.put("base_model_name_or_path", config.baseModelNameOrPath());
         json.put("bias", "none");
         json.put("fan_in_fan_out", conv1d);
         json.put("inference_mode", true);

@@ -26,7 +26,7 @@ public final class Bco implements TrainingMethod<BcoConfig> {
     @Override
     public Training prepare(MethodConfig<BcoConfig> config, Start start) {
         BcoConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
+        TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<LabelledExample> data =
                 Preparation.labelled(config, trained, own.maxLength(), own.truncationMode());
         ReferenceModel reference = Preparation.reference(config, own.refModel(), start, trained);

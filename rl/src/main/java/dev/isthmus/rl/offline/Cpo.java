@@ -21,7 +21,7 @@ public final class Cpo implements TrainingMethod<CpoConfig> {
     @Override
     public Training prepare(MethodConfig<CpoConfig> config, Start start) {
         CpoConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
+        TrainedModel trained = TrainedModel.load(config, start);
         return new ReferenceFreeTraining(
                 trained,
                 Preparation.pairs(config, trained, own.maxLength(), own.truncationMode()),

@@ -24,7 +24,7 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
     @Override
     public Training prepare(MethodConfig<DpoConfig> config, Start start) {
         DpoConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
+        TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<PairExample> data =
                 Preparation.pairs(config, trained, own.maxLength(), own.truncationMode());
         if (own.syncRefModel() && start.directory().isPresent()) {

@@ -22,7 +22,7 @@ public final class Kto implements TrainingMethod<KtoConfig> {
     @Override
     public Training prepare(MethodConfig<KtoConfig> config, Start start) {
         KtoConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
+        TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<LabelledExample> data =
                 Preparation.labelled(config, trained, own.maxLength(), own.truncationMode());
         ReferenceModel reference = Preparation.reference(config, own.refModel(), start, trained);

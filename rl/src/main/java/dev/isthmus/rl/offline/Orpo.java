@@ -22,7 +22,7 @@ public final class Orpo implements TrainingMethod<OrpoConfig> {
     @Override
     public Training prepare(MethodConfig<OrpoConfig> config, Start start) {
         OrpoConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
+        TrainedModel trained = TrainedModel.load(config, start);
         return new ReferenceFreeTraining(
                 trained,
                 Preparation.pairs(config, trained, own.maxLength(), own.truncationMode()),

@@ -2,6 +2,7 @@ package dev.isthmus.rl.offline;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.rl.reward.Classifier;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.data.PreferenceRows;
@@ -22,9 +23,22 @@ import org.jspecify.annotations.Nullable;
 final class Preparation {
     private Preparation() {}
 
-    /** The model to go on with. */
-    static TrainedModel model(Start start) {
-        return TrainedModel.load(Objects.requireNonNull(start.weights()));
+    /**
+     * The model with a head of {@code labels} numbers: that of its files, else a new one.
+     *
+     * @throws IsthmusException if only an adapter is to be trained, which has no place for the head
+     */
+    static Classifier classifier(
+            MethodConfig<?> config, Start start, TrainedModel trained, int labels, boolean withBias) {
+        if (!trained.decoder().adapters().isEmpty()) {
+            throw new IsthmusException(config.base().method() + " trains a head, which an adapter does not hold: leave peft out");
+        }
+        return Classifier.loadOrInitialize(
+                trained.decoder(),
+                Objects.requireNonNull(start.weights()),
+                labels,
+                withBias,
+                Rng.of(config.base().seed()).split("head"));
     }
 
     /** As much of {@code maxLength} as the model can read. */

@@ -2,14 +2,12 @@ package dev.isthmus.rl.offline;
 
 import dev.isthmus.rl.reward.Classifier;
 import dev.isthmus.tensor.IsthmusException;
-import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.data.TrainingData;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
-import java.util.Objects;
 
 /** A process reward model: whether each step of a solution is right (Lightman et al. 2023). */
 public final class Prm implements TrainingMethod<PrmConfig> {
@@ -26,16 +24,11 @@ public final class Prm implements TrainingMethod<PrmConfig> {
     @Override
     public Training prepare(MethodConfig<PrmConfig> config, Start start) {
         PrmConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
+        TrainedModel trained = TrainedModel.load(config, start);
         if (trained.tokenizer().encode(own.stepSeparator()).length == 0) {
             throw new IsthmusException("prm: step_separator must have at least one token, found \"" + own.stepSeparator() + "\"");
         }
-        Classifier classifier = Classifier.loadOrInitialize(
-                trained.decoder(),
-                Objects.requireNonNull(start.weights()),
-                2,
-                true,
-                Rng.of(config.base().seed()).split("head"));
+        Classifier classifier = Preparation.classifier(config, start, trained, 2, true);
         TrainingData<StepwiseExample> data = Preparation.data(
                 config,
                 StepwiseExample.reader(

@@ -1,13 +1,11 @@
 package dev.isthmus.rl.offline;
 
 import dev.isthmus.rl.reward.Classifier;
-import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
-import java.util.Objects;
 
 /** A reward model: a number for a prompt with its completion, higher for the better of two (Bradley and Terry 1952). */
 public final class Reward implements TrainingMethod<RewardConfig> {
@@ -24,13 +22,8 @@ public final class Reward implements TrainingMethod<RewardConfig> {
     @Override
     public Training prepare(MethodConfig<RewardConfig> config, Start start) {
         RewardConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
-        Classifier classifier = Classifier.loadOrInitialize(
-                trained.decoder(),
-                Objects.requireNonNull(start.weights()),
-                1,
-                false,
-                Rng.of(config.base().seed()).split("head"));
+        TrainedModel trained = TrainedModel.load(config, start);
+        Classifier classifier = Preparation.classifier(config, start, trained, 1, false);
         return new RewardTraining(
                 trained,
                 Preparation.pairs(config, trained, own.maxLength(), own.truncationMode()),

@@ -170,7 +170,7 @@ class RecordedRunTests {
     private Training kto(Map<String, ?> settings, Start start) {
         MethodConfig<KtoConfig> config = new Kto().configure(null, settings);
         KtoConfig own = config.own();
-        TrainedModel trained = Preparation.model(start);
+        TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<LabelledExample> data = Preparation.labelled(config, trained, 100, own.truncationMode());
         ReferenceModel reference = Preparation.reference(config, null, start, trained);
         return new LabelledTraining(trained, data, own.loss(), reference, 100) {

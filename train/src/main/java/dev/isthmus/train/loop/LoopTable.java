@@ -1,6 +1,8 @@
 package dev.isthmus.train.loop;
 
+import dev.isthmus.model.Decoder;
 import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.io.ParameterNames;
 import dev.isthmus.train.run.Progress;
 import dev.isthmus.train.run.TextTable;
 import dev.isthmus.train.run.TextTable.Column;
@@ -39,13 +41,17 @@ final class LoopTable {
         return secondsBefore + (System.nanoTime() - start) / 1e9;
     }
 
-    void opening(MethodConfig<?> config, String data, long parameters) {
+    void opening(MethodConfig<?> config, String data, Decoder model) {
+        String trained = model.adapters().isEmpty()
+                ? ""
+                : String.format(Locale.ROOT, " and an adapter of %,d, which alone is trained", model.size());
         progress.line(String.format(
                 Locale.ROOT,
-                "%s: %s; a model of %,d weights; %,d steps of %,d examples",
+                "%s: %s; a model of %,d weights%s; %,d steps of %,d examples",
                 config.base().method(),
                 data,
-                parameters,
+                ParameterNames.count(model.config()),
+                trained,
                 steps,
                 config.base().examplesPerStep()));
         progress.line("");

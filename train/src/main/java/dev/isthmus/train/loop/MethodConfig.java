@@ -1,5 +1,6 @@
 package dev.isthmus.train.loop;
 
+import dev.isthmus.model.Decoder;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.run.YamlSettings;
 import java.nio.file.Path;
@@ -13,13 +14,19 @@ import tools.jackson.databind.node.ObjectNode;
  * The checked settings of a run.
  *
  * @param base those that all trainers share
+ * @param modelConfig what of the model is trained
  * @param own those of its kind of trainer
- * @param yaml the complete text that gives both again
+ * @param yaml the complete text that gives all of them again
  */
-public record MethodConfig<C extends Record>(BaseConfig base, C own, String yaml) {
-    /** The shared keys where nothing else is said. */
+public record MethodConfig<C extends Record>(BaseConfig base, ModelConfig modelConfig, C own, String yaml) {
+    /** The keys of {@link BaseConfig} where nothing else is said. */
     static ObjectNode sharedDefaults() {
         return YamlSettings.resource(BaseConfig.class, "base.yaml");
+    }
+
+    /** The keys of {@link ModelConfig} where nothing else is said. */
+    static ObjectNode modelDefaults() {
+        return YamlSettings.resource(ModelConfig.class, "model.yaml");
     }
 
     static <C extends Record> MethodConfig<C> load(
@@ -63,14 +70,20 @@ public record MethodConfig<C extends Record>(BaseConfig base, C own, String yaml
 
     private static <C extends Record> MethodConfig<C> bind(TrainingMethod<C> method, ObjectNode tree, String source) {
         ObjectNode shared = sharedDefaults();
+        ObjectNode model = modelDefaults();
         ObjectNode own = tree.objectNode();
         for (Map.Entry<String, JsonNode> entry : tree.properties()) {
-            (shared.has(entry.getKey()) ? shared : own).set(entry.getKey(), entry.getValue());
+            String key = entry.getKey();
+            (shared.has(key) ? shared : model.has(key) ? model : own).set(key, entry.getValue());
         }
         BaseConfig base = YamlSettings.bind(shared, BaseConfig.class, source);
         C settings = YamlSettings.bind(own, method.settings(), source);
         base.arguments(1);
-        MethodConfig<C> config = new MethodConfig<>(base, settings, YamlSettings.write(tree));
+        ModelConfig trained = YamlSettings.bind(model, ModelConfig.class, source);
+        MethodConfig<C> config = new MethodConfig<>(base, trained, settings, YamlSettings.write(tree));
+        if (trained.peft() != null) {
+            config.model();
+        }
         method.check(config);
         return config;
     }
@@ -86,6 +99,15 @@ public record MethodConfig<C extends Record>(BaseConfig base, C own, String yaml
             throw new IsthmusException(base.method() + ": data is missing: the file to learn from");
         }
         return data;
+    }
+
+    /**
+     * Loads the model to train into the current scope: all its weights, or, with {@code peft}, an adapter of them.
+     *
+     * @throws IsthmusException if it cannot be loaded, or has not what the adapter changes
+     */
+    public Decoder load(Start start) {
+        return modelConfig.load(base, start);
     }
 
     /**

@@ -10,7 +10,8 @@ import tools.jackson.databind.node.JsonNodeFactory;
 /**
  * Where a run starts from: the model that it is told, or a checkpoint of its own.
  *
- * @param weights where the weights to go on with and their tokenizer lie; null for a new model
+ * @param weights where the weights to go on with and their tokenizer lie, with {@code peft} those that stay as they are; null for a
+ *     new model
  * @param state what {@link Training#state} had put; nothing for a new run
  * @param directory the checkpoint, where what {@link Training#save} had written lies; empty for a new run
  */
@@ -21,8 +22,9 @@ public record Start(@Nullable Path weights, JsonNode state, Optional<Path> direc
         return new Start(weights, JsonNodeFactory.instance.objectNode(), Optional.empty());
     }
 
-    static Start from(Checkpoint checkpoint) {
+    static Start from(Checkpoint checkpoint, MethodConfig<?> config) {
         Path directory = checkpoint.directory();
-        return new Start(directory, checkpoint.state().path("training"), Optional.of(directory));
+        Path weights = config.modelConfig().peft() == null ? directory : Path.of(config.model());
+        return new Start(weights, checkpoint.state().path("training"), Optional.of(directory));
     }
 }

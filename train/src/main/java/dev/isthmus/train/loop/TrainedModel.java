@@ -10,6 +10,7 @@ import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.data.RowEncoder;
 import java.nio.file.Path;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,12 +20,13 @@ import org.jspecify.annotations.Nullable;
  */
 public record TrainedModel(Decoder decoder, Tokenizer tokenizer, @Nullable Path files) {
     /**
-     * Loads a model into the current scope.
+     * Loads the model that a run starts from into the current scope.
      *
      * @throws IsthmusException if it or its tokenizer is missing or damaged, or they do not belong together
      */
-    public static TrainedModel load(Path weights) {
-        Decoder decoder = Pretrained.load(weights);
+    public static TrainedModel load(MethodConfig<?> config, Start start) {
+        Path weights = Objects.requireNonNull(start.weights());
+        Decoder decoder = config.load(start);
         Tokenizer tokenizer = Tokenizers.load(weights);
         LanguageModel.requireFit(decoder.config(), tokenizer);
         return new TrainedModel(decoder, tokenizer, weights);

@@ -17,9 +17,9 @@ public interface Training {
     /** The model that is trained. */
     Decoder model();
 
-    /** All that is trained: the weights of the model, and of what hangs on it. */
+    /** All that is trained: the weights of the model or of its adapter, and of what hangs on it. */
     default List<Parameter> parameters() {
-        return model().parameters();
+        return model().trainable();
     }
 
     /** After how many examples all data has been seen. */
@@ -49,7 +49,7 @@ public interface Training {
         return List.of();
     }
 
-    /** Writes the model for use: a Hugging Face directory with its tokenizer. */
+    /** Writes the model for use, a Hugging Face directory with its tokenizer; of one with an adapter only that, as PEFT does. */
     void saveModel(Path directory);
 
     /** Writes what a resumed run needs: the model, unless told otherwise. */

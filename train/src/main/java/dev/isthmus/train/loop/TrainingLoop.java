@@ -3,6 +3,7 @@ package dev.isthmus.train.loop;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.io.ParameterNames;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.NonFiniteException;
@@ -18,6 +19,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -66,7 +68,7 @@ public final class TrainingLoop {
         table.opening(
                 config,
                 training.description(),
-                ParameterNames.count(training.model().config()));
+                training.model());
         trainer = new Trainer(training.model(), training.parameters(), base.arguments(steps));
         from.ifPresent(c -> trainer.restoreOptimizer(
                 c.directory(), state.path("global_step").asLong()));
@@ -107,7 +109,7 @@ public final class TrainingLoop {
             }
             MethodConfig<C> config = MethodConfig.parse(method, directory.config(), run + "/config.yaml");
             Optional<Checkpoint> from = directory.resumedFrom();
-            Training training = method.prepare(config, from.map(Start::from).orElse(Start.fresh(config.base())));
+            Training training = method.prepare(config, from.map(c -> Start.from(c, config)).orElse(Start.fresh(config.base())));
             if (from.isPresent()
                     && !from.get().state().path("data_id").asString("").equals(training.dataId())) {
                 throw new IsthmusException(config.base().data() + " is no longer the data that the run in " + run
@@ -151,8 +153,9 @@ public final class TrainingLoop {
         try (Scope scope = Scope.open()) {
             List<MicroBatch> batches = training.microBatches(trainer.globalStep(), log);
             read = batches.stream().mapToLong(MicroBatch::tokens).sum();
-            List<Supplier<Tensor>> losses =
-                    batches.stream().map(MicroBatch::loss).toList();
+            List<Supplier<Tensor>> losses = IntStream.range(0, batches.size())
+                    .mapToObj(i -> dropping(i, batches.get(i).loss()))
+                    .toList();
             try {
                 done = trainer.step(losses);
             } catch (NonFiniteException e) {
@@ -162,6 +165,8 @@ public final class TrainingLoop {
                 progress.line("step " + (trainer.globalStep() + 1) + " is skipped: " + firstClause(e.getMessage()));
                 log.clear();
                 done = trainer.skip();
+            } finally {
+                training.model().adapters().forEach(adapter -> adapter.train(null));
             }
         }
         long step = done.globalStep();
@@ -195,6 +200,18 @@ public final class TrainingLoop {
         if (step % config.base().saveSteps() == 0 && step < steps) {
             directory.save("step-" + step, state(), this::save);
         }
+    }
+
+    /** The loss with what drops out of the adapters' inputs: a function of seed, step and micro-batch. */
+    private Supplier<Tensor> dropping(int microBatch, Supplier<Tensor> loss) {
+        if (config.modelConfig().disableDropout()) {
+            return loss;
+        }
+        Rng rng = Rng.of(config.base().seed()).split("dropout", trainer.globalStep(), microBatch);
+        return () -> {
+            training.model().adapters().forEach(adapter -> adapter.train(rng));
+            return loss.get();
+        };
     }
 
     private static String firstClause(String message) {
@@ -251,6 +268,7 @@ public final class TrainingLoop {
                 .put("seed", config.base().seed())
                 .put("seconds", table.seconds());
         summary.put("parameters", ParameterNames.count(training.model().config()))
+                .put("trainable_parameters", training.model().size())
                 .put("global_step", steps);
         summary.put("epoch", epoch()).put("num_tokens", numTokens);
         last.forEach(summary::put);

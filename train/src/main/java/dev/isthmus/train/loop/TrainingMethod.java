@@ -10,8 +10,8 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * A kind of trainer, such as {@code sft} or {@code dpo}: its settings, and how a run of it is prepared.
  *
- * <p>Its settings are those of {@link BaseConfig} and its own, which are a record whose components are the keys in camelCase. What
- * they are where nothing else is said stands in {@code KEY.yaml} beside the record: its own keys, and those of {@code base.yaml} that it
+ * <p>Its settings are those of {@link BaseConfig} and {@link ModelConfig} and its own, which are a record whose components are the keys in camelCase. What
+ * they are where nothing else is said stands in {@code KEY.yaml} beside the record: its own keys, and those of {@code base.yaml} and {@code model.yaml} that it
  * wants otherwise.
  *
  * @param <C> its own settings
@@ -43,6 +43,7 @@ public interface TrainingMethod<C extends Record> {
     /** The settings where nothing else is said; its keys are all that there are. */
     default ObjectNode defaults() {
         ObjectNode tree = MethodConfig.sharedDefaults();
+        tree.setAll(MethodConfig.modelDefaults());
         tree.put("method", key());
         tree.setAll(YamlSettings.resource(settings(), key() + ".yaml"));
         return tree;

@@ -3,7 +3,6 @@ package dev.isthmus.train.supervised;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.ModelSize;
-import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.model.tokenizer.Tokenizer;
@@ -47,7 +46,7 @@ public final class Pretrain implements TrainingMethod<PretrainConfig> {
         Rng rng = Rng.of(config.base().seed());
         int length = config.own().maxLength();
         // The model comes first: a wrong path is told before a long text is read.
-        Decoder existing = weights == null ? null : Pretrained.load(weights);
+        Decoder existing = weights == null ? null : config.load(start);
         DataFile data = DataFile.read(config.data());
         String evalData = config.base().evalData();
         DataFile held = evalData == null ? null : DataFile.read(evalData);

@@ -6,8 +6,6 @@ import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
-import java.nio.file.Path;
-import java.util.Objects;
 
 /** Supervised fine-tuning on completions of prompts, or on texts. */
 public final class Sft implements TrainingMethod<SftConfig> {
@@ -23,9 +21,8 @@ public final class Sft implements TrainingMethod<SftConfig> {
 
     @Override
     public Training prepare(MethodConfig<SftConfig> config, Start start) {
-        Path weights = Objects.requireNonNull(start.weights());
         Rng rng = Rng.of(config.base().seed());
-        TrainedModel model = TrainedModel.load(weights);
+        TrainedModel model = TrainedModel.load(config, start);
         int readable = Math.min(config.own().maxLength(), model.decoder().config().maxPositionEmbeddings());
         SftRows source = new SftRows(
                 config.base(), config.data(), config.own(), model.encoder(), readable, rng.split("data"));

@@ -1,10 +1,10 @@
-package dev.isthmus.app;
+package dev.isthmus.model;
 
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import org.jspecify.annotations.Nullable;
 
-/** What {@code --dtype} chooses from: how the matrices of a model lie in memory while it writes. */
-enum StoredDtype {
+/** How the matrices of a model lie in memory that are not trained, under the names that users type. */
+public enum StoredDtype {
     auto(null),
     float32(WeightFormat.F32),
     bfloat16(WeightFormat.BF16),
@@ -19,8 +19,7 @@ enum StoredDtype {
     }
 
     /** Null for each matrix as the file holds it. */
-    @Nullable
-    WeightFormat format() {
+    public @Nullable WeightFormat format() {
         return format;
     }
 }
