@@ -20,6 +20,9 @@ final class NormKernels {
     /** The rows whose parameter gradients one task adds up; the sums of the chunks are then added in order. */
     private static final int CHUNK = 64;
 
+    /** The columns of which one task adds up the chunks. */
+    private static final int COLUMNS = 128;
+
     private NormKernels() {}
 
     static void rmsNorm(RmsNorm c) {
@@ -35,7 +38,7 @@ final class NormKernels {
                 long row = x + i * c.ldx() * 4;
                 float rstd = rstd(NormLoops.squares(n, row, 0, sums) / n, c.eps());
                 setFloat(rstds + i * 4L, rstd);
-                NormLoops.normalize(n, row, 0, rstd, weight, bias, y + i * c.ldy() * 4, row, sums);
+                NormLoops.normalize(n, row, 0, rstd, weight, bias, y + i * c.ldy() * 4);
             }
         });
     }
@@ -50,14 +53,15 @@ final class NormKernels {
         long bias = orConstant(c.bias(), n, 0, 0);
         Rows.parallel(c.rows(), 2 * n, (from, to) -> {
             long sums = Scratch.address(Scratch.Use.LANES, 4L * Rows.LANES);
+            float sum = NormLoops.sum(n, x + from * (long) n * 4, sums);
             for (int i = from; i < to; i++) {
                 long row = (long) i * n * 4;
-                float mean = NormLoops.sum(n, x + row, sums) / n;
+                float mean = sum / n;
                 float rstd = rstd(NormLoops.squares(n, x + row, mean, sums) / n, c.eps());
                 setFloat(means + i * 4L, mean);
                 setFloat(rstds + i * 4L, rstd);
                 long next = i + 1 < to ? row + n * 4L : row;
-                NormLoops.normalize(n, x + row, mean, rstd, weight, bias, y + row, x + next, sums);
+                sum = NormLoops.normalizeAndSum(n, x + row, mean, rstd, weight, bias, y + row, x + next, sums);
             }
         });
     }
@@ -66,7 +70,16 @@ final class NormKernels {
         int n = c.cols();
         long weight = c.weight().address();
         long dx = c.dx() == null ? 0 : c.dx().address();
-        new Backward(n, c.rows(), c.x().address(), c.ldx() * 4, weight, 0, c.rstd().address(), c.dy().address(), c.ldy() * 4)
+        new Backward(
+                        n,
+                        c.rows(),
+                        c.x().address(),
+                        c.ldx() * 4,
+                        weight,
+                        0,
+                        c.rstd().address(),
+                        c.dy().address(),
+                        c.ldy() * 4)
                 .run(dx, c.accumulateX(), c.dweight(), c.accumulateWeight(), null, false);
     }
 
@@ -74,13 +87,21 @@ final class NormKernels {
         int n = c.cols();
         long weight = orConstant(c.weight(), n, 1, n);
         long dx = c.dx() == null ? 0 : c.dx().address();
-        new Backward(n, c.rows(), c.x().address(), n * 4L, weight, c.mean().address(), c.rstd().address(), c.dy().address(), n * 4L)
+        new Backward(
+                        n,
+                        c.rows(),
+                        c.x().address(),
+                        n * 4L,
+                        weight,
+                        c.mean().address(),
+                        c.rstd().address(),
+                        c.dy().address(),
+                        n * 4L)
                 .run(dx, c.accumulateX(), c.dweight(), c.accumulateWeight(), c.dbias(), c.accumulateBias());
     }
 
     /** The arguments of a gradient as addresses, strides in bytes; {@code means} is 0 where every mean is. */
-    private record Backward(
-            int n, int rows, long x, long ldx, long weight, long means, long rstds, long dy, long ldy) {
+    private record Backward(int n, int rows, long x, long ldx, long weight, long means, long rstds, long dy, long ldy) {
 
         void run(
                 long dx,
@@ -96,16 +117,18 @@ final class NormKernels {
             long db = dbias == null ? 0 : scratch + size;
             Rows.parallel(rows, CHUNK, (chunk, from, to) -> {
                 long partial = (long) chunk * n * 4;
+                long sums = Scratch.address(Scratch.Use.LANES, 2 * Rows.BYTES);
                 for (int i = from; i < to; i++) {
                     float mean = means == 0 ? 0 : getFloat(means + i * 4L);
                     float rstd = getFloat(rstds + i * 4L);
                     if (dx != 0) {
-                        inputGradient(i, mean, rstd, dx + i * ldx, accumulateX);
+                        inputGradient(i, mean, rstd, dx + i * ldx, accumulateX, sums);
                     }
                     if (dw != 0) {
-                        NormLoops.weightGradient(n, x + i * ldx, mean, rstd, dy + i * ldy, dw + partial, i > from);
-                    }
-                    if (db != 0) {
+                        long dbSums = db == 0 ? 0 : db + partial;
+                        NormLoops.parameterGradients(
+                                n, x + i * ldx, mean, rstd, dy + i * ldy, dw + partial, dbSums, i > from);
+                    } else if (db != 0) {
                         NormLoops.add(n, dy + i * ldy, db + partial, i > from);
                     }
                 }
@@ -114,27 +137,28 @@ final class NormKernels {
             addChunks(chunks, db, dbias, accumulateBias);
         }
 
-        private void inputGradient(int i, float mean, float rstd, long to, boolean accumulate) {
-            long sums = Scratch.address(Scratch.Use.LANES, 2 * Rows.BYTES);
+        private void inputGradient(int i, float mean, float rstd, long to, boolean accumulate, long sums) {
             NormLoops.dots(n, x + i * ldx, mean, dy + i * ldy, weight, sums);
             float meanGn = Rows.fold(sums) * rstd / n;
             float meanG = means == 0 ? 0 : Rows.fold(sums + Rows.BYTES) / n;
             NormLoops.gradient(n, x + i * ldx, mean, dy + i * ldy, weight, rstd, meanG, meanGn * rstd, to, accumulate);
         }
 
-        /** {@code out (+)= } the sum of the rows of {@code partial [chunks, n]}, in order. */
+        /** {@code out (+)= } the sum of the rows of {@code partial [chunks, n]}, in order; each task takes some columns. */
         private void addChunks(int chunks, long partial, @Nullable Buffer out, boolean accumulate) {
             if (out == null) {
                 return;
             }
-            for (int chunk = 1; chunk < chunks; chunk++) {
-                NormLoops.add(n, partial + (long) chunk * n * 4, partial, true);
-            }
-            if (chunks > 0) {
-                NormLoops.add(n, partial, out.address(), accumulate);
-            } else if (!accumulate) {
+            if (chunks == 0 && !accumulate) {
                 Simd.MEM.asSlice(out.address(), n * 4L).fill((byte) 0);
             }
+            Rows.parallel(chunks == 0 ? 0 : n, COLUMNS, (_, from, to) -> {
+                long sum = partial + from * 4L;
+                for (int chunk = 1; chunk < chunks; chunk++) {
+                    NormLoops.add(to - from, sum + (long) chunk * n * 4, sum, true);
+                }
+                NormLoops.add(to - from, sum, out.address() + from * 4L, accumulate);
+            });
         }
     }
 

@@ -1,12 +1,14 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
+import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static dev.isthmus.tensor.cpu.Simd.STRIDE;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
-import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
@@ -17,7 +19,11 @@ import jdk.incubator.vector.VectorMask;
  * because these loops are inlined into methods so large that C2 inlines no helpers there any more and boxes their vectors.
  */
 final class NormLoops {
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    /** The bytes of a vector. */
+    private static final long VECTOR = BYTES & STRIDE;
+
+    /** The bits that a column may have: what tells the compiler that it is not negative. */
+    private static final int INDEX = Integer.MAX_VALUE;
 
     private NormLoops() {}
 
@@ -59,8 +65,10 @@ final class NormLoops {
                 long k = x + j * 4L;
                 VectorMask<Float> first = F.indexInRange(j, n);
                 VectorMask<Float> second = F.indexInRange(j + Rows.LANES, n);
-                FloatVector u = zero.blend(fromMemorySegment(F, MEM, k, ORDER, first).sub(mean), first);
-                FloatVector v = zero.blend(fromMemorySegment(F, MEM, k + Rows.BYTES, ORDER, second).sub(mean), second);
+                FloatVector u =
+                        zero.blend(fromMemorySegment(F, MEM, k, ORDER, first).sub(mean), first);
+                FloatVector v = zero.blend(
+                        fromMemorySegment(F, MEM, k + Rows.BYTES, ORDER, second).sub(mean), second);
                 a = u.fma(u, a);
                 b = v.fma(v, b);
             }
@@ -80,7 +88,8 @@ final class NormLoops {
             }
             if (j < n) {
                 FloatVector u = fromMemorySegment(F, MEM, a + j * 4L, ORDER, F.indexInRange(j, n));
-                sum = fromMemorySegment(F, MEM, b + j * 4L, ORDER, F.indexInRange(j, n)).fma(u, sum);
+                sum = fromMemorySegment(F, MEM, b + j * 4L, ORDER, F.indexInRange(j, n))
+                        .fma(u, sum);
             }
             sum.intoMemorySegment(MEM, sums + part * 4L, ORDER);
         }
@@ -102,7 +111,8 @@ final class NormLoops {
             }
             if (j < n) {
                 VectorMask<Float> mask = F.indexInRange(j, n);
-                FloatVector u = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).sub(mean);
+                FloatVector u =
+                        fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).sub(mean);
                 FloatVector g = fromMemorySegment(F, MEM, dy + j * 4L, ORDER, mask);
                 FloatVector f = fromMemorySegment(F, MEM, w + j * 4L, ORDER, mask);
                 product = f.mul(g).fma(u, product);
@@ -113,34 +123,78 @@ final class NormLoops {
         }
     }
 
-    /**
-     * {@code y = (x - mean) rstd w + b}.
-     *
-     * @param next a row of which a number of each cache line is read, since memory would be idle while this one is in the cache
-     * @param scratch where what was read goes, so that the compiler keeps it
-     */
-    static void normalize(int n, long x, float mean, float rstd, long w, long b, long y, long next, long scratch) {
-        int whole = F.loopBound(n);
-        int ahead = 0;
-        for (int j = 0; j < whole; j += LANES) {
-            long k = j * 4L;
+    /** {@code y = (x - mean) rstd w + b}. */
+    static void normalize(int n, long x, float mean, float rstd, long w, long b, long y) {
+        x &= ADDRESS;
+        w &= ADDRESS;
+        b &= ADDRESS;
+        y &= ADDRESS;
+        int whole = n / LANES;
+        for (int j = 0; j < whole; j++) {
+            long k = j * VECTOR;
             fromMemorySegment(F, MEM, x + k, ORDER)
                     .sub(mean)
                     .mul(rstd)
                     .fma(fromMemorySegment(F, MEM, w + k, ORDER), fromMemorySegment(F, MEM, b + k, ORDER))
                     .intoMemorySegment(MEM, y + k, ORDER);
-            ahead += MEM.get(INT, next + k);
         }
-        MEM.set(INT, scratch, ahead);
-        if (whole < n) {
-            VectorMask<Float> mask = F.indexInRange(whole, n);
-            long k = whole * 4L;
+        if (whole * LANES < n) {
+            VectorMask<Float> mask = F.indexInRange(whole * LANES, n);
+            long k = whole * VECTOR;
             fromMemorySegment(F, MEM, x + k, ORDER, mask)
                     .sub(mean)
                     .mul(rstd)
                     .fma(fromMemorySegment(F, MEM, w + k, ORDER, mask), fromMemorySegment(F, MEM, b + k, ORDER, mask))
                     .intoMemorySegment(MEM, y + k, ORDER, mask);
         }
+    }
+
+    /**
+     * {@link #normalize}, and returns the {@link #sum} of row {@code next}, which comes from memory while the other is in the cache.
+     */
+    static float normalizeAndSum(int n, long x, float mean, float rstd, long w, long b, long y, long next, long sums) {
+        x &= ADDRESS;
+        w &= ADDRESS;
+        b &= ADDRESS;
+        y &= ADDRESS;
+        next &= ADDRESS;
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector s = FloatVector.zero(F);
+            FloatVector t = s;
+            int j = part;
+            for (; j <= n - Rows.LANES - LANES; j += 2 * Rows.LANES) {
+                long k = (j & INDEX) * 4L;
+                long l = k + Rows.BYTES;
+                s = s.add(fromMemorySegment(F, MEM, next + k, ORDER));
+                fromMemorySegment(F, MEM, x + k, ORDER)
+                        .sub(mean)
+                        .mul(rstd)
+                        .fma(fromMemorySegment(F, MEM, w + k, ORDER), fromMemorySegment(F, MEM, b + k, ORDER))
+                        .intoMemorySegment(MEM, y + k, ORDER);
+                t = t.add(fromMemorySegment(F, MEM, next + l, ORDER));
+                fromMemorySegment(F, MEM, x + l, ORDER)
+                        .sub(mean)
+                        .mul(rstd)
+                        .fma(fromMemorySegment(F, MEM, w + l, ORDER), fromMemorySegment(F, MEM, b + l, ORDER))
+                        .intoMemorySegment(MEM, y + l, ORDER);
+            }
+            for (boolean odd = false; j < n; j += Rows.LANES, odd = !odd) {
+                VectorMask<Float> mask = F.indexInRange(j, n);
+                long k = j * 4L;
+                FloatVector v = fromMemorySegment(F, MEM, next + k, ORDER, mask);
+                s = odd ? s : s.add(v);
+                t = odd ? t.add(v) : t;
+                fromMemorySegment(F, MEM, x + k, ORDER, mask)
+                        .sub(mean)
+                        .mul(rstd)
+                        .fma(
+                                fromMemorySegment(F, MEM, w + k, ORDER, mask),
+                                fromMemorySegment(F, MEM, b + k, ORDER, mask))
+                        .intoMemorySegment(MEM, y + k, ORDER, mask);
+            }
+            s.add(t).intoMemorySegment(MEM, sums + part * 4L, ORDER);
+        }
+        return Rows.fold(sums);
     }
 
     /** {@code dx (+)= rstd (dy w - meanG - (x - mean) slope)}. */
@@ -169,9 +223,10 @@ final class NormLoops {
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
             long k = whole * 4L;
-            FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(slope);
-            FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER, mask)
-                    .mul(fromMemorySegment(F, MEM, w + k, ORDER, mask));
+            FloatVector u =
+                    fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(slope);
+            FloatVector g =
+                    fromMemorySegment(F, MEM, dy + k, ORDER, mask).mul(fromMemorySegment(F, MEM, w + k, ORDER, mask));
             FloatVector d = g.sub(meanG).sub(u).mul(rstd);
             if (accumulate) {
                 d = d.add(fromMemorySegment(F, MEM, dx + k, ORDER, mask));
@@ -180,27 +235,47 @@ final class NormLoops {
         }
     }
 
-    /** {@code dw (+)= dy (x - mean) rstd}. */
-    static void weightGradient(int n, long x, float mean, float rstd, long dy, long dw, boolean accumulate) {
-        int whole = F.loopBound(n);
-        for (int j = 0; j < whole; j += LANES) {
-            long k = j * 4L;
-            FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(rstd);
-            FloatVector d = fromMemorySegment(F, MEM, dy + k, ORDER).mul(u);
+    /**
+     * {@code dw (+)= dy (x - mean) rstd} and, unless {@code db} is 0, {@code db (+)= dy}.
+     *
+     * <p>All loads of a step come before its stores: a load from the same place of another page would wait for them.
+     */
+    static void parameterGradients(
+            int n, long x, float mean, float rstd, long dy, long dw, long db, boolean accumulate) {
+        x &= ADDRESS;
+        dy &= ADDRESS;
+        dw &= ADDRESS;
+        db &= ADDRESS;
+        int whole = n / LANES;
+        for (int j = 0; j < whole; j++) {
+            long k = j * VECTOR;
+            FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER);
+            FloatVector d =
+                    g.mul(fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(rstd));
             if (accumulate) {
                 d = d.add(fromMemorySegment(F, MEM, dw + k, ORDER));
             }
+            if (db != 0) {
+                if (accumulate) {
+                    g = g.add(fromMemorySegment(F, MEM, db + k, ORDER));
+                }
+                g.intoMemorySegment(MEM, db + k, ORDER);
+            }
             d.intoMemorySegment(MEM, dw + k, ORDER);
         }
-        if (whole < n) {
-            VectorMask<Float> mask = F.indexInRange(whole, n);
-            long k = whole * 4L;
-            FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(rstd);
-            FloatVector d = fromMemorySegment(F, MEM, dy + k, ORDER, mask).mul(u);
+        if (whole * LANES < n) {
+            VectorMask<Float> mask = F.indexInRange(whole * LANES, n);
+            long k = whole * VECTOR;
+            FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER, mask);
+            FloatVector d = g.mul(
+                    fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(rstd));
             if (accumulate) {
                 d = d.add(fromMemorySegment(F, MEM, dw + k, ORDER, mask));
             }
             d.intoMemorySegment(MEM, dw + k, ORDER, mask);
+            if (db != 0) {
+                add(n - whole * LANES, dy + k, db + k, accumulate);
+            }
         }
     }
 

@@ -26,7 +26,15 @@ final class Rows {
     private static final VectorShuffle<Float> BY_4 = rotation(4);
     private static final VectorShuffle<Float> BY_2 = rotation(2);
     private static final VectorShuffle<Float> BY_1 = rotation(1);
-    private static final int TASK_ELEMENTS = 1 << 14;
+
+    /**
+     * The numbers of a task, at least and at most: memory is fastest where a thread goes through long stretches of it, and a call
+     * is fastest where there are tasks enough to share out.
+     */
+    private static final int LEAST_ELEMENTS = 1 << 14, MOST_ELEMENTS = 1 << 17;
+
+    /** The tasks of a thread that make the last ones end together. */
+    private static final int SHARES = 16;
 
     private Rows() {}
 
@@ -38,7 +46,14 @@ final class Rows {
 
     /** Runs {@code body} for all rows, several at a time; the split must not change any result. */
     static void parallel(int rows, int cols, Range body) {
-        parallel(rows, Math.max(1, TASK_ELEMENTS / Math.max(1, cols)), (_, from, to) -> body.run(from, to));
+        int least = Math.max(1, LEAST_ELEMENTS / Math.max(1, cols));
+        int most = Math.max(1, MOST_ELEMENTS / Math.max(1, cols));
+        parallel(rows, Math.clamp(share(rows), least, most), (_, from, to) -> body.run(from, to));
+    }
+
+    /** The rows of a task where each thread has {@value #SHARES}; may be 0. */
+    static int share(int rows) {
+        return rows / (SHARES * WorkerPool.threads());
     }
 
     /** Work on one chunk of rows. */

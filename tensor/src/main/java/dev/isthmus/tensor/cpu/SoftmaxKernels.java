@@ -29,15 +29,18 @@ final class SoftmaxKernels {
         long y = c.y().address();
         Rows.parallel(c.rows(), 2 * n, (from, to) -> {
             SoftmaxLoops loops = new SoftmaxLoops();
+            float max = loops.max(n, x + from * row, 1);
             for (int i = from; i < to; i++) {
-                float max = loops.max(n, x + i * row, 1);
+                long at = x + i * row;
+                long next = i + 1 < to ? at + row : at;
                 if (c.log()) {
-                    float logSum = VectorMath.log(loops.sumOfExponentials(n, x + i * row, 1, max));
-                    SoftmaxLoops.logProbabilities(n, x + i * row, max, logSum, y + i * row);
+                    float logSum = VectorMath.log(loops.sumOfExponentials(n, at, 1, max, next));
+                    SoftmaxLoops.logProbabilities(n, at, max, logSum, y + i * row);
                 } else {
-                    float sum = loops.exponentials(n, x + i * row, max, y + i * row);
+                    float sum = loops.exponentials(n, at, max, y + i * row, next);
                     SoftmaxLoops.scale(n, 1 / sum, y + i * row);
                 }
+                max = loops.max();
             }
         });
     }
@@ -70,35 +73,38 @@ final class SoftmaxKernels {
         long lses = c.lse().address();
         long entropies = c.entropy() == null ? 0 : c.entropy().address();
         SmoothTargets smooth = SmoothTargets.of(n, c.smoothing(), c.weight());
-        int group = Math.clamp((1 << 14) / Math.max(1, n), 1, GROUP);
+        int group = Math.clamp(Math.max(Rows.share(c.rows()), (1 << 14) / Math.max(1, n)), 1, GROUP);
         Rows.parallel(c.rows(), group, (_, from, to) -> {
             SoftmaxLoops loops = new SoftmaxLoops();
             long sums = Scratch.address(Scratch.Use.CONSTANTS, 3 * 4L * GROUP);
             long maxima = sums + 4L * GROUP;
             long weighted = maxima + 4L * GROUP;
+            float max = loops.max(n, logits + from * row, factor);
             for (int i = from; i < to; i++) {
                 long x = logits + i * row;
+                long next = i + 1 < to ? x + row : x;
                 long at = (i - from) * 4L;
-                float max = loops.max(n, x, factor);
                 setFloat(maxima + at, max);
                 if (entropies == 0) {
-                    setFloat(sums + at, loops.sumOfExponentials(n, x, factor, max));
+                    setFloat(sums + at, loops.sumOfExponentials(n, x, factor, max, next));
+                    max = loops.max();
                 } else {
                     setFloat(sums + at, loops.sumForEntropy(n, x, factor, max));
                     setFloat(weighted + at, loops.weighted() / getFloat(sums + at));
+                    max = loops.max(n, next, factor);
                 }
             }
             SoftmaxLoops.logarithms(to - from, sums);
             for (int i = from; i < to; i++) {
                 long at = (i - from) * 4L;
-                float max = getFloat(maxima + at);
+                float shift = getFloat(maxima + at);
                 float logSum = getFloat(sums + at);
                 int word = id(target, i);
                 float z = word < 0 ? 0 : getFloat(logits + i * row + word * 4L) * factor;
-                setFloat(lses + i * 4L, Float.isInfinite(max) ? max : max + logSum);
-                float loss = word < 0 ? 0 : logSum - (z - max);
+                setFloat(lses + i * 4L, Float.isInfinite(shift) ? shift : shift + logSum);
+                float loss = word < 0 ? 0 : logSum - (z - shift);
                 if (smooth != null && word >= 0) {
-                    loss = smooth.loss(loss, word, max + logSum, factor, logits + i * row);
+                    loss = smooth.loss(loss, word, shift + logSum, factor, logits + i * row);
                 }
                 setFloat(losses + i * 4L, loss);
                 if (entropies != 0) {
@@ -127,7 +133,8 @@ final class SoftmaxKernels {
                 if (g == 0) {
                     MEM.asSlice(dx, row).fill((byte) 0);
                 } else if (smooth != null) {
-                    loops.exponentials(n, logits + i * row, factor, getFloat(lses + i * 4L), g * smooth.total(word), dx);
+                    loops.exponentials(
+                            n, logits + i * row, factor, getFloat(lses + i * 4L), g * smooth.total(word), dx);
                     smooth.subtract(g, word, dx);
                 } else {
                     loops.exponentials(n, logits + i * row, factor, getFloat(lses + i * 4L), g, dx);

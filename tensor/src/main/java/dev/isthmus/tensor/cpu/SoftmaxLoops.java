@@ -20,15 +20,27 @@ final class SoftmaxLoops {
     /** The numbers of a piece, a multiple of {@link Rows#LANES}. */
     private static final int PIECE = 2048;
 
-    private final long sums = Scratch.address(Scratch.Use.LANES, 4 * Rows.BYTES + PIECE * 4L);
+    private final long sums = Scratch.address(Scratch.Use.LANES, 5 * Rows.BYTES + PIECE * 4L);
     private final long weighted = sums + Rows.BYTES;
     private final long constant = weighted + Rows.BYTES;
     private final long tail = constant + Rows.BYTES;
-    private final long piece = tail + Rows.BYTES;
+    private final long maxima = tail + Rows.BYTES;
+    private final long piece = maxima + Rows.BYTES;
 
     /** The largest of {@code factor x}. */
     float max(int n, long x, float factor) {
-        FloatVector m0 = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
+        FloatVector.broadcast(F, Float.NEGATIVE_INFINITY).intoMemorySegment(MEM, maxima, ORDER);
+        addToMax(n, x, factor);
+        return max();
+    }
+
+    /** The largest number of the row that was {@code next} when exponentials were taken. */
+    float max() {
+        return fromMemorySegment(F, MEM, maxima, ORDER).reduceLanes(VectorOperators.MAX);
+    }
+
+    private void addToMax(int n, long x, float factor) {
+        FloatVector m0 = fromMemorySegment(F, MEM, maxima, ORDER);
         FloatVector m1 = m0;
         int j = 0;
         for (; j <= n - 2 * LANES; j += 2 * LANES) {
@@ -42,7 +54,7 @@ final class SoftmaxLoops {
             FloatVector v = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).mul(factor);
             m0 = m0.blend(v, v.compare(VectorOperators.GT, m0).and(mask));
         }
-        return m0.blend(m1, m1.compare(VectorOperators.GT, m0)).reduceLanes(VectorOperators.MAX);
+        m0.blend(m1, m1.compare(VectorOperators.GT, m0)).intoMemorySegment(MEM, maxima, ORDER);
     }
 
     /** {@code y = g e^(factor x - shift)}; {@code y} may be {@code x}. */
@@ -58,23 +70,48 @@ final class SoftmaxLoops {
         }
     }
 
-    /** {@code y = e^(x - max)}, and returns the sum; {@code y} may be {@code x}. */
-    float exponentials(int n, long x, float max, long y) {
-        clear(sums);
-        for (int j = 0; j < n; j += PIECE) {
-            int count = Math.min(PIECE, n - j);
-            exponentials(count, x + j * 4L, 1, max, 1, y + j * 4L);
-            add(count, y + j * 4L);
-        }
-        return Rows.fold(sums);
+    /**
+     * {@code y = e^(x - max)}, and returns the sum; {@link #max()} is then that of row {@code next}, which comes from memory while
+     * this one keeps the processor busy.
+     */
+    float exponentials(int n, long x, float max, long y, long next) {
+        return sumOfExponentials(n, x, 1, max, y, 4, next);
     }
 
-    float sumOfExponentials(int n, long x, float factor, float max) {
+    /** Returns the sum of {@code e^(factor x - max)}; for {@code next} see the other. */
+    float sumOfExponentials(int n, long x, float factor, float max, long next) {
+        return sumOfExponentials(n, x, factor, max, piece, 0, next);
+    }
+
+    private float sumOfExponentials(int n, long x, float factor, float max, long y, long stepY, long next) {
         clear(sums);
-        for (int j = 0; j < n; j += PIECE) {
-            int count = Math.min(PIECE, n - j);
-            exponentials(count, x + j * 4L, factor, max, 1, piece);
-            add(count, piece);
+        FloatVector.broadcast(F, max).intoMemorySegment(MEM, constant, ORDER);
+        FloatVector.broadcast(F, Float.NEGATIVE_INFINITY).intoMemorySegment(MEM, maxima, ORDER);
+        int whole = F.loopBound(n);
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            long at = part * 4L;
+            int count = (whole - part + Rows.LANES - LANES) / Rows.LANES;
+            VectorMath.expSumAndMax(
+                    count,
+                    Rows.BYTES,
+                    x + at,
+                    factor,
+                    constant,
+                    y + part * stepY,
+                    Rows.LANES * stepY,
+                    sums + at,
+                    next + at,
+                    maxima);
+        }
+        if (whole < n) {
+            VectorMask<Float> mask = F.indexInRange(whole, n);
+            fromMemorySegment(F, MEM, x + whole * 4L, ORDER, mask).intoMemorySegment(MEM, tail, ORDER);
+            VectorMath.exp(1, 0, tail, factor, constant, 1, tail);
+            FloatVector e = fromMemorySegment(F, MEM, tail, ORDER, F.indexInRange(0, n - whole));
+            e.intoMemorySegment(MEM, y + whole * stepY, ORDER, mask);
+            long sum = sums + whole % Rows.LANES * 4L;
+            fromMemorySegment(F, MEM, sum, ORDER).add(e).intoMemorySegment(MEM, sum, ORDER);
+            addToMax(n - whole, next + whole * 4L, factor);
         }
         return Rows.fold(sums);
     }
@@ -155,10 +192,7 @@ final class SoftmaxLoops {
     static void logProbabilities(int n, long x, float max, float logSum, long y) {
         int whole = F.loopBound(n);
         for (int j = 0; j < whole; j += LANES) {
-            fromMemorySegment(F, MEM, x + j * 4L, ORDER)
-                    .sub(max)
-                    .sub(logSum)
-                    .intoMemorySegment(MEM, y + j * 4L, ORDER);
+            fromMemorySegment(F, MEM, x + j * 4L, ORDER).sub(max).sub(logSum).intoMemorySegment(MEM, y + j * 4L, ORDER);
         }
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
@@ -197,7 +231,9 @@ final class SoftmaxLoops {
             for (int j = part; j < n; j += Rows.LANES) {
                 VectorMask<Float> mask = F.indexInRange(j, n);
                 FloatVector p = fromMemorySegment(F, MEM, e + j * 4L, ORDER, mask);
-                FloatVector t = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).mul(factor).sub(max);
+                FloatVector t = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask)
+                        .mul(factor)
+                        .sub(max);
                 sum = sum.add(p.mul(t).blend(zero, p.compare(VectorOperators.EQ, 0f)));
             }
             sum.intoMemorySegment(MEM, weighted + part * 4L, ORDER);

@@ -1,8 +1,10 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static dev.isthmus.tensor.cpu.Simd.STRIDE;
 import static jdk.incubator.vector.FloatVector.broadcast;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
@@ -76,7 +78,8 @@ final class VectorMath {
     static void exp(int n, long step, long x, float f, long c, float g, long y) {
         FloatVector shift = fromMemorySegment(F, MEM, c, ORDER);
         for (int i = 0; i < n; i++) {
-            FloatVector v = fromMemorySegment(F, MEM, x + i * step, ORDER).mul(f).sub(shift);
+            FloatVector v =
+                    fromMemorySegment(F, MEM, x + i * step, ORDER).mul(f).sub(shift);
             FloatVector t = broadcast(F, LOG2_E).fma(v, broadcast(F, ROUND));
             FloatVector r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), v);
             r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
@@ -96,6 +99,45 @@ final class VectorMath {
     }
 
     /**
+     * {@code y = e^(f x - c)} for {@code n} vectors, which it adds to the one at {@code sum}; the one at {@code max} becomes the larger of itself
+     * and {@code f next}. Vectors of x and next lie {@code step} bytes apart, those of y {@code stepY}.
+     */
+    static void expSumAndMax(
+            int n, long step, long x, float f, long c, long y, long stepY, long sum, long next, long max) {
+        x &= ADDRESS;
+        y &= ADDRESS;
+        next &= ADDRESS;
+        step &= STRIDE;
+        stepY &= STRIDE;
+        FloatVector shift = fromMemorySegment(F, MEM, c, ORDER);
+        FloatVector s = fromMemorySegment(F, MEM, sum, ORDER);
+        FloatVector m = fromMemorySegment(F, MEM, max, ORDER);
+        for (int i = 0; i < n; i++) {
+            FloatVector w = fromMemorySegment(F, MEM, next + i * step, ORDER).mul(f);
+            m = m.blend(w, w.compare(VectorOperators.GT, m));
+            FloatVector v =
+                    fromMemorySegment(F, MEM, x + i * step, ORDER).mul(f).sub(shift);
+            FloatVector t = broadcast(F, LOG2_E).fma(v, broadcast(F, ROUND));
+            FloatVector r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), v);
+            r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
+            FloatVector p = broadcast(F, E6)
+                    .fma(r, broadcast(F, E5))
+                    .fma(r, broadcast(F, E4))
+                    .fma(r, broadcast(F, E3))
+                    .fma(r, broadcast(F, E2))
+                    .fma(r, broadcast(F, 2))
+                    .fma(r, broadcast(F, 2));
+            p = p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+                    .blend(0, v.compare(VectorOperators.LT, EXP_IS_ZERO))
+                    .blend(Float.POSITIVE_INFINITY, v.compare(VectorOperators.GT, EXP_IS_INFINITE));
+            s = s.add(p);
+            p.intoMemorySegment(MEM, y + i * stepY, ORDER);
+        }
+        s.intoMemorySegment(MEM, sum, ORDER);
+        m.intoMemorySegment(MEM, max, ORDER);
+    }
+
+    /**
      * {@code ln x} to about one unit in the last place, denormals included; -infinity at 0, NaN below.
      *
      * <p>{@code x = 2^e m} with {@code sqrt(1/2) <= m < sqrt(2)}; with {@code f = m - 1}, {@code ln m = f - f^2 / 2 + f^3 p(f)}.
@@ -104,7 +146,9 @@ final class VectorMath {
         VectorMask<Float> small = x.compare(VectorOperators.LT, Float.MIN_NORMAL);
         IntVector bits = x.blend(x.mul(0x1p23f), small).reinterpretAsInts();
         IntVector exponent = bits.sub(SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
-        FloatVector f = bits.sub(exponent.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats().sub(1f);
+        FloatVector f = bits.sub(exponent.lanewise(VectorOperators.LSHL, 23))
+                .reinterpretAsFloats()
+                .sub(1f);
         FloatVector e = (FloatVector) exponent.convertShape(VectorOperators.I2F, F, 0);
         e = e.blend(e.sub(23f), small);
         FloatVector p = broadcast(F, -0x1.38b5a2p-4f)
@@ -117,10 +161,15 @@ final class VectorMath {
                 .fma(f, broadcast(F, 0x1.555554p-2f));
         FloatVector square = f.mul(f);
         FloatVector low = p.mul(f).fma(square, e.mul(LN2_LOW));
-        FloatVector y = e.fma(broadcast(F, LN2_HIGH), square.fma(broadcast(F, -0.5f), low).add(f));
+        FloatVector y = e.fma(
+                broadcast(F, LN2_HIGH), square.fma(broadcast(F, -0.5f), low).add(f));
         return y.blend(Float.NEGATIVE_INFINITY, x.compare(VectorOperators.EQ, 0f))
                 .blend(Float.NaN, x.compare(VectorOperators.LT, 0f))
-                .blend(x, x.test(VectorOperators.IS_FINITE).not().and(x.compare(VectorOperators.LT, 0f).not()));
+                .blend(
+                        x,
+                        x.test(VectorOperators.IS_FINITE)
+                                .not()
+                                .and(x.compare(VectorOperators.LT, 0f).not()));
     }
 
     /** The same for one number. */
@@ -157,7 +206,8 @@ final class VectorMath {
                 .fma(r, broadcast(F, 0x1.5554eap-5f))
                 .fma(r, broadcast(F, 0x1.555556p-3f))
                 .fma(r, broadcast(F, 0.5f));
-        FloatVector half = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
+        FloatVector half =
+                t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
         FloatVector y = half.fma(p.mul(r).fma(r, r), half.sub(0.5f)).mul(2);
         return y.blend(-1, x.compare(VectorOperators.LT, -17))
                 .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, EXP_IS_INFINITE));
