@@ -13,6 +13,7 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.testing.Fixtures;
+import dev.isthmus.testing.Mutations;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.charset.StandardCharsets;
@@ -188,7 +189,7 @@ class PeftTests {
             Decoder base = DecoderTests.tiny(DecoderConfig.ModelType.LLAMA);
             Peft.save(AdapterTests.random(base, LoraConfig.of(2, 4).withDora(), 1), base, directory);
             byte[] bytes = Files.readAllBytes(directory.resolve(file));
-            Mutations.assertSurvives(bytes, 1500, damaged -> {
+            Mutations.assertSurvives(file, bytes, 1500, damaged -> {
                 Files.write(directory.resolve(file), damaged);
                 try (Scope inner = Scope.open()) {
                     Peft.load(directory, base);

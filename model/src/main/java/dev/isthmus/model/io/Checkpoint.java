@@ -85,7 +85,7 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         } else if (in % format.block() != 0) {
             format = WeightFormat.F16;
         }
-        MemorySegment data = GgufModel.encoded(tensor, GgufType.valueOf(format.name()), arena);
+        MemorySegment data = GgufWriter.encoded(tensor, GgufType.valueOf(format.name()), arena);
         return new StoredWeight(format, data, in, out);
     }
 

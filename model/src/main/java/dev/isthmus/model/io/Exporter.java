@@ -67,7 +67,7 @@ public final class Exporter {
                 }
                 case GGUF -> {
                     Path directory = Files.isDirectory(from) ? from : from.resolveSibling("");
-                    GgufModel.write(
+                    GgufWriter.write(
                             to, model, GgufType.valueOf(type), GgufMetadata.of(directory, model.config().vocabSize()));
                 }
                 case BIN -> {

@@ -2,72 +2,50 @@ package dev.isthmus.model.io;
 
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.DecoderConfig.Activation;
+import dev.isthmus.model.DecoderConfig.Experts;
+import dev.isthmus.model.DecoderConfig.Gemma;
 import dev.isthmus.model.DecoderConfig.LinearScaling;
 import dev.isthmus.model.DecoderConfig.Llama3Scaling;
 import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Rope;
 import dev.isthmus.model.DecoderConfig.RopeScaling;
+import dev.isthmus.model.DecoderConfig.SlidingWindow;
 import dev.isthmus.model.io.Gguf.GgufTensor;
-import dev.isthmus.tensor.BFloat16;
-import dev.isthmus.tensor.IsthmusException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.function.LongBinaryOperator;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Models in GGUF files, under Hugging Face's names.
  *
- * <p>Three things differ: the names; the rows of the query and key projections of Llama, which ggml rotates as neighbors {@code (2i,
- * 2i + 1)} and Hugging Face as {@code (i, i + headDim / 2)}; and GPT-2's projections, which ggml stores transposed.
+ * <p>Beside the names, four things differ: the rows of the query and key projections of Llama, which ggml rotates as neighbors {@code
+ * (2i, 2i + 1)} and Hugging Face as {@code (i, i + headDim / 2)}; GPT-2's projections, which ggml stores transposed; the weights of
+ * Gemma's norms, to which ggml adds one; and the experts of a layer, which are one tensor in ggml.
  */
 final class GgufModel {
-    private static final Pattern BLOCK = Pattern.compile("blk\\.(\\d{1,5})\\.(.+)\\.(weight|bias)");
-
-    /** The names of ggml's tensors of a layer, and Hugging Face's. */
-    private static final Map<String, String> LLAMA_LAYER = Map.ofEntries(
-            Map.entry("attn_norm", "input_layernorm"),
-            Map.entry("attn_q", "self_attn.q_proj"),
-            Map.entry("attn_k", "self_attn.k_proj"),
-            Map.entry("attn_v", "self_attn.v_proj"),
-            Map.entry("attn_output", "self_attn.o_proj"),
-            Map.entry("attn_q_norm", "self_attn.q_norm"),
-            Map.entry("attn_k_norm", "self_attn.k_norm"),
-            Map.entry("ffn_norm", "post_attention_layernorm"),
-            Map.entry("ffn_gate", "mlp.gate_proj"),
-            Map.entry("ffn_up", "mlp.up_proj"),
-            Map.entry("ffn_down", "mlp.down_proj"));
-
-    private static final Map<String, String> GPT2_LAYER = Map.of(
-            "attn_norm", "ln_1",
-            "attn_qkv", "attn.c_attn",
-            "attn_output", "attn.c_proj",
-            "ffn_norm", "ln_2",
-            "ffn_up", "mlp.c_fc",
-            "ffn_down", "mlp.c_proj");
-
-    private static final String ROPE_FACTORS = "rope_freqs.weight";
-
-    /** Ours: factor, low_freq_factor, high_freq_factor, original_max_position_embeddings. */
-    private static final String ROPE_PARAMETERS = "isthmus.rope_scaling.llama3";
-
     private final Gguf file;
-    private final String architecture;
+    private final GgufArchitecture architecture;
 
     private GgufModel(Gguf file) {
         this.file = file;
         String name = file.string("general.architecture");
-        this.architecture = name == null ? "" : name;
+        this.architecture = GgufArchitecture.named(name == null ? "" : name)
+                .orElseThrow(() -> bad("the architecture " + ModelFormatException.quote(name == null ? "" : name) + " is not known; known are "
+                        + String.join(
+                                ", ",
+                                Arrays.stream(GgufArchitecture.values())
+                                        .map(GgufArchitecture::ggufName)
+                                        .toList())));
     }
 
     /**
@@ -91,9 +69,10 @@ final class GgufModel {
         }
         Map<String, TensorEntry> tensors = new LinkedHashMap<>();
         for (GgufTensor tensor : file.tensors().values()) {
-            if (!tensor.name().equals(ROPE_FACTORS)) {
-                TensorEntry entry = model.entry(tensor, config, arena);
-                tensors.put(entry.name(), entry);
+            if (!tensor.name().equals(GgufArchitecture.ROPE_FACTORS)) {
+                for (TensorEntry entry : model.entries(tensor, config, arena)) {
+                    tensors.put(entry.name(), entry);
+                }
             }
         }
         return new Checkpoint(config, ParameterNames.resolve(config, tensors, file.file()));
@@ -102,21 +81,16 @@ final class GgufModel {
     // ---- configuration ---------------------------------------------------------------------------------------------
 
     private DecoderConfig config() {
-        ModelType type = switch (architecture) {
-            case "llama" -> ModelType.LLAMA;
-            case "qwen2" -> ModelType.QWEN2;
-            case "qwen3" -> ModelType.QWEN3;
-            case "gpt2" -> ModelType.GPT2;
-            default -> throw bad("the architecture " + ModelFormatException.quote(architecture)
-                    + " is not known; known are llama, qwen2, qwen3 and gpt2");
-        };
+        int experts = integer("expert_count", 0);
+        ModelType type = architecture.modelType(experts > 0);
         boolean gpt2 = type == ModelType.GPT2;
         int hidden = needed("embedding_length");
+        int layers = needed("block_count");
+        if (layers > file.tensors().size()) {
+            throw bad(layers + " layers in " + file.tensors().size() + " tensors");
+        }
         int heads = needed("attention.head_count");
         int headDim = integer("attention.key_length", hidden / Math.max(1, heads));
-        if (file.number(architecture + ".expert_count", 0) > 0) {
-            throw bad("it is a mixture of experts, which is not known");
-        }
         if (integer("attention.value_length", headDim) != headDim || integer("rope.dimension_count", headDim) != headDim) {
             throw bad("heads whose values, or rotated part, are of another width than their keys are not known");
         }
@@ -124,30 +98,81 @@ final class GgufModel {
         if (embedding == null || embedding.shape().length != 2) {
             throw bad("there is no matrix token_embd.weight");
         }
-        boolean bias = file.tensors().containsKey("blk.0.attn_q.bias") || gpt2;
-        Rope rope = gpt2
-                ? null
-                : new Rope(file.number(architecture + ".rope.freq_base", 10000), ropeScaling(headDim));
+        Rope rope = gpt2 ? null : new Rope(file.number(key("rope.freq_base"), 10000), ropeScaling(headDim));
         OptionalInt eos = file.integer("tokenizer.ggml.eos_token_id");
         return new DecoderConfig(
                 type,
                 Math.toIntExact(embedding.shape()[0]),
                 hidden,
                 needed("feed_forward_length"),
-                needed("block_count"),
+                layers,
                 heads,
                 integer("attention.head_count_kv", heads),
                 headDim,
                 needed("context_length"),
                 rounded(file.number(
-                        architecture + (gpt2 ? ".attention.layer_norm_epsilon" : ".attention.layer_norm_rms_epsilon"), 1e-5)),
-                gpt2 ? Activation.GELU_NEW : Activation.SILU,
+                        key(gpt2 ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"),
+                        architecture.isGemma() ? 1e-6 : 1e-5)),
+                gpt2 || architecture.isGemma() ? Activation.GELU_NEW : Activation.SILU,
                 rope,
-                bias,
+                gpt2 || file.tensors().containsKey("blk.0.attn_q.bias"),
                 gpt2 || file.tensors().containsKey("blk.0.ffn_up.bias"),
                 !file.tensors().containsKey("output.weight"),
                 file.integer("tokenizer.ggml.bos_token_id"),
-                eos.stream().boxed().toList());
+                eos.stream().boxed().toList(),
+                slidingWindow(layers),
+                architecture.isGemma() ? gemma(layers, hidden, heads, headDim) : null,
+                experts > 0 ? experts(type, layers, experts) : null);
+    }
+
+    /** Only Gemma's: what llama.cpp computes without a window has none. */
+    private @Nullable SlidingWindow slidingWindow(int layers) {
+        if (!architecture.isGemma()) {
+            return null;
+        }
+        int size = integer("attention.sliding_window", 4096);
+        if (file.metadata().get(key("attention.sliding_window_pattern")) instanceof List<?> named) {
+            if (named.size() != layers || !named.stream().allMatch(Boolean.class::isInstance)) {
+                throw bad("attention.sliding_window_pattern does not name every layer");
+            }
+            return new SlidingWindow(size, named.stream().map(Boolean.class::cast).toList());
+        }
+        int pattern = integer("attention.sliding_window_pattern", architecture == GgufArchitecture.GEMMA2 ? 2 : 6);
+        if (pattern < 1) {
+            throw bad("an attention.sliding_window_pattern of " + pattern);
+        }
+        return new SlidingWindow(
+                size, IntStream.range(0, layers).mapToObj(i -> i % pattern < pattern - 1).toList());
+    }
+
+    private Gemma gemma(int layers, int hidden, int heads, int headDim) {
+        boolean gemma3 = architecture == GgufArchitecture.GEMMA3;
+        return new Gemma(
+                GgufWriter.gemmaScalar(architecture, layers, hidden, heads, headDim),
+                rounded(file.number(key("attn_logit_softcapping"), gemma3 ? 0 : 50)),
+                rounded(file.number(key("final_logit_softcapping"), gemma3 ? 0 : 30)),
+                gemma3 ? new Rope(file.number(key("rope.freq_base_swa"), 10000), null) : null);
+    }
+
+    private Experts experts(ModelType type, int layers, int count) {
+        GgufTensor inner = file.tensors().values().stream()
+                .filter(tensor -> tensor.name().endsWith(".ffn_gate_exps.weight") && tensor.shape().length == 3)
+                .findFirst()
+                .orElseThrow(() -> bad("there are no tensors ffn_gate_exps for its " + count + " experts"));
+        GgufTensor shared = file.tensors().values().stream()
+                .filter(tensor -> tensor.name().endsWith(".ffn_gate_shexp.weight") && tensor.shape().length == 2)
+                .findFirst()
+                .orElse(null);
+        return new Experts(
+                count,
+                needed("expert_used_count"),
+                Math.toIntExact(inner.shape()[1]),
+                shared == null ? 0 : Math.toIntExact(shared.shape()[0]),
+                type != ModelType.QWEN2_MOE,
+                0.001,
+                IntStream.range(0, layers)
+                        .mapToObj(i -> file.tensors().containsKey("blk." + i + ".ffn_gate_inp.weight"))
+                        .toList());
     }
 
     /** The number that was meant: metadata are float32, and 1e-5 in float32 is not 1e-5. */
@@ -156,21 +181,24 @@ final class GgufModel {
     }
 
     /** ggml stores the factors of llama3's scaling, not its parameters: ours, then those of the published models are tried. */
-    private @Nullable Llama3Scaling ropeScaling(int headDim) {
-        String kind = file.string(architecture + ".rope.scaling.type");
+    private @Nullable RopeScaling ropeScaling(int headDim) {
+        String kind = file.string(key("rope.scaling.type"));
+        if ("linear".equals(kind)) {
+            return new LinearScaling(rounded(file.number(key("rope.scaling.factor"), 1)));
+        }
         if (kind != null && !kind.equals("none")) {
             throw bad("rope scaling of the type " + ModelFormatException.quote(kind) + " is not known");
         }
-        GgufTensor factors = file.tensors().get(ROPE_FACTORS);
+        GgufTensor factors = file.tensors().get(GgufArchitecture.ROPE_FACTORS);
         if (factors == null) {
             return null;
         }
-        double theta = file.number(architecture + ".rope.freq_base", 10000);
-        float[] stored = new TensorEntry(ROPE_FACTORS, "F32", factors.shape(), factors.data()).toFloats();
+        double theta = file.number(key("rope.freq_base"), 10000);
+        float[] stored = new TensorEntry(GgufArchitecture.ROPE_FACTORS, "F32", factors.shape(), factors.data()).toFloats();
         List<Llama3Scaling> candidates =
                 new ArrayList<>(List.of(new Llama3Scaling(8, 1, 4, 8192), new Llama3Scaling(32, 1, 4, 8192)));
-        if (file.metadata().containsKey(ROPE_PARAMETERS)) {
-            List<Double> p = file.list(ROPE_PARAMETERS, Double.class);
+        if (file.metadata().containsKey(GgufArchitecture.ROPE_PARAMETERS)) {
+            List<Double> p = file.list(GgufArchitecture.ROPE_PARAMETERS, Double.class);
             if (p.size() == 4) {
                 candidates.addFirst(new Llama3Scaling(
                         rounded(p.get(0)), rounded(p.get(1)), rounded(p.get(2)), (int) (double) p.get(3)));
@@ -191,37 +219,51 @@ final class GgufModel {
     }
 
     private int needed(String key) {
-        OptionalInt value = file.integer(architecture + "." + key);
+        OptionalInt value = file.integer(key(key));
         if (value.isEmpty()) {
-            throw bad("expected a whole number at '" + architecture + "." + key + "'");
+            throw bad("expected a whole number at '" + key(key) + "'");
         }
         return value.getAsInt();
     }
 
     private int integer(String key, int absent) {
-        return file.metadata().containsKey(architecture + "." + key) ? needed(key) : absent;
+        return file.metadata().containsKey(key(key)) ? needed(key) : absent;
+    }
+
+    private String key(String name) {
+        return architecture.ggufName() + "." + name;
     }
 
     // ---- tensors ---------------------------------------------------------------------------------------------------
 
-    private TensorEntry entry(GgufTensor tensor, DecoderConfig config, Arena arena) {
-        String name = hfName(tensor.name());
+    private List<TensorEntry> entries(GgufTensor tensor, DecoderConfig config, Arena arena) {
+        String name = architecture.hfName(tensor.name());
         long[] shape = tensor.shape();
-        boolean turned = config.modelType() == ModelType.GPT2 && shape.length == 2 && name.contains(".c_");
+        boolean turned = architecture.transposes(name, shape);
         TensorEntry entry = switch (tensor.type()) {
             case F32, F64, F16, BF16 -> new TensorEntry(name, tensor.type().name(), shape, tensor.data());
             case Q8_0, Q4_0 ->
-                turned
+                turned || shape.length < 2
                         ? dequantized(tensor, name, arena)
                         : new TensorEntry(name, tensor.type().name(), shape, tensor.data());
             case I8, I16, I32, I64 -> throw bad("the tensor " + ModelFormatException.quote(tensor.name()) + " holds integers");
             default -> dequantized(tensor, name, arena);
         };
-        if (config.modelType() == ModelType.LLAMA && name.matches(".*\\.(q|k)_proj\\.(weight|bias)")) {
-            int heads = name.contains("q_proj") ? config.numAttentionHeads() : config.numKeyValueHeads();
-            return halves(entry, heads, arena);
+        if (name.contains(".experts.*.")) {
+            return experts(entry, config);
         }
-        return turned ? transposed(entry, arena) : entry;
+        if (name.endsWith(".shared_expert_gate.weight") && shape.length == 1) {
+            return List.of(new TensorEntry(name, entry.typeName(), new long[] {1, shape[0]}, entry.data()));
+        }
+        if (architecture.rotatesNeighbors(name)) {
+            int heads = name.contains("q_proj") ? config.numAttentionHeads() : config.numKeyValueHeads();
+            return List.of(halves(entry, heads, arena));
+        }
+        if (turned) {
+            return List.of(transposed(entry, arena));
+        }
+        float added = architecture.added(name);
+        return List.of(added == 0 ? entry : plus(entry, -added, arena));
     }
 
     private static TensorEntry dequantized(GgufTensor tensor, String name, Arena arena) {
@@ -231,40 +273,51 @@ final class GgufModel {
         return new TensorEntry(name, StoredType.F32, tensor.shape(), floats);
     }
 
-    /** The name that Hugging Face gives to a tensor; one that ggml does not know keeps its own, and is reported with it. */
-    private String hfName(String name) {
-        boolean gpt2 = architecture.equals("gpt2");
-        Matcher block = BLOCK.matcher(name);
-        if (block.matches()) {
-            String layer = (gpt2 ? GPT2_LAYER : LLAMA_LAYER).get(block.group(2));
-            return layer == null
-                    ? name
-                    : (gpt2 ? "transformer.h." : "model.layers.") + block.group(1) + "." + layer + "." + block.group(3);
+    /** Each expert's part of a tensor {@code [experts, out, in]}. */
+    private List<TensorEntry> experts(TensorEntry all, DecoderConfig config) {
+        long[] shape = all.shape();
+        int count = config.experts() == null ? 0 : config.experts().numExperts();
+        if (shape.length != 3 || shape[0] != count || count > all.data().byteSize()) {
+            throw bad("the tensor " + ModelFormatException.quote(all.name()) + " has the shape " + Arrays.toString(shape) + " for " + count
+                    + " experts");
         }
-        return switch (name) {
-            case "token_embd.weight" -> gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight";
-            case "position_embd.weight" -> "transformer.wpe.weight";
-            case "output_norm.weight" -> gpt2 ? "transformer.ln_f.weight" : "model.norm.weight";
-            case "output_norm.bias" -> "transformer.ln_f.bias";
-            case "output.weight" -> "lm_head.weight";
-            default -> name;
-        };
+        long bytes = all.data().byteSize() / count;
+        List<TensorEntry> each = new ArrayList<>(count);
+        for (int e = 0; e < count; e++) {
+            each.add(new TensorEntry(
+                    all.name().replace("*", Integer.toString(e)),
+                    all.typeName(),
+                    new long[] {shape[1], shape[2]},
+                    all.data().asSlice(e * bytes, bytes)));
+        }
+        return each;
+    }
+
+    /** A tensor with {@code addend} added to each element, as float32. */
+    static TensorEntry plus(TensorEntry entry, float addend, Arena arena) {
+        float[] values = entry.toFloats();
+        for (int i = 0; i < values.length; i++) {
+            values[i] += addend;
+        }
+        MemorySegment out = arena.allocate(4L * values.length, 64).copyFrom(MemorySegment.ofArray(values));
+        return new TensorEntry(entry.name(), StoredType.F32, entry.shape(), out);
     }
 
     /** The rows of each head, even ones first, then odd ones. */
     private TensorEntry halves(TensorEntry entry, int heads, Arena arena) {
-        return rows(entry, heads, arena, (d, headDim) -> d < headDim / 2 ? 2 * d : 2 * (d - headDim / 2) + 1);
+        return rows(file.file(), entry, heads, arena, (d, headDim) -> d < headDim / 2 ? 2 * d : 2 * (d - headDim / 2) + 1);
     }
 
     /** The rows of each head, the first of each half together, then the second: what {@link #halves} undoes. */
-    private TensorEntry neighbors(TensorEntry entry, int heads, Arena arena) {
-        return rows(entry, heads, arena, (d, headDim) -> d / 2 + d % 2 * (headDim / 2));
+    static TensorEntry neighbors(Path file, TensorEntry entry, int heads, Arena arena) {
+        return rows(file, entry, heads, arena, (d, headDim) -> d / 2 + d % 2 * (headDim / 2));
     }
 
-    private TensorEntry rows(TensorEntry entry, int heads, Arena arena, LongBinaryOperator source) {
+    private static TensorEntry rows(Path file, TensorEntry entry, int heads, Arena arena, LongBinaryOperator source) {
         long rows = entry.shape()[0];
         if (rows == 0 || rows % (2L * heads) != 0) {
-            throw bad("the tensor " + ModelFormatException.quote(entry.name()) + " has " + rows + " rows for " + heads + " heads");
+            throw new ModelFormatException(
+                    file, "the tensor " + ModelFormatException.quote(entry.name()) + " has " + rows + " rows for " + heads + " heads");
         }
         long rowBytes = entry.data().byteSize() / rows;
         long headDim = rows / heads;
@@ -292,148 +345,5 @@ final class GgufModel {
 
     private ModelFormatException bad(String problem) {
         return new ModelFormatException(file.file(), problem);
-    }
-
-    // ---- writing ---------------------------------------------------------------------------------------------------
-
-    /**
-     * Writes a model as llama.cpp reads it.
-     *
-     * @param type of the matrices, F32, F16, BF16, Q8_0 or Q4_0; one whose rows are not whole blocks becomes F16, vectors stay F32
-     * @param vocabulary metadata of the tokenizer
-     * @throws IsthmusException if GGUF cannot say what the model is, or the file cannot be written
-     */
-    static void write(Path path, Checkpoint checkpoint, GgufType type, Map<String, Object> vocabulary) {
-        DecoderConfig config = checkpoint.config();
-        Map<String, Object> metadata = new LinkedHashMap<>(metadata(path, config));
-        metadata.putAll(vocabulary);
-        try (Arena arena = Arena.ofConfined()) {
-            GgufModel names = new GgufModel(new Gguf(path, metadata, Map.of()));
-            List<GgufTensor> tensors = new ArrayList<>();
-            for (TensorEntry entry : checkpoint.tensors().values()) {
-                tensors.add(names.out(entry, config, type, arena));
-            }
-            Rope rope = config.rope();
-            RopeScaling scaling = rope == null ? null : rope.scaling();
-            if (rope != null && scaling != null) {
-                MemorySegment factors = arena.allocate(4L * config.headDim() / 2, 64);
-                for (int i = 0; i < config.headDim() / 2; i++) {
-                    double frequency = Math.pow(rope.theta(), -2.0 * i / config.headDim());
-                    factors.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (frequency / scaling.scale(frequency)));
-                }
-                tensors.add(new GgufTensor(ROPE_FACTORS, GgufType.F32, new long[] {config.headDim() / 2}, factors));
-            }
-            Gguf.write(path, metadata, tensors);
-        }
-    }
-
-    private static Map<String, Object> metadata(Path path, DecoderConfig config) {
-        String architecture = switch (config.modelType()) {
-            case LLAMA, MISTRAL -> "llama";
-            case QWEN2 -> "qwen2";
-            case QWEN3 -> "qwen3";
-            case GPT2 -> "gpt2";
-            default -> throw new IsthmusException("Cannot write " + path + ": a model of type "
-                    + config.modelType().hfName() + " is not written as GGUF; use safetensors");
-        };
-        if (IntStream.range(0, config.numHiddenLayers()).anyMatch(i -> config.window(i) > 0 && config.window(i) < config.maxPositionEmbeddings())) {
-            throw new IsthmusException("Cannot write " + path + ": llama.cpp reads " + architecture
-                    + " without a sliding window, this model has one; use safetensors");
-        }
-        boolean gpt2 = architecture.equals("gpt2");
-        if (gpt2 && config.hiddenAct() != Activation.GELU_NEW) {
-            throw new IsthmusException("Cannot write " + path + ": llama.cpp computes GPT-2 with gelu_new, this model has "
-                    + config.hiddenAct().hfName());
-        }
-        Map<String, Object> metadata = new LinkedHashMap<>();
-        metadata.put("general.architecture", architecture);
-        metadata.put(architecture + ".vocab_size", (long) config.vocabSize());
-        metadata.put(architecture + ".context_length", (long) config.maxPositionEmbeddings());
-        metadata.put(architecture + ".embedding_length", (long) config.hiddenSize());
-        metadata.put(architecture + ".block_count", (long) config.numHiddenLayers());
-        metadata.put(architecture + ".feed_forward_length", (long) config.intermediateSize());
-        metadata.put(architecture + ".attention.head_count", (long) config.numAttentionHeads());
-        metadata.put(architecture + ".attention.head_count_kv", (long) config.numKeyValueHeads());
-        metadata.put(
-                architecture + (gpt2 ? ".attention.layer_norm_epsilon" : ".attention.layer_norm_rms_epsilon"),
-                config.normEps());
-        Rope rope = config.rope();
-        if (rope != null) {
-            metadata.put(architecture + ".attention.key_length", (long) config.headDim());
-            metadata.put(architecture + ".attention.value_length", (long) config.headDim());
-            metadata.put(architecture + ".rope.dimension_count", (long) config.headDim());
-            metadata.put(architecture + ".rope.freq_base", rope.theta());
-            if (rope.scaling() instanceof LinearScaling) {
-                throw new IsthmusException("Cannot write " + path + ": linear rope scaling is not written as GGUF; use safetensors");
-            }
-            if (rope.scaling() instanceof Llama3Scaling scaling) {
-                metadata.put(
-                        ROPE_PARAMETERS,
-                        List.of(
-                                scaling.factor(),
-                                scaling.lowFreqFactor(),
-                                scaling.highFreqFactor(),
-                                (double) scaling.originalMaxPositionEmbeddings()));
-            }
-        }
-        return metadata;
-    }
-
-    private GgufTensor out(TensorEntry entry, DecoderConfig config, GgufType wanted, Arena arena) {
-        TensorEntry ordered = entry;
-        if (architecture.equals("llama") && entry.name().matches(".*\\.(q|k)_proj\\.(weight|bias)")) {
-            int heads = entry.name().contains("q_proj") ? config.numAttentionHeads() : config.numKeyValueHeads();
-            ordered = neighbors(entry, heads, arena);
-        } else if (config.modelType() == ModelType.GPT2 && entry.shape().length == 2 && entry.name().contains(".c_")) {
-            ordered = transposed(entry, arena);
-        }
-        long[] shape = ordered.shape();
-        GgufType type = shape.length < 2
-                ? GgufType.F32
-                : shape[shape.length - 1] % wanted.blockElements() == 0 ? wanted : GgufType.F16;
-        return new GgufTensor(ggufName(entry.name()), type, shape, encoded(ordered, type, arena));
-    }
-
-    /** The numbers as {@code type}; the same memory if they are of it. */
-    static MemorySegment encoded(TensorEntry entry, GgufType type, Arena arena) {
-        if (entry.typeName().equals(type.name())) {
-            return entry.data();
-        }
-        float[] values = entry.toFloats();
-        return switch (type) {
-            case Q8_0, Q4_0 -> {
-                byte[] blocks = GgufBlocks.quantize(type, values);
-                yield arena.allocate(blocks.length, 64).copyFrom(MemorySegment.ofArray(blocks));
-            }
-            case F32 -> arena.allocate(4L * values.length, 64).copyFrom(MemorySegment.ofArray(values));
-            default -> {
-                MemorySegment halves = arena.allocate(2L * values.length, 64);
-                for (int i = 0; i < values.length; i++) {
-                    short half = type == GgufType.F16 ? Float.floatToFloat16(values[i]) : BFloat16.of(values[i]);
-                    halves.setAtIndex(ValueLayout.JAVA_SHORT, i, half);
-                }
-                yield halves;
-            }
-        };
-    }
-
-    private String ggufName(String name) {
-        boolean gpt2 = architecture.equals("gpt2");
-        Matcher layer = Pattern.compile("(?:model\\.layers|transformer\\.h)\\.(\\d+)\\.(.+)\\.(weight|bias)").matcher(name);
-        if (layer.matches()) {
-            for (Map.Entry<String, String> entry : (gpt2 ? GPT2_LAYER : LLAMA_LAYER).entrySet()) {
-                if (entry.getValue().equals(layer.group(2))) {
-                    return "blk." + layer.group(1) + "." + entry.getKey() + "." + layer.group(3);
-                }
-            }
-        }
-        return switch (name) {
-            case "model.embed_tokens.weight", "transformer.wte.weight" -> "token_embd.weight";
-            case "transformer.wpe.weight" -> "position_embd.weight";
-            case "model.norm.weight", "transformer.ln_f.weight" -> "output_norm.weight";
-            case "transformer.ln_f.bias" -> "output_norm.bias";
-            case "lm_head.weight" -> "output.weight";
-            default -> throw bad("GGUF has no name for the tensor " + ModelFormatException.quote(name));
-        };
     }
 }

@@ -34,6 +34,9 @@ import tools.jackson.databind.node.ObjectNode;
 public final class HfConfig {
     private static final String FILE = "config.json";
 
+    /** Far beyond all models; what is told of each layer is then small. */
+    private static final int MAX_LAYERS = 10_000;
+
     private static final String FULL = "full_attention";
     private static final String SLIDING = "sliding_attention";
 
@@ -116,6 +119,9 @@ public final class HfConfig {
         int vocabulary = integer(json, "vocab_size");
         int hidden = integer(json, "hidden_size");
         int layers = integer(json, "num_hidden_layers");
+        if (layers > MAX_LAYERS) {
+            throw bad("num_hidden_layers", "is " + layers + ", more than " + MAX_LAYERS);
+        }
         int heads = integer(json, "num_attention_heads");
         int fixedHeadDim = type == ModelType.QWEN3 ? 128 : gemma ? 256 : 0;
         if (!present(json, "head_dim") && fixedHeadDim == 0 && (heads < 1 || hidden % heads != 0)) {
@@ -130,7 +136,7 @@ public final class HfConfig {
                 layers,
                 heads,
                 integer(json, "num_key_value_heads", defaultKeyValueHeads(type, heads)),
-                integer(json, "head_dim", fixedHeadDim == 0 ? hidden / heads : fixedHeadDim),
+                integer(json, "head_dim", fixedHeadDim == 0 ? hidden / Math.max(1, heads) : fixedHeadDim),
                 integer(json, "max_position_embeddings", defaultPositions(type)),
                 number(json, "rms_norm_eps", type == ModelType.MIXTRAL ? 1e-5 : 1e-6),
                 gemma ? activation("hidden_activation", Activation.GELU_NEW) : activation("hidden_act", Activation.SILU),

@@ -73,10 +73,16 @@ public final class ParameterNames {
      * @throws ModelFormatException if tensors are missing, unexpected, of the wrong shape, or not floating-point
      */
     static Map<String, TensorEntry> resolve(DecoderConfig config, Map<String, TensorEntry> tensors, Path source) {
-        if (config.numHiddenLayers() > tensors.size()) {
+        long experts = config.experts() == null
+                ? 0
+                : config.experts().layers().stream().filter(sparse -> sparse).count()
+                        * config.experts().numExperts();
+        // Before a name is made for each of them.
+        if (config.numHiddenLayers() > tensors.size() || experts > tensors.size()) {
             throw new ModelFormatException(
                     source,
-                    "the configuration asks for " + config.numHiddenLayers() + " layers, the checkpoint holds only "
+                    "the configuration asks for " + config.numHiddenLayers() + " layers"
+                            + (experts > 0 ? " and " + experts + " experts" : "") + ", the checkpoint holds only "
                             + tensors.size() + " tensors");
         }
         String prefix = config.modelType() == ModelType.GPT2 ? "transformer." : "model.";

@@ -158,18 +158,8 @@ final class Bpe implements TokenModel {
     }
 
     @Override
-    public int id(String token) {
-        return vocabulary.id(token);
-    }
-
-    @Override
-    public @Nullable String token(int id) {
-        return vocabulary.token(id);
-    }
-
-    @Override
-    public int size() {
-        return vocabulary.size();
+    public Vocabulary vocabulary() {
+        return vocabulary;
     }
 
     /** From pairs of ids to a rank and the id of what they become, by open addressing: looked up for every neighbor. */

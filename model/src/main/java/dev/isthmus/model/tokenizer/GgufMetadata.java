@@ -133,8 +133,8 @@ public final class GgufMetadata {
         return switch (String.join(" ", steps)) {
             case "ByteLevel+regex" -> "gpt-2";
             case "Digits ByteLevel+regex" -> "smollm";
-            case "Split{1,3} ByteLevel" -> "llama-bpe";
-            case "Split ByteLevel" -> "qwen2";
+            case "llama3 ByteLevel" -> "llama-bpe";
+            case "qwen2 ByteLevel" -> "qwen2";
             default -> throw bad("that splits words by " + steps);
         };
     }
@@ -146,8 +146,8 @@ public final class GgufMetadata {
             case "ByteLevel" -> steps.add(step.path("use_regex").asBoolean(true) ? "ByteLevel+regex" : "ByteLevel");
             case "Split" -> {
                 String regex = step.path("pattern").path("Regex").asString("");
-                boolean known = regex.startsWith("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}");
-                steps.add(known ? regex.contains("\\p{N}{1,3}") ? "Split{1,3}" : "Split" : "Split " + regex);
+                boolean llama3 = regex.equals(PreTokenizer.LLAMA3);
+                steps.add(llama3 ? "llama3" : regex.equals(PreTokenizer.QWEN2) ? "qwen2" : "Split " + regex);
             }
             default -> steps.add(type);
         }

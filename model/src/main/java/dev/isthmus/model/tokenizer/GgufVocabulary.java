@@ -83,14 +83,8 @@ final class GgufVocabulary {
     /** The patterns that llama.cpp splits with, one after the other, by the name it gives to a family. */
     private static List<String> patterns(String pre) {
         return switch (pre) {
-            case "llama3", "llama-v3", "llama-bpe" ->
-                List.of(
-                        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-                                + "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
-            case "qwen2", "deepseek-r1-qwen" ->
-                List.of(
-                        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-                                + "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+            case "llama3", "llama-v3", "llama-bpe" -> List.of(PreTokenizer.LLAMA3);
+            case "qwen2", "deepseek-r1-qwen" -> List.of(PreTokenizer.QWEN2);
             case "gpt-2", "gpt2", "mpt", "olmo", "default" -> List.of(PreTokenizer.GPT2);
             case "starcoder", "refact", "command-r", "smollm", "codeshell" -> List.of("\\p{N}", PreTokenizer.GPT2);
             case "falcon" -> List.of("[\\p{P}\\$\\+<=>\\^~\\|`]+", PreTokenizer.GPT2, "[0-9][0-9][0-9]");

@@ -36,6 +36,17 @@ interface PreTokenizer {
     /** The pattern of GPT-2's encoder. */
     String GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+    /** The pattern of Qwen2. */
+    String QWEN2 = words("\\p{N}");
+
+    /** The pattern of Llama 3, which takes digits three at a time. */
+    String LLAMA3 = words("\\p{N}{1,3}");
+
+    private static String words(String number) {
+        return "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" + number
+                + "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    }
+
     /** Nothing is split. */
     PreTokenizer NONE = (text, first, out) -> {
         if (!text.isEmpty()) {

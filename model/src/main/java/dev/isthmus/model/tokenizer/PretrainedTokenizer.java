@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.IntStream;
 
 /**
  * A tokenizer from the ecosystem's files, in the steps of Hugging Face's tokenizers: added tokens are found, the text between
@@ -17,6 +18,9 @@ import java.util.concurrent.ConcurrentHashMap;
  * <p>Immutable; threads may share one.
  */
 public final class PretrainedTokenizer implements Tokenizer {
+    /** Ids may be left out before an added token, but not so many that they are a mistake. */
+    private static final int MOST_ADDED = 1_000_000;
+
     private static final int CACHED_PIECES = 1 << 16;
     private static final int LONGEST_CACHED = 64;
 
@@ -43,6 +47,11 @@ public final class PretrainedTokenizer implements Tokenizer {
         static final Ends NONE = new Ends(OptionalInt.empty(), OptionalInt.empty());
     }
 
+    /**
+     * A tokenizer.
+     *
+     * @throws IllegalArgumentException if an added token, or one around a text, has an id that cannot be
+     */
     PretrainedTokenizer(
             List<AddedToken> addedTokens,
             Normalizer normalizer,
@@ -63,12 +72,21 @@ public final class PretrainedTokenizer implements Tokenizer {
         ordinary = new AddedTokens(exact.stream().filter(t -> !t.special()).toList(), Normalizer.NONE);
         normalized = new AddedTokens(
                 addedTokens.stream().filter(t -> !exact.contains(t)).toList(), normalizer);
-        int largest = model.size();
+        int largest = model.vocabulary().size();
         for (AddedToken token : addedTokens) {
+            if (token.id() < 0 || token.id() > model.vocabulary().size() + MOST_ADDED) {
+                throw new IllegalArgumentException("the added token " + token.content() + " has the id " + token.id() + " beside "
+                        + model.vocabulary().size() + " others");
+            }
             added.put(token.id(), token);
             largest = Math.max(largest, token.id() + 1);
         }
         size = largest;
+        for (int id : IntStream.concat(IntStream.of(template.before), IntStream.of(template.behind)).toArray()) {
+            if (id < 0 || id >= size) {
+                throw new IllegalArgumentException("the token " + id + " around a text is outside the vocabulary of " + size);
+            }
+        }
     }
 
     TokenModel model() {
@@ -93,15 +111,19 @@ public final class PretrainedTokenizer implements Tokenizer {
 
     private int[] encode(String text, AddedTokens before) {
         IntList ids = new IntList();
-        before.split(
-                text,
-                true,
-                (part, first) -> normalized.split(
-                        normalizer.normalize(part),
-                        first,
-                        (rest, f) -> preTokenizer.split(rest, f, (piece, _) -> piece(piece, ids)),
-                        ids::add),
-                ids::add);
+        try {
+            before.split(
+                    text,
+                    true,
+                    (part, first) -> normalized.split(
+                            normalizer.normalize(part),
+                            first,
+                            (rest, f) -> preTokenizer.split(rest, f, (piece, _) -> piece(piece, ids)),
+                            ids::add),
+                    ids::add);
+        } catch (StackOverflowError e) {
+            throw new IsthmusException("a pattern of the tokenizer nests too deeply for this text", e);
+        }
         return ids.toArray();
     }
 
@@ -142,7 +164,7 @@ public final class PretrainedTokenizer implements Tokenizer {
                 throw new IsthmusException("the token " + id + " is outside the vocabulary of " + size);
             }
             AddedToken special = added.get(id);
-            String token = special == null ? model.token(id) : special.content();
+            String token = special == null ? model.vocabulary().token(id) : special.content();
             if (token != null && (special == null || !special.special() || !skipSpecialTokens)) {
                 tokens.add(token);
             }
@@ -152,7 +174,7 @@ public final class PretrainedTokenizer implements Tokenizer {
 
     @Override
     public byte[] bytes(int id) {
-        String token = model.token(id);
+        String token = model.vocabulary().token(id);
         if (token == null || added.containsKey(id) || decode(new int[] {id}).indexOf('\uFFFD') < 0) {
             return Tokenizer.super.bytes(id);
         }
@@ -172,7 +194,7 @@ public final class PretrainedTokenizer implements Tokenizer {
                 return OptionalInt.of(special.id());
             }
         }
-        int id = model.id(token);
+        int id = model.vocabulary().id(token);
         return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
     }
 

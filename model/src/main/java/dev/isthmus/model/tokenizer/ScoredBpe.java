@@ -1,7 +1,6 @@
 package dev.isthmus.model.tokenizer;
 
 import java.util.PriorityQueue;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Byte-pair encoding as SentencePiece does it (Kudo and Richardson 2018): a text is taken apart into characters; then again
@@ -34,18 +33,8 @@ final class ScoredBpe implements TokenModel {
     }
 
     @Override
-    public int id(String token) {
-        return vocabulary.id(token);
-    }
-
-    @Override
-    public @Nullable String token(int id) {
-        return vocabulary.token(id);
-    }
-
-    @Override
-    public int size() {
-        return vocabulary.size();
+    public Vocabulary vocabulary() {
+        return vocabulary;
     }
 
     /** Two neighbors that may be joined, unless one of them has changed in the meantime. */

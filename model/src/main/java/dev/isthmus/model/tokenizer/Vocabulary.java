@@ -34,15 +34,18 @@ final class Vocabulary {
         Arrays.setAll(byteIds, b -> id(byteToken(b)));
     }
 
+    /** The id of a token's text, or -1. */
     int id(String token) {
         return ids.getOrDefault(token, -1);
     }
 
+    /** The text of a token, or null if there is no such id. */
     @Nullable
     String token(int id) {
         return id < 0 || id >= tokens.length ? null : tokens[id];
     }
 
+    /** One more than the largest id. */
     int size() {
         return tokens.length;
     }

@@ -20,10 +20,6 @@ import tools.jackson.databind.JsonNode;
 
 /** Reads the vocabularies that are older than tokenizer.json: {@code vocab.json} with {@code merges.txt}, and {@code vocab.txt}. */
 final class VocabularyFiles {
-    /** Qwen2's words; those of GPT-2 are {@link PreTokenizer#GPT2}. */
-    private static final String QWEN2 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
-            + "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-
     private static final List<String> BERT_TOKENS = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
 
     private VocabularyFiles() {}
@@ -75,7 +71,7 @@ final class VocabularyFiles {
                     qwen ? Normalizer.unicode(java.text.Normalizer.Form.NFC) : Normalizer.NONE,
                     PreTokenizer.sequence(List.of(
                             PreTokenizer.regex(
-                                    Patterns.compile(qwen ? QWEN2 : PreTokenizer.GPT2), Behavior.ISOLATED, false),
+                                    Patterns.compile(qwen ? PreTokenizer.QWEN2 : PreTokenizer.GPT2), Behavior.ISOLATED, false),
                             PreTokenizer.byteLevel(false, false))),
                     new Bpe(new Vocabulary(ids), rules, Bpe.Options.byteLevel(false)),
                     TokenDecoder.byteLevel(),

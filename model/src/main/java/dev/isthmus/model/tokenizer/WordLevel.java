@@ -1,7 +1,6 @@
 package dev.isthmus.model.tokenizer;
 
 import dev.isthmus.tensor.IsthmusException;
-import org.jspecify.annotations.Nullable;
 
 /** One token a piece. */
 final class WordLevel implements TokenModel {
@@ -17,23 +16,13 @@ final class WordLevel implements TokenModel {
     public void encode(String piece, IntList out) {
         int id = vocabulary.id(piece);
         if (id < 0 && unknown < 0) {
-            throw new IsthmusException("'" + piece + "' is not in the vocabulary of " + size() + " words");
+            throw new IsthmusException("'" + piece + "' is not in the vocabulary of " + vocabulary.size() + " words");
         }
         out.add(id < 0 ? unknown : id);
     }
 
     @Override
-    public int id(String token) {
-        return vocabulary.id(token);
-    }
-
-    @Override
-    public @Nullable String token(int id) {
-        return vocabulary.token(id);
-    }
-
-    @Override
-    public int size() {
-        return vocabulary.size();
+    public Vocabulary vocabulary() {
+        return vocabulary;
     }
 }

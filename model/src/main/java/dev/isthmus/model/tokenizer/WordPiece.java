@@ -1,6 +1,5 @@
 package dev.isthmus.model.tokenizer;
 
-import org.jspecify.annotations.Nullable;
 
 /**
  * Greedy longest-match-first (Devlin et al. 2019, section 3; Wu et al. 2016, section 4.1): the longest token that begins a
@@ -48,17 +47,7 @@ final class WordPiece implements TokenModel {
     }
 
     @Override
-    public int id(String token) {
-        return vocabulary.id(token);
-    }
-
-    @Override
-    public @Nullable String token(int id) {
-        return vocabulary.token(id);
-    }
-
-    @Override
-    public int size() {
-        return vocabulary.size();
+    public Vocabulary vocabulary() {
+        return vocabulary;
     }
 }

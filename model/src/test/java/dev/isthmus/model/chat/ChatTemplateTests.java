@@ -4,8 +4,8 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.isthmus.model.Mutations;
 import dev.isthmus.model.io.Json;
+import dev.isthmus.testing.Mutations;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -154,7 +154,7 @@ class ChatTemplateTests {
         String good = "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}{% if loop.last and m.content is string %}{{ m.content "
                 + "| trim }}{% elif m.x %}{% set n = namespace(a=[1, 2][0:1]) %}{{ n.a | tojson(indent=2) }}{% endif %}{% endfor %}";
         byte[] bytes = good.getBytes(StandardCharsets.UTF_8);
-        Mutations.assertSurvives(bytes, bytes.length, damaged -> ChatTemplate.of(
+        Mutations.assertSurvives("chat template", bytes, bytes.length, damaged -> ChatTemplate.of(
                         new String(damaged, StandardCharsets.UTF_8), Map.of())
                 .render(List.of(ChatTemplate.message("user", "hi")), true));
     }

@@ -5,9 +5,9 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.isthmus.model.Mutations;
 import dev.isthmus.model.io.Gguf.GgufTensor;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.testing.Mutations;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -98,13 +98,10 @@ class GgufTests {
     void survivesDamage() throws IOException {
         Path path = fixture("models/gguf_tiny/tiny.gguf");
         byte[] good = Files.readAllBytes(path);
-        Mutations.assertSurvives(good, 800, bytes -> {
-            try (Arena arena = Arena.ofConfined()) {
-                Gguf file = Gguf.parse(path, MemorySegment.ofArray(bytes));
-                for (GgufTensor tensor : file.tensors().values()) {
-                    floats(tensor.type(), tensor.data());
-                }
-                GgufModel.parse(file, arena);
+        Mutations.assertSurvives("GGUF", good, 800, bytes -> {
+            Gguf file = Gguf.parse(path, MemorySegment.ofArray(bytes));
+            for (GgufTensor tensor : file.tensors().values()) {
+                floats(tensor.type(), tensor.data());
             }
         });
     }

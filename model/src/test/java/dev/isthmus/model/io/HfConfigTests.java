@@ -5,20 +5,21 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.DecoderConfig.Activation;
 import dev.isthmus.model.DecoderConfig.LinearScaling;
 import dev.isthmus.model.DecoderConfig.Llama3Scaling;
 import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Norm;
 import dev.isthmus.model.DecoderConfig.Rope;
-import dev.isthmus.model.Mutations;
+import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.testing.Mutations;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -239,12 +240,17 @@ class HfConfigTests {
         assertThatThrownBy(() -> DecoderConfig.gpt2(10, 9, 1, 2, 32)).isInstanceOf(IsthmusException.class);
     }
 
-    @Test
+    @ParameterizedTest
+    @ValueSource(strings = {"llama_tied_rope3", "gpt2_tied", "qwen2_window", "gemma3", "mixtral", "qwen2_moe"})
     @Tag("fixture")
-    void survivesDamage() throws IOException {
-        byte[] good = Files.readAllBytes(fixture("models/llama_tied_rope3/config.json"));
+    void survivesDamage(String model) throws IOException {
+        byte[] good = Files.readAllBytes(fixture("models/" + model + "/config.json"));
         Path file = Path.of("config.json");
-        Mutations.assertSurvives(good, good.length, bytes -> HfConfig.parse(file, Json.parse(file, bytes)));
+        Mutations.assertSurvives("config.json of " + model, good, good.length, bytes -> {
+            DecoderConfig config = HfConfig.parse(file, Json.parse(file, bytes));
+            // A model of which the file holds nothing but the configuration.
+            assertThatThrownBy(() -> ParameterNames.resolve(config, Map.of(), file)).isInstanceOf(ModelFormatException.class);
+        });
     }
 
     private static DecoderConfig parse(String json) {

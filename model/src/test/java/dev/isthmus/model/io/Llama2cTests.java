@@ -7,9 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.isthmus.model.DecoderConfig;
-import dev.isthmus.model.Mutations;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
+import dev.isthmus.testing.Mutations;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -143,7 +143,7 @@ class Llama2cTests {
     void survivesDamage() throws IOException {
         Path file = dir.resolve("model.bin");
         Llama2c.write(file, random(DecoderConfig.llama(11, 12, 20, 1, 2, 1, 16, false), Arena.ofAuto()));
-        Mutations.assertSurvives(Files.readAllBytes(file), 28, bytes -> {
+        Mutations.assertSurvives("llama2.c bin", Files.readAllBytes(file), 28, bytes -> {
             try (Arena arena = Arena.ofConfined()) {
                 Llama2c.parse(file, MemorySegment.ofArray(bytes), arena);
             }

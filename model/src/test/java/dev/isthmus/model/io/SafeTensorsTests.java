@@ -5,8 +5,8 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.isthmus.model.Mutations;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.testing.Mutations;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -269,7 +269,7 @@ class SafeTensorsTests {
     @Tag("fixture")
     void survivesDamage() throws IOException {
         byte[] good = Files.readAllBytes(fixture("models/safetensors_dtypes/dtypes.safetensors"));
-        Mutations.assertSurvives(good, 880, bytes -> {
+        Mutations.assertSurvives("safetensors", good, 880, bytes -> {
             SafeTensors file = SafeTensors.parse(Path.of("damaged"), MemorySegment.ofArray(bytes));
             for (TensorEntry tensor : file.tensors().values()) {
                 if (tensor.typeName().contains("F")) {
@@ -284,7 +284,7 @@ class SafeTensorsTests {
             String shard = "model-0000" + i + "-of-00002.safetensors";
             Files.copy(fixture("models/qwen2_tied/" + shard), dir.resolve(shard));
         }
-        Mutations.assertSurvives(index, index.length, bytes -> {
+        Mutations.assertSurvives("model.safetensors.index.json", index, index.length, bytes -> {
             write("model.safetensors.index.json", bytes);
             try (Arena arena = Arena.ofConfined()) {
                 SafeTensors.openDirectory(dir, arena);

@@ -98,7 +98,7 @@ class StoredWeightsTests {
         Path to = temp.resolve("out.gguf");
         if (file == Exporter.Format.GGUF) {
             try (Arena arena = Arena.ofConfined()) {
-                GgufModel.write(to, Checkpoint.open(from, arena), GgufType.valueOf(format.name()), Map.of());
+                GgufWriter.write(to, Checkpoint.open(from, arena), GgufType.valueOf(format.name()), Map.of());
             }
         } else {
             to = temp.resolve("out");

@@ -3,10 +3,10 @@ package dev.isthmus.model.tokenizer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.isthmus.model.Mutations;
 import dev.isthmus.model.io.Json;
 import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.testing.Mutations;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -96,7 +96,7 @@ class CharTokenizerTests {
         new CharTokenizer("0123456789+= abc", true).save(directory);
         Path file = directory.resolve("tokenizer.json");
         byte[] good = Files.readAllBytes(file);
-        Mutations.assertSurvives(good, good.length, bytes -> {
+        Mutations.assertSurvives("tokenizer.json of characters", good, good.length, bytes -> {
             Tokenizer tokenizer = CharTokenizer.of(file, Json.parse(file, bytes));
             for (int id = 0; id < tokenizer.vocabSize(); id++) {
                 tokenizer.decode(new int[] {id});

@@ -5,10 +5,10 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.isthmus.model.Mutations;
 import dev.isthmus.model.io.Json;
 import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.testing.Mutations;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -65,7 +65,7 @@ class Llama2cVocabularyTests {
         StringBuilder known = new StringBuilder();
         Files.readString(data("text/tinyshakespeare.txt"))
                 .codePoints()
-                .filter(c -> tokenizer.model().id(Character.toString(c)) >= 0)
+                .filter(c -> tokenizer.model().vocabulary().id(Character.toString(c)) >= 0)
                 .limit(3000)
                 .forEach(known::appendCodePoint);
         String text = known.toString();
@@ -118,7 +118,7 @@ class Llama2cVocabularyTests {
     @Test
     void survivesDamage() {
         byte[] good = file("<unk>", "<s>", "</s>", "<0x61>", " ", "a", "b", " a", " ab", "ab");
-        Mutations.assertSurvives(good, good.length, bytes -> {
+        Mutations.assertSurvives("tokenizer.bin", good, good.length, bytes -> {
             Tokenizer tokenizer = Llama2cVocabulary.parse(Path.of("tokenizer.bin"), bytes);
             tokenizer.decode(tokenizer.encode("abba é"));
         });
@@ -147,14 +147,14 @@ class Llama2cVocabularyTests {
             int best = -1;
             float bestScore = Float.NEGATIVE_INFINITY;
             for (int i = 0; i + 1 < symbols.size(); i++) {
-                int id = model.id(symbols.get(i) + symbols.get(i + 1));
+                int id = model.vocabulary().id(symbols.get(i) + symbols.get(i + 1));
                 if (id >= 0 && model.score(id) > bestScore) {
                     bestScore = model.score(id);
                     best = i;
                 }
             }
             if (best < 0) {
-                return symbols.stream().mapToInt(model::id).toArray();
+                return symbols.stream().mapToInt(model.vocabulary()::id).toArray();
             }
             symbols.set(best, symbols.get(best) + symbols.remove(best + 1));
         }
