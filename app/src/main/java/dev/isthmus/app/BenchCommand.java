@@ -11,14 +11,17 @@ import dev.isthmus.bench.RlBench;
 import dev.isthmus.bench.RolloutBench;
 import dev.isthmus.bench.StartupBench;
 import dev.isthmus.bench.StepBench;
+import dev.isthmus.bench.TokenizeBench;
 import dev.isthmus.bench.ladder.Ladders;
 import dev.isthmus.bench.peer.Peers;
 import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Machine;
+import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -52,13 +55,14 @@ final class BenchCommand implements Runnable {
         decode,
         rollout,
         rl,
+        tokenize,
         startup,
         ladder,
         jmh
     }
 
     /** What other engines can do, too. */
-    private static final Set<What> COMPARABLE = EnumSet.of(What.gemm, What.kernels, What.step, What.rollout, What.rl);
+    private static final Set<What> COMPARABLE = EnumSet.of(What.gemm, What.kernels, What.step, What.rollout, What.rl, What.tokenize);
 
     /** What {@code --config} chooses from. */
     private static final Set<What> CONFIGURED = EnumSet.of(What.step, What.rollout, What.rl);
@@ -69,7 +73,7 @@ final class BenchCommand implements Runnable {
             paramLabel = "WHAT",
             description = {
                 "gemm: matrix products; kernels: everything else a step calls; step: training steps; decode: one text; "
-                        + "rollout: many samples at once; rl: steps of GRPO and DPO; startup: from JVM start to full speed; ladder: the lessons of "
+                        + "rollout: many samples at once; rl: steps of GRPO and DPO; tokenize: a text; startup: from JVM start to full speed; ladder: the lessons of "
                         + "docs/kernels.md; jmh: the JMH benchmarks."
             })
     private @Nullable What what;
@@ -79,6 +83,15 @@ final class BenchCommand implements Runnable {
             paramLabel = "NAME",
             description = "Only this configuration: S, M, L, baby, gpt2-124m (step), S, M, L (rollout), S, M (rl).")
     private @Nullable String config;
+
+    @Option(
+            names = "--tokenizer",
+            paramLabel = "DIR",
+            description = "A model whose tokenizer encodes (tokenize); may be given several times.")
+    private List<Path> tokenizers = List.of();
+
+    @Option(names = "--text", paramLabel = "FILE", description = "The text that is encoded (tokenize).")
+    private @Nullable Path text;
 
     @Option(
             names = "--peers",
@@ -100,6 +113,9 @@ final class BenchCommand implements Runnable {
         if (config != null && !CONFIGURED.contains(what)) {
             throw new ParameterException(spec.commandLine(), "--config is for step, rollout and rl");
         }
+        if ((what == What.tokenize) != (text != null) || tokenizers.isEmpty() == (what == What.tokenize)) {
+            throw new ParameterException(spec.commandLine(), "tokenize, and nothing else, needs --tokenizer DIR and --text FILE");
+        }
         List<StepBench.Config> steps =
                 what == What.step ? chosen(StepBench.Config.ALL, StepBench.Config::name) : List.of();
         List<RolloutBench.Config> rollouts =
@@ -119,7 +135,8 @@ final class BenchCommand implements Runnable {
             measure(new Bench(report, what == What.ladder ? Effort.BRIEF : Effort.FULL, List.of()), steps, rollouts, loops);
             return;
         }
-        try (Peers found = Peers.find(what == What.gemm, report::note)) {
+        try (Peers found =
+                what == What.tokenize ? Peers.tokenizers(report::note) : Peers.find(what == What.gemm, report::note)) {
             measure(new Bench(report, Effort.FULL, found.found()), steps, rollouts, loops);
         }
     }
@@ -132,6 +149,7 @@ final class BenchCommand implements Runnable {
             case decode -> DecodeBench.run(bench, DecodeBench.Config.DEFAULT);
             case rollout -> RolloutBench.run(bench, rollouts);
             case rl -> RlBench.run(bench, loops);
+            case tokenize -> TokenizeBench.run(bench, tokenizers, Objects.requireNonNull(text));
             case startup -> StartupBench.run(bench, JVMS);
             case ladder -> Ladders.run(bench);
             case jmh -> throw new IllegalStateException();
@@ -154,7 +172,7 @@ final class BenchCommand implements Runnable {
         bench.report().note("");
         bench.report()
                 .note(
-                        "More, and other engines beside it: ./isthmus bench gemm, kernels, step, decode, rollout, rl, startup");
+                        "More, and other engines beside it: ./isthmus bench gemm, kernels, step, decode, rollout, rl, tokenize, startup");
     }
 
     /** The number of threads that was asked for; otherwise one, and as many as there are cores. */

@@ -53,11 +53,13 @@ class MainTests {
                 "doctor --thread 3 | unknown option '--thread'; did you mean --threads? | isthmus doctor --help",
                 "doctor now | unexpected argument 'now' | isthmus doctor --help",
                 "doctor --threads many | Invalid value for option '--threads': 'many' is not an int | isthmus doctor --help",
-                "bench gems | Invalid value for positional parameter at index 0 (WHAT): expected one of [gemm, kernels, step, decode, rollout, rl, startup, ladder, jmh] (case-sensitive) but was 'gems' | isthmus bench --help",
+                "bench gems | Invalid value for positional parameter at index 0 (WHAT): expected one of [gemm, kernels, step, decode, rollout, rl, tokenize, startup, ladder, jmh] (case-sensitive) but was 'gems' | isthmus bench --help",
                 "bench step --config XL | there is no configuration 'XL'; there are S, M, L, baby, gpt2-124m | isthmus bench --help",
                 "bench rollout --config baby | there is no configuration 'baby'; there are S, M, L | isthmus bench --help",
                 "bench gemm --config S | --config is for step, rollout and rl | isthmus bench --help",
                 "bench --config S | --config is for step, rollout and rl | isthmus bench --help",
+                "bench tokenize | tokenize, and nothing else, needs --tokenizer DIR and --text FILE | isthmus bench --help",
+                "bench gemm --text book.txt | tokenize, and nothing else, needs --tokenizer DIR and --text FILE | isthmus bench --help",
                 "doctor --threads 0 | --threads must be at least 1, not 0 | isthmus",
             })
     void wrongUsageIsTwoLinesAndExitCodeTwo(String args, String problem, String help) {

@@ -48,6 +48,17 @@ public final class Peers implements AutoCloseable {
         return peers;
     }
 
+    /** Starts Hugging Face's tokenizers, if a Python has them. */
+    public static Peers tokenizers(Consumer<String> notes) {
+        Peers peers = new Peers(notes);
+        peers.start(
+                "tokenizers (" + python() + ")",
+                " on one thread",
+                List.of(python(), peers.script("tokenizers_peer.py").toString()),
+                Map.of());
+        return peers;
+    }
+
     /** Those that were found. */
     public List<Peer> found() {
         return List.copyOf(found);
@@ -67,14 +78,8 @@ public final class Peers implements AutoCloseable {
 
     /** PyTorch as it comes, and with its MKL told that this AMD processor is an Intel, so that it takes its AVX-512 path. */
     private void torch() {
-        String python = Objects.requireNonNullElse(System.getenv("ISTHMUS_PYTHON"), "python3");
-        Path script = directory.resolve("torch_peer.py");
-        try (InputStream source = Peers.class.getResourceAsStream("torch_peer.py")) {
-            Files.write(script, Objects.requireNonNull(source).readAllBytes());
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-        List<String> command = List.of(python, script.toString());
+        String python = python();
+        List<String> command = List.of(python, script("torch_peer.py").toString());
         boolean started = start("torch (" + python + ")", SHIPPED, command, Map.of());
         if (started && Machine.vectorBits() == 512 && isAmd()) {
             try {
@@ -83,6 +88,20 @@ public final class Peers implements AutoCloseable {
             } catch (IOException e) {
                 notes.accept("skipped: torch, MKL AVX-512: gcc: " + e.getMessage());
             }
+        }
+    }
+
+    private static String python() {
+        return Objects.requireNonNullElse(System.getenv("ISTHMUS_PYTHON"), "python3");
+    }
+
+    private Path script(String name) {
+        Path script = directory.resolve(name);
+        try (InputStream source = Peers.class.getResourceAsStream(name)) {
+            Files.write(script, Objects.requireNonNull(source).readAllBytes());
+            return script;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 

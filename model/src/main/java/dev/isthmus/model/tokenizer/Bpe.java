@@ -60,6 +60,11 @@ final class Bpe implements TokenModel {
         }
     }
 
+    /** Whether the begin and the end of a piece are spelled like the rest of it. */
+    boolean joinsAlike() {
+        return options.continuingSubwordPrefix.isEmpty() && options.endOfWordSuffix.isEmpty();
+    }
+
     private int known(String token) {
         int id = vocabulary.id(token);
         if (id < 0) {

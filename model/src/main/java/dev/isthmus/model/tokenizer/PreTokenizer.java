@@ -129,6 +129,22 @@ interface PreTokenizer {
         };
     }
 
+    /** Splits before a {@code space} that another character stands before: a word keeps the spaces before it. */
+    static PreTokenizer words(char space) {
+        return (text, first, out) -> {
+            int start = 0;
+            for (int i = 1; i < text.length(); i++) {
+                if (text.charAt(i) == space && text.charAt(i - 1) != space) {
+                    out.accept(text.substring(start, i), first && start == 0);
+                    start = i;
+                }
+            }
+            if (start < text.length()) {
+                out.accept(text.substring(start), first && start == 0);
+            }
+        };
+    }
+
     /** BERT's words: split at whitespace, each punctuation character alone. */
     static PreTokenizer bert() {
         return sequence(List.of(

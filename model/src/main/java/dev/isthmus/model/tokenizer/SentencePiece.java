@@ -95,11 +95,19 @@ final class SentencePiece {
         return new PretrainedTokenizer(
                 added,
                 spelling.normalizer(),
-                PreTokenizer.NONE,
+                algorithm == Algorithm.BPE ? words(model.vocabulary(), spelling.space) : PreTokenizer.NONE,
                 model,
                 decoder(spelling),
                 new Template(addBos ? one(ends.bos()) : new int[0], addEos ? one(ends.eos()) : new int[0]),
                 ends);
+    }
+
+    /**
+     * A text is one piece, but where no token reaches over the begin of a word no merge does: then its words can be encoded one by
+     * one, and most of them are known.
+     */
+    static PreTokenizer words(Vocabulary vocabulary, String space) {
+        return vocabulary.endsAtWords(space.charAt(0)) ? PreTokenizer.words(space.charAt(0)) : PreTokenizer.NONE;
     }
 
     private static Unigram unigram(List<Piece> pieces, int unknown) {

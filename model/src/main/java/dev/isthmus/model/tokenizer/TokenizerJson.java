@@ -60,11 +60,15 @@ final class TokenizerJson {
                     token.path("normalized").asBoolean(true),
                     token.path("special").asBoolean(false)));
         }
+        TokenModel model = model(root.path("model"));
+        boolean whole = absent(root.path("pre_tokenizer")) && model instanceof Bpe bpe && bpe.joinsAlike();
         PretrainedTokenizer tokenizer = new PretrainedTokenizer(
                 added,
                 normalizer(root.path("normalizer")),
-                preTokenizer(root.path("pre_tokenizer")),
-                model(root.path("model")),
+                whole
+                        ? SentencePiece.words(model.vocabulary(), SentencePiece.SPACE)
+                        : preTokenizer(root.path("pre_tokenizer")),
+                model,
                 decoder(root.path("decoder")),
                 template(root.path("post_processor")),
                 Ends.NONE);
