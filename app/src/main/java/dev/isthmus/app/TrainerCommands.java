@@ -20,6 +20,9 @@ final class TrainerCommands {
     private static final String LABELLED =
             "Rows in JSON Lines: {\"prompt\", \"completion\", \"label\"}, or pairs as for dpo.";
 
+    private static final String PROMPTS =
+            "Rows in JSON Lines: {\"prompt\": ...} and the columns that reward functions look at.";
+
     private TrainerCommands() {}
 
     /** All of them, in the order of the help. */
@@ -54,7 +57,27 @@ final class TrainerCommands {
                                 "Trains a process reward model: whether each step of a solution is right."),
                 new TrainerCommand(OnlineTrainer.GRPO)
                         .spec(
-                                "Rows in JSON Lines: {\"prompt\": ...} and the columns that reward functions look at.",
-                                "Learns from its own rewarded completions by group relative policy optimization."));
+                                PROMPTS,
+                                "Learns from its own rewarded completions by group relative policy optimization."),
+                new TrainerCommand(OnlineTrainer.RLOO)
+                        .spec(PROMPTS, "Learns from its own rewarded completions by REINFORCE with leave-one-out."),
+                new TrainerCommand(OnlineTrainer.PPO)
+                        .spec(
+                                PROMPTS,
+                                "Learns from its own rewarded completions by proximal policy optimization with a value model."),
+                new TrainerCommand(OnlineTrainer.ONLINE_DPO)
+                        .spec(PROMPTS, "Learns to prefer the better of two completions of its own."),
+                new TrainerCommand(OnlineTrainer.NASH_MD)
+                        .spec(PROMPTS, "Learns to win against a mixture of itself and the model that it began as."),
+                new TrainerCommand(OnlineTrainer.XPO)
+                        .spec(
+                                PROMPTS,
+                                "Learns to prefer the better of its own completion and one of the model that it began as, and explores."),
+                new TrainerCommand(OnlineTrainer.GKD)
+                        .spec(
+                                "Rows in JSON Lines: {\"prompt\": ..., \"completion\": ...}; with --lmbda 1 no completions are needed.",
+                                "Learns a teacher's distributions on completions that it writes itself or that are given."),
+                new TrainerCommand(OnlineTrainer.MINILLM)
+                        .spec(PROMPTS, "Learns from a teacher by the reverse KL divergence on its own completions."));
     }
 }

@@ -43,28 +43,32 @@ public final class CompletionLoss {
 
     /** What {@code model} expects in the places of the learned tokens of all sequences one after another. */
     public static Prediction predict(Decoder model, List<Sequence> batch) {
+        int[] targets = batch.stream()
+                .flatMapToInt(s -> Arrays.stream(s.learned()).map(t -> s.tokens()[t]))
+                .toArray();
+        return new Prediction(model.logits(hidden(model, batch)), Tensor.of(targets, targets.length));
+    }
+
+    /** The hidden states that the learned tokens of all sequences are told from, one after another: {@code [T, C]}. */
+    public static Tensor hidden(Decoder model, List<Sequence> batch) {
         int longest = batch.stream().mapToInt(s -> s.tokens().length - 1).max().orElse(0);
         model.requireLength(longest);
         TokenBatch read = TokenBatch.of(
                 batch.stream()
                         .map(s -> Arrays.copyOf(s.tokens(), s.tokens().length - 1))
                         .toList(),
-                batch.stream().mapToInt(s -> s.learned()[0]).toArray());
+                batch.stream()
+                        .mapToInt(s -> s.learned().length == 0 ? s.tokens().length : s.learned()[0])
+                        .toArray());
         int[] rows = new int[batch.stream().mapToInt(s -> s.learned().length).sum()];
-        int[] targets = new int[rows.length];
         int n = 0;
         for (int i = 0; i < batch.size(); i++) {
-            Sequence sequence = batch.get(i);
-            for (int t : sequence.learned()) {
-                rows[n] = read.ragged().starts()[i] + t - 1;
-                targets[n++] = sequence.tokens()[t];
+            for (int t : batch.get(i).learned()) {
+                rows[n++] = read.ragged().starts()[i] + t - 1;
             }
         }
         Tensor hidden = model.hidden(read);
-        Tensor picked = read.sharing() == null && n == read.tokens()
-                ? hidden
-                : Functional.embedding(hidden, read.tokensAt(rows));
-        return new Prediction(model.logits(picked), Tensor.of(targets, n));
+        return read.sharing() == null && n == read.tokens() ? hidden : Functional.embedding(hidden, read.tokensAt(rows));
     }
 
     /** The sum of {@link #perToken} divided by {@code tokens}, the number of completion tokens of the whole step. */

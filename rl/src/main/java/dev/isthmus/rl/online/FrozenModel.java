@@ -3,6 +3,7 @@ package dev.isthmus.rl.online;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.tensor.Autograd;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.Example;
@@ -12,10 +13,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** A model that is only asked: a reference, or a teacher. */
 final class FrozenModel {
     private static final String DIRECTORY = "reference";
+    private static final String TEACHER = "teacher_model_name_or_path";
 
     private final Decoder model;
     private final boolean shared;
@@ -30,6 +33,30 @@ final class FrozenModel {
     /** A model from a directory. */
     static FrozenModel load(Path directory) {
         return new FrozenModel(Pretrained.load(directory), false, false);
+    }
+
+    /**
+     * The model that another learns from.
+     *
+     * @throws IsthmusException if it is missing or has another vocabulary
+     */
+    static FrozenModel teacher(@Nullable String directory, PromptedModel student) {
+        FrozenModel teacher = load(Path.of(requireTeacher(directory)));
+        student.requireVocabulary(TEACHER, teacher.model);
+        return teacher;
+    }
+
+    /** Throws if no teacher is named. */
+    static String requireTeacher(@Nullable String directory) {
+        if (directory == null) {
+            throw new IsthmusException(TEACHER + " is missing: the directory of the model to learn from");
+        }
+        return directory;
+    }
+
+    /** {@code [T, V]}: its logits for all completion tokens of a batch one after another. */
+    Tensor logits(RolloutBatch batch) {
+        return Autograd.noGrad(() -> batch.logits(model));
     }
 
     /**

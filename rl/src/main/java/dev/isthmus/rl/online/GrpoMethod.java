@@ -8,7 +8,6 @@ import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.StepLog;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -53,17 +52,10 @@ class GrpoMethod implements OnlineMethod {
                 settings.numGenerations(),
                 scaling,
                 aggregation);
-        return with(advantages, rollouts, log);
-    }
-
-    /** The rollouts with their advantages, which are also logged. */
-    static List<Rollout> with(Advantages advantages, List<Rollout> rollouts, StepLog log) {
-        log.putAll(RolloutMetrics.ofGroups(advantages));
-        List<Rollout> worth = new ArrayList<>();
-        for (int i = 0; i < rollouts.size(); i++) {
-            worth.add(rollouts.get(i).withAdvantages(advantages.values()[i]));
+        if (!settings.rewards().rewardFuncs().isEmpty()) {
+            log.putAll(RolloutMetrics.ofGroups(advantages));
         }
-        return List.copyOf(worth);
+        return Rollout.withAdvantages(rollouts, advantages.values());
     }
 
     @Override

@@ -17,6 +17,30 @@ public final class OnlineTrainer<C extends Record> implements TrainingMethod<C> 
     /** Group relative policy optimization (Shao et al. 2024, arXiv 2402.03300) and its variants. */
     public static final OnlineTrainer<GrpoConfig> GRPO = new OnlineTrainer<>("grpo", GrpoConfig.class, GrpoMethod::new);
 
+    /** REINFORCE with the mean of the other completions as baseline (Ahmadian et al. 2024, arXiv 2402.14740). */
+    public static final OnlineTrainer<RlooConfig> RLOO = new OnlineTrainer<>("rloo", RlooConfig.class, RlooMethod::new);
+
+    /** Proximal policy optimization with a value model (Schulman et al. 2017, arXiv 1707.06347; Ziegler et al. 2019, arXiv 1909.08593). */
+    public static final OnlineTrainer<PpoConfig> PPO = new OnlineTrainer<>("ppo", PpoConfig.class, PpoMethod::new);
+
+    /** Generalized knowledge distillation (Agarwal et al. 2024, arXiv 2306.13649). */
+    public static final OnlineTrainer<GkdConfig> GKD = new OnlineTrainer<>("gkd", GkdConfig.class, GkdMethod::new);
+
+    /** Distillation by the reverse divergence as a policy gradient (Gu et al. 2024, arXiv 2306.08543). */
+    public static final OnlineTrainer<MiniLlmConfig> MINILLM =
+            new OnlineTrainer<>("minillm", MiniLlmConfig.class, MiniLlmMethod::new);
+
+    /** DPO on pairs that the policy writes (Guo et al. 2024, arXiv 2402.04792). */
+    public static final OnlineTrainer<OnlineDpoConfig> ONLINE_DPO =
+            new OnlineTrainer<>("online-dpo", OnlineDpoConfig.class, PairMethod::onlineDpo);
+
+    /** Nash learning by mirror descent (Munos et al. 2023, arXiv 2312.00886). */
+    public static final OnlineTrainer<NashMdConfig> NASH_MD =
+            new OnlineTrainer<>("nash-md", NashMdConfig.class, PairMethod::nashMd);
+
+    /** Exploratory preference optimization (Xie et al. 2024, arXiv 2405.21046). */
+    public static final OnlineTrainer<XpoConfig> XPO = new OnlineTrainer<>("xpo", XpoConfig.class, PairMethod::xpo);
+
     private final String key;
     private final Class<C> settings;
     private final Function<MethodConfig<C>, OnlineMethod> method;

@@ -174,10 +174,12 @@ final class OnlineTraining implements Training {
         metrics.computeIfAbsent(
                 "entropy", _ -> batch.entropies().detach().mul(mask).sum().item() / tokens);
         if (onPolicy) {
+            Tensor written = mask.mul(batch.maskOf(Rollout::byPolicy));
             Tensor difference =
-                    batch.logps().detach().sub(batch.oldLogps()).abs().mul(mask);
+                    batch.logps().detach().sub(batch.oldLogps()).abs().mul(written);
             metrics.put(
-                    "sampling/sampling_logp_difference/mean", difference.sum().item() / tokens);
+                    "sampling/sampling_logp_difference/mean",
+                    difference.sum().item() / Math.max(1, written.sum().item()));
             metrics.put(
                     "sampling/sampling_logp_difference/max",
                     Arrays.stream(difference.toDoubles()).max().orElse(0));
@@ -207,7 +209,7 @@ final class OnlineTraining implements Training {
         }
         log.putAll(RolloutMetrics.of(completions(judged), functions, rewards, sums));
         List<Rollout> worth = method.credit(rollouts, log);
-        sample(judged, worth, log);
+        sample(judged, worth.size() == rollouts.size() ? worth : rollouts, log);
         return worth;
     }
 

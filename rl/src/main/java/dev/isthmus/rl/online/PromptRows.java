@@ -11,17 +11,20 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 
 /**
  * Prompts in TRL's prompt-only format, one JSON object a line: {@code {"prompt": "..."}}, or a conversation {@code {"prompt": [{"role":
@@ -33,8 +36,15 @@ import tools.jackson.databind.json.JsonMapper;
 record PromptRows(List<Row> rows, int leftOut, String crc32c) {
     private static final JsonMapper JSON = JsonMapper.shared();
 
-    /** A prompt in the tokens that the model reads, and the row as a problem that a verifier knows. */
-    record Row(int[] tokens, Problem problem) {}
+    /**
+     * A prompt.
+     *
+     * @param tokens as the model reads it
+     * @param completion the tokens of the column {@code completion}, with what ends a text, as far as the model can read them; empty
+     *     without one
+     * @param problem the row as a verifier knows it
+     */
+    record Row(int[] tokens, int[] completion, Problem problem) {}
 
     /**
      * Reads a file.
@@ -56,7 +66,7 @@ record PromptRows(List<Row> rows, int leftOut, String crc32c) {
                 continue;
             }
             try {
-                Row row = row(text, tokenizer, template);
+                Row row = row(text, tokenizer, template, room);
                 if (row.tokens.length <= room) {
                     rows.add(row);
                 } else {
@@ -91,7 +101,7 @@ record PromptRows(List<Row> rows, int leftOut, String crc32c) {
         }
     }
 
-    private static Row row(String line, Tokenizer tokenizer, Optional<ChatTemplate> template) {
+    private static Row row(String line, Tokenizer tokenizer, Optional<ChatTemplate> template, int room) {
         JsonNode json;
         try {
             json = JSON.readTree(line);
@@ -103,7 +113,7 @@ record PromptRows(List<Row> rows, int leftOut, String crc32c) {
             throw new IsthmusException("has no \"prompt\"");
         }
         JsonNode prompt = json.get("prompt");
-        String text = prompt.isString() ? prompt.stringValue() : conversation(prompt, template);
+        String text = prompt.isString() ? prompt.stringValue() : conversation(prompt, template, true);
         int[] tokens = tokenizer.encode(text, prompt.isString());
         if (tokens.length == 0) {
             throw new IsthmusException("\"prompt\" is empty");
@@ -114,14 +124,47 @@ record PromptRows(List<Row> rows, int leftOut, String crc32c) {
                 columns.put(column.getKey(), JSON.treeToValue(column.getValue(), Object.class));
             }
         }
-        return new Row(tokens, new Problem(text, text, column(json, "solution"), column(json, "completion"), columns));
+        String completion = completion(json, text, template);
+        int[] answer =
+                completion.isEmpty() ? new int[0] : after(tokens, text, completion, prompt.isString(), tokenizer);
+        return new Row(
+                tokens,
+                Arrays.copyOf(answer, Math.clamp(room + 2 - tokens.length, 0, answer.length)),
+                new Problem(text, text, column(json, "solution"), completion, columns));
+    }
+
+    private static String completion(JsonNode row, String prompt, Optional<ChatTemplate> template) {
+        JsonNode completion = row.path("completion");
+        if (!completion.isArray()) {
+            return column(row, "completion");
+        }
+        ArrayNode both = JSON.createArrayNode();
+        row.path("prompt").forEach(both::add);
+        completion.forEach(both::add);
+        String whole = conversation(both, template, false);
+        if (!whole.startsWith(prompt)) {
+            throw new IsthmusException("\"completion\" does not follow \"prompt\" in what the chat template writes");
+        }
+        return whole.substring(prompt.length());
+    }
+
+    private static int[] after(int[] tokens, String prompt, String completion, boolean text, Tokenizer tokenizer) {
+        int[] whole = tokenizer.encode(prompt + completion, text);
+        boolean apart =
+                whole.length > tokens.length && Arrays.equals(tokens, 0, tokens.length, whole, 0, tokens.length);
+        int[] rest =
+                apart ? Arrays.copyOfRange(whole, tokens.length, whole.length) : tokenizer.encode(completion, false);
+        return text
+                ? IntStream.concat(IntStream.of(rest), tokenizer.eosTokenId().stream())
+                        .toArray()
+                : rest;
     }
 
     private static String column(JsonNode row, String name) {
         return row.path(name).asString("");
     }
 
-    private static String conversation(JsonNode prompt, Optional<ChatTemplate> template) {
+    private static String conversation(JsonNode prompt, Optional<ChatTemplate> template, boolean addGenerationPrompt) {
         if (!prompt.isArray() || prompt.isEmpty()) {
             throw new IsthmusException("\"prompt\" must be a text or a list of messages");
         }
@@ -135,7 +178,7 @@ record PromptRows(List<Row> rows, int leftOut, String crc32c) {
         }
         return template.orElseThrow(
                         () -> new IsthmusException("\"prompt\" is a conversation, and the model has no chat template"))
-                .render(messages, true);
+                .render(messages, addGenerationPrompt);
     }
 
     String description() {

@@ -43,9 +43,10 @@ final class PromptedModel {
     private final Rng rng;
 
     /** A completion and its text. */
-    record Answer(Row row, Completion completion, String text) {
+    record Answer(Row row, Completion completion, String text, boolean byPolicy) {
         Rollout rollout() {
-            return Rollout.of(row.tokens(), completion.tokens(), completion.logProbs(), completion.finished());
+            float[] logps = byPolicy ? completion.logProbs() : new float[0];
+            return Rollout.of(row.tokens(), completion.tokens(), logps, completion.finished());
         }
     }
 
@@ -75,7 +76,7 @@ final class PromptedModel {
      */
     static PromptedModel load(MethodConfig<?> config, Start start, OnlineSettings settings) {
         Path weights = Objects.requireNonNull(start.weights());
-        Decoder model = Pretrained.load(weights);
+        Decoder model = config.load(start);
         Tokenizer tokenizer = Tokenizers.load(weights);
         LanguageModel.requireFit(model.config(), tokenizer);
         Optional<ChatTemplate> template = ChatTemplate.load(weights);
@@ -93,8 +94,18 @@ final class PromptedModel {
         return model;
     }
 
-    Tokenizer tokenizer() {
-        return tokenizer;
+    /**
+     * Throws unless another model reads the same tokens, as far as their number tells.
+     *
+     * @param option what says which model it is
+     */
+    void requireVocabulary(String option, Decoder other) {
+        int found = other.config().vocabSize();
+        if (found != model.config().vocabSize()) {
+            throw new IsthmusException(
+                    option + " is a model of " + found + " tokens, and the model that is trained has "
+                            + model.config().vocabSize() + "; they need the same vocabulary");
+        }
     }
 
     OnlineSettings settings() {
@@ -103,6 +114,14 @@ final class PromptedModel {
 
     Rng rng() {
         return rng;
+    }
+
+    /** Throws unless every prompt has a completion. */
+    void requireCompletions() {
+        if (prompts.rows().stream().anyMatch(row -> row.completion().length == 0)) {
+            throw new IsthmusException(
+                    base.data() + " has prompts without a \"completion\"; with lmbda 1 or seq_kd none are needed");
+        }
     }
 
     int size() {
@@ -130,17 +149,24 @@ final class PromptedModel {
 
     /** The model's answers to each prompt, those to the first prompt first. */
     List<Answer> answer(List<Row> rows, int count, Rng stream) {
-        return answer(Ensemble.of(model), rows, count, stream);
+        return write(Ensemble.of(model), rows, count, stream);
     }
 
-    /** The answers of other models, or of several together. */
+    /** The answers of other models, or of several together; their log-probabilities are not the policy's and are left out. */
     List<Answer> answer(Ensemble by, List<Row> rows, int count, Rng stream) {
+        return write(by, rows, count, stream).stream()
+                .map(a -> new Answer(a.row, a.completion, a.text, false))
+                .toList();
+    }
+
+    private List<Answer> write(Ensemble by, List<Row> rows, int count, Rng stream) {
         GenerationConfig config =
                 new GenerationConfig(settings.sampling().params(), settings.maxNewTokens(), eosTokenIds(), count);
         List<int[]> tokens = rows.stream().map(Row::tokens).toList();
         List<Answer> answers = new ArrayList<>();
         for (Completion completion : Generator.generate(by, tokens, config, stream, null)) {
-            answers.add(new Answer(rows.get(completion.prompt()), completion, tokenizer.decode(completion.tokens())));
+            answers.add(
+                    new Answer(rows.get(completion.prompt()), completion, tokenizer.decode(completion.tokens()), true));
         }
         return answers;
     }

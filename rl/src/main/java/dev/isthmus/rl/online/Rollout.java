@@ -4,6 +4,7 @@ import dev.isthmus.train.Example;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -51,13 +52,42 @@ record Rollout(
         return withCritic(advantages, values, returns);
     }
 
+    /** Rollouts with one advantage each. */
+    static List<Rollout> withAdvantages(List<Rollout> rollouts, double[] advantages) {
+        return IntStream.range(0, advantages.length)
+                .mapToObj(i -> rollouts.get(i).withAdvantages(advantages[i]))
+                .toList();
+    }
+
     Rollout withCritic(double[] advantages, double[] values, double[] returns) {
         return new Rollout(prompt, completion, logps, finished, rewards, reward, refLogps, advantages, values, returns);
+    }
+
+    /** The reward, 0 if no function had anything to say, less what it costs not to come to an end. */
+    double score(double missingEosPenalty) {
+        return (Double.isNaN(reward) ? 0 : reward) - (finished ? 0 : missingEosPenalty);
+    }
+
+    double[] sampledLogps() {
+        return doubles(logps);
+    }
+
+    double[] referenceLogps() {
+        return doubles(refLogps);
+    }
+
+    private static double[] doubles(float[] values) {
+        return IntStream.range(0, values.length).mapToDouble(i -> values[i]).toArray();
     }
 
     /** As something to learn. */
     Example example() {
         return Example.of(prompt, completion);
+    }
+
+    /** Whether the policy wrote it. */
+    boolean byPolicy() {
+        return logps.length > 0;
     }
 
     /** Whether its tokens count. */

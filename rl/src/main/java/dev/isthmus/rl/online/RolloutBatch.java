@@ -4,10 +4,13 @@ import dev.isthmus.model.Decoder;
 import dev.isthmus.rl.objective.Normalizer;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Example;
+import dev.isthmus.train.Sequence;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** The rollouts of a micro-batch, laid out as {@code [B, T]}, and what the policy makes of them now. */
@@ -39,11 +42,7 @@ final class RolloutBatch {
         this.numItemsInBatch = numItemsInBatch;
         this.gradientAccumulationSteps = gradientAccumulationSteps;
         layout = new CompletionBatch(rollouts.stream().map(Rollout::example).toList());
-        boolean[] counted = new boolean[rollouts.size()];
-        for (int i = 0; i < counted.length; i++) {
-            counted[i] = rollouts.get(i).counts(settings);
-        }
-        mask = layout.mask(counted);
+        mask = maskOf(rollout -> rollout.counts(settings));
     }
 
     Decoder policy() {
@@ -56,11 +55,6 @@ final class RolloutBatch {
 
     List<Example> examples() {
         return layout.examples();
-    }
-
-    /** Some of the rollouts, as a part of the same step. */
-    RolloutBatch of(List<Rollout> some) {
-        return new RolloutBatch(policy, settings, some, numItemsInBatch, gradientAccumulationSteps);
     }
 
     private CompletionBatch.Scores scores() {
@@ -85,9 +79,9 @@ final class RolloutBatch {
         return Objects.requireNonNull(scores().entropy());
     }
 
-    /** {@code [B, T]}: the log-probabilities under the policy that wrote the completions. */
+    /** {@code [B, T]}: the log-probabilities under the policy that wrote the completions; 0 where someone else did. */
     Tensor oldLogps() {
-        return pad(Rollout::logps);
+        return pad(rollout -> rollout.byPolicy() ? rollout.logps() : new float[rollout.completion().length]);
     }
 
     /** {@code [B, T]}: the log-probabilities under the reference. */
@@ -105,6 +99,15 @@ final class RolloutBatch {
     /** {@code [B, T]}: 1 for the tokens that count. */
     Tensor mask() {
         return mask;
+    }
+
+    /** {@code [B, T]}: 1 for the tokens of some of the rollouts. */
+    Tensor maskOf(Predicate<Rollout> some) {
+        boolean[] counted = new boolean[rollouts.size()];
+        for (int i = 0; i < counted.length; i++) {
+            counted[i] = some.test(rollouts.get(i));
+        }
+        return layout.mask(counted);
     }
 
     /** {@code [B]}: a number of each rollout. */
@@ -133,6 +136,11 @@ final class RolloutBatch {
     /** {@code [B, T]} of numbers of all completion tokens one after another; the gradient passes. */
     Tensor pad(Tensor ragged) {
         return layout.pad(ragged);
+    }
+
+    /** {@code [T, V]}: the logits of a model for all completion tokens one after another, with gradient. */
+    Tensor logits(Decoder model) {
+        return model.logits(CompletionLoss.hidden(model, examples().stream().map(Sequence::of).toList()));
     }
 
     /** What the normalizers of losses ask for. */

@@ -1,15 +1,18 @@
 package dev.isthmus.rl.online;
 
 import dev.isthmus.model.generate.Completion;
+import dev.isthmus.rl.objective.KlEstimator;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
 import dev.isthmus.rl.reward.RewardFunction;
+import dev.isthmus.train.loop.StepLog;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 
 /** What a batch of judged answers says, under TRL's keys. */
 public final class RolloutMetrics {
@@ -62,6 +65,32 @@ public final class RolloutMetrics {
         metrics.put("reward_std", mean(advantages.std()));
         metrics.put("frac_reward_zero_std", advantages.fracRewardZeroStd());
         return metrics;
+    }
+
+    /**
+     * What PPO and its kin maximize: scores less a KL penalty.
+     *
+     * @param klCoef the weight of the penalty
+     * @return the mean over completions of the divergence from the reference
+     */
+    static double objective(
+            List<Rollout> rollouts, double missingEosPenalty, double klCoef, KlEstimator estimator, StepLog log) {
+        StepLog sums = new StepLog(_ -> {});
+        for (Rollout rollout : rollouts) {
+            double[] logps = rollout.sampledLogps();
+            double[] refLogps = rollout.referenceLogps();
+            double kl = IntStream.range(0, logps.length)
+                    .mapToDouble(t -> estimator.estimate(logps[t], refLogps[t]))
+                    .sum();
+            double score = rollout.score(missingEosPenalty);
+            sums.put("objective/kl", kl);
+            sums.put("objective/entropy", -Arrays.stream(logps).sum());
+            sums.put("objective/non_score_reward", -klCoef * kl);
+            sums.put("objective/rlhf_reward", score - klCoef * kl);
+            sums.put("objective/scores", score);
+        }
+        log.putAll(sums.means());
+        return sums.means().getOrDefault("objective/kl", 0.0);
     }
 
     /** The mean of what is a number; 0 if nothing is. */

@@ -1,14 +1,20 @@
 package dev.isthmus.rl.online;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import dev.isthmus.rl.reward.RewardFunction;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Machine;
 import dev.isthmus.train.loop.TrainingMethod;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,6 +24,13 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** What must hold of every trainer that learns from what the model writes. */
 class OnlineTrainerTests {
+    /** The reward must tell completions of a random model apart, or there is nothing to learn. */
+    private static final RewardFunction DIGITS = RewardFunction.of(
+            "digits",
+            (_, completions, _) -> completions.stream()
+                    .mapToDouble(c -> c.chars().filter(Character::isDigit).count() / 5.0)
+                    .toArray());
+
     @TempDir
     private Path root;
 
@@ -29,20 +42,111 @@ class OnlineTrainerTests {
         return settings;
     }
 
-    /** Each with settings under which the checkpoint falls into the middle of a batch of completions. */
+    private static Arguments trainer(OnlineTrainer<?> trainer, Map<String, Object> settings) {
+        return Arguments.argumentSet(trainer.key(), trainer, settings);
+    }
+
+    /** Each with settings under which the checkpoint falls into the middle of a batch of completions, where it has several steps. */
     static Stream<Arguments> trainers() {
-        return Stream.of(Arguments.of(
-                OnlineTrainer.GRPO,
-                with(
-                        "num_generations", 4,
-                        "max_completion_length", 5,
-                        "num_iterations", 2,
-                        "steps_per_generation", 2,
-                        "beta", 0.04,
-                        "dynamic_sampling", true,
-                        "max_num_gen_batches", 2,
-                        "sync_ref_model", true,
-                        "ref_model_sync_steps", 2)));
+        return Stream.of(
+                trainer(
+                        OnlineTrainer.GRPO.withRewards(DIGITS),
+                        with(
+                                "reward_funcs",
+                                List.of("digits"),
+                                "num_generations",
+                                4,
+                                "max_completion_length",
+                                5,
+                                "num_iterations",
+                                2,
+                                "steps_per_generation",
+                                2,
+                                "beta",
+                                0.04,
+                                "dynamic_sampling",
+                                true,
+                                "max_num_gen_batches",
+                                2,
+                                "use_adaptive_entropy",
+                                true,
+                                "entropy_target",
+                                4,
+                                "sync_ref_model",
+                                true,
+                                "ref_model_sync_steps",
+                                2)),
+                trainer(
+                        OnlineTrainer.RLOO.withRewards(DIGITS),
+                        with(
+                                "reward_funcs",
+                                List.of("digits"),
+                                "max_completion_length",
+                                5,
+                                "num_iterations",
+                                2,
+                                "gradient_accumulation_steps",
+                                2,
+                                "per_device_train_batch_size",
+                                4,
+                                "normalize_advantages",
+                                true,
+                                "reward_clip_range",
+                                List.of(-1, 1))),
+                trainer(
+                        OnlineTrainer.PPO.withRewards(DIGITS),
+                        with(
+                                "reward_funcs",
+                                List.of("digits"),
+                                "response_length",
+                                5,
+                                "num_mini_batches",
+                                2,
+                                "num_ppo_epochs",
+                                2,
+                                "missing_eos_penalty",
+                                1,
+                                "adap_kl_ctrl",
+                                true,
+                                "horizon",
+                                50,
+                                "whiten_rewards",
+                                true)),
+                trainer(
+                        OnlineTrainer.GKD,
+                        with("teacher_model_name_or_path", "@teacher", "max_new_tokens", 5, "lmbda", 0.6)),
+                trainer(
+                        OnlineTrainer.MINILLM.withRewards(DIGITS),
+                        with(
+                                "reward_funcs",
+                                List.of("digits"),
+                                "teacher_model_name_or_path",
+                                "@teacher",
+                                "num_generations",
+                                4,
+                                "max_completion_length",
+                                5,
+                                "num_iterations",
+                                2,
+                                "gamma",
+                                0.5)),
+                trainer(
+                        OnlineTrainer.ONLINE_DPO.withRewards(DIGITS),
+                        with("reward_funcs", List.of("digits"), "max_new_tokens", 5, "missing_eos_penalty", 1)),
+                trainer(
+                        OnlineTrainer.XPO.withRewards(DIGITS),
+                        with(
+                                "reward_funcs",
+                                List.of("digits"),
+                                "max_new_tokens",
+                                5,
+                                "loss_type",
+                                "ipo",
+                                "alpha",
+                                0.01)),
+                trainer(
+                        OnlineTrainer.NASH_MD.withRewards(DIGITS),
+                        with("reward_funcs", List.of("digits"), "max_new_tokens", 5, "missing_eos_penalty", 1)));
     }
 
     @ParameterizedTest
@@ -76,26 +180,118 @@ class OnlineTrainerTests {
     }
 
     @Test
-    void theFirstStepOfGrpoIsOnPolicyToTheLastBit() throws IOException {
+    void theFirstStepIsOnPolicyToTheLastBit() throws IOException {
         TinyOnlineRun.world(root);
         TinyOnlineRun run = TinyOnlineRun.of(
-                OnlineTrainer.GRPO,
+                OnlineTrainer.GRPO.withRewards(DIGITS),
                 root,
                 "run",
-                with(
-                        "num_generations",
-                        4,
-                        "max_completion_length",
-                        5,
-                        "beta",
-                        0.1,
-                        "reward_funcs",
-                        List.of("addition")));
+                with("num_generations", 4, "max_completion_length", 5, "beta", 0.1, "reward_funcs", List.of("digits")));
         assertThat(run.metric("sampling/sampling_logp_difference/max"))
                 .hasSize(6)
                 .containsOnly(0);
         assertThat(run.metric("clip_ratio/region_mean")).containsOnly(0);
         assertThat(run.metric("kl")[0]).as("KL of a model with itself").isZero();
-        assertThat(run.metric("kl")[1]).isNotNegative();
+        assertThat(run.metric("kl")[5]).isPositive();
+    }
+
+    @Test
+    void theRatioOfPpoIsOneBeforeItsFirstUpdateAndItsCriticFindsNothingWorthAnything() throws IOException {
+        TinyOnlineRun.world(root);
+        TinyOnlineRun run = TinyOnlineRun.of(
+                OnlineTrainer.PPO.withRewards(DIGITS),
+                root,
+                "run",
+                with("response_length", 5, "reward_funcs", List.of("digits"), "num_ppo_epochs", 2));
+        assertThat(run.metric("val/ratio")[0]).isEqualTo(1);
+        assertThat(run.metric("val/ratio")[1]).isNotEqualTo(1);
+        assertThat(run.metric("policy/approxkl_avg")[0]).isZero();
+        assertThat(run.metric("objective/kl")[0]).isZero();
+        assertThat(run.metric("sampling/sampling_logp_difference/max"))
+                .hasSize(3)
+                .containsOnly(0);
+    }
+
+    @Test
+    void onlineDpoBeginsWithTheLossOfACoin() throws IOException {
+        TinyOnlineRun.world(root);
+        TinyOnlineRun run = TinyOnlineRun.of(
+                OnlineTrainer.ONLINE_DPO.withRewards(DIGITS),
+                root,
+                "run",
+                with("max_new_tokens", 5, "reward_funcs", List.of("digits"), "learning_rate", 0.1));
+        assertThat(run.metric("loss")[0]).isCloseTo(Math.log(2), within(1e-6));
+        assertThat(run.metric("rewards/margins")[0]).isZero();
+        assertThat(run.metric("objective/kl")[0]).isZero();
+    }
+
+    @Test
+    void aStudentThatIsItsTeacherHasNothingToLearn() throws IOException {
+        TinyOnlineRun.world(root);
+        TinyOnlineRun run = TinyOnlineRun.of(
+                OnlineTrainer.GKD,
+                root,
+                "run",
+                with(
+                        "teacher_model_name_or_path",
+                        "@tiny",
+                        "max_new_tokens",
+                        5,
+                        "lmbda",
+                        1,
+                        "beta",
+                        1,
+                        "max_steps",
+                        1));
+        assertThat(run.metric("loss")[0]).isZero();
+        assertThat(run.metric("grad_norm")[0]).isLessThan(1e-6);
+        run = TinyOnlineRun.of(
+                OnlineTrainer.GKD,
+                root,
+                "other",
+                with(
+                        "teacher_model_name_or_path", "@teacher",
+                        "max_new_tokens", 5,
+                        "lmbda", 0,
+                        "max_steps", 60,
+                        "learning_rate", 0.03));
+        assertThat(run.metric("loss")[59]).isLessThan(0.2 * run.metric("loss")[0]);
+    }
+
+    @ParameterizedTest
+    @MethodSource("trainers")
+    void aStepDoesNotDependOnHowItIsDivided(TrainingMethod<?> method, Map<String, ?> settings) throws IOException {
+        TinyOnlineRun.world(root);
+        Map<String, Object> one = new LinkedHashMap<>(settings);
+        one.putAll(with("max_steps", 1, "per_device_train_batch_size", 8, "gradient_accumulation_steps", 1));
+        one.remove("steps_per_generation");
+        Map<String, Object> eight = new LinkedHashMap<>(one);
+        eight.putAll(with("per_device_train_batch_size", 1, "gradient_accumulation_steps", 8));
+        TinyOnlineRun whole = TinyOnlineRun.of(method, root, "whole", one);
+        TinyOnlineRun divided = TinyOnlineRun.of(method, root, "divided", eight);
+        assertThat(divided.metric("loss")[0]).isCloseTo(whole.metric("loss")[0], within(1e-6));
+        double norm = whole.metric("grad_norm")[0];
+        assertThat(divided.metric("grad_norm")[0]).isCloseTo(norm, within(1e-5 * norm + 1e-9));
+    }
+
+    @Test
+    void aLossThatIsNotANumberStopsTheRunAndDamagesNothing() throws IOException {
+        TinyOnlineRun.world(root);
+        AtomicInteger calls = new AtomicInteger();
+        RewardFunction broken = RewardFunction.of("broken", (_, completions, _) -> {
+            double[] rewards = new double[completions.size()];
+            Arrays.setAll(rewards, i -> calls.get() == 4 ? i * Double.POSITIVE_INFINITY : i);
+            calls.incrementAndGet();
+            return rewards;
+        });
+        var method = OnlineTrainer.RLOO.withRewards(broken);
+        Map<String, Object> settings = with("max_completion_length", 5, "reward_funcs", List.of("broken"));
+        assertThatThrownBy(() -> TinyOnlineRun.of(method, root, "stopped", settings))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("First not finite: the loss");
+        calls.set(0);
+        settings.put("nonfinite_loss", "skip");
+        TinyOnlineRun skipped = TinyOnlineRun.of(method, root, "skipped", settings);
+        assertThat(skipped.metric("grad_norm")).hasSize(5);
     }
 }

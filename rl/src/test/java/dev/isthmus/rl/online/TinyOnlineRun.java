@@ -61,6 +61,9 @@ record TinyOnlineRun(Path directory) {
         all.put("per_device_train_batch_size", 8);
         all.put("learning_rate", 1e-2);
         all.putAll(settings);
+        all.replaceAll((_, value) -> value instanceof String text && text.startsWith("@")
+                ? root.resolve(text.substring(1)).toString()
+                : value);
         quietly(() -> begin(method, root.resolve(out), all));
         return new TinyOnlineRun(root.resolve(out));
     }

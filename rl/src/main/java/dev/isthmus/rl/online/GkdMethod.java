@@ -1,0 +1,90 @@
+package dev.isthmus.rl.online;
+
+import dev.isthmus.model.generate.Completion;
+import dev.isthmus.model.generate.Ensemble;
+import dev.isthmus.rl.objective.DistillationLoss;
+import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.online.PromptRows.Row;
+import dev.isthmus.rl.online.PromptedModel.Answer;
+import dev.isthmus.tensor.Rng;
+import dev.isthmus.train.loop.MethodConfig;
+import dev.isthmus.train.loop.Start;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * GKD: the student learns the teacher's distribution of each token, of completions that it wrote itself or that were given (Agarwal et
+ * al. 2024, arXiv 2306.13649, algorithm 1).
+ *
+ * <p>As in TRL the temperature is that of sampling; the distributions are compared at 1. The divergence is a mean over the tokens of the
+ * whole optimizer step.
+ */
+final class GkdMethod implements OnlineMethod {
+    private final GkdConfig own;
+    private final OnlineSettings settings;
+    private final DistillationLoss loss;
+    private @Nullable FrozenModel teacher;
+
+    GkdMethod(MethodConfig<GkdConfig> config) {
+        own = config.own();
+        settings = new OnlineSettings(
+                own.sampling(), RewardFuncsConfig.none(own.logCompletions()), own.maxNewTokens(), 1, 1);
+        loss = new DistillationLoss(own.beta(), 1);
+        FrozenModel.requireTeacher(own.teacherModelNameOrPath());
+    }
+
+    @Override
+    public OnlineSettings settings() {
+        return settings;
+    }
+
+    @Override
+    public boolean usesReference() {
+        return false;
+    }
+
+    @Override
+    public void load(PromptedModel policy, Start start) {
+        teacher = FrozenModel.teacher(own.teacherModelNameOrPath(), policy);
+        if (own.lmbda() < 1 && !own.seqKd()) {
+            policy.requireCompletions();
+        }
+    }
+
+    @Override
+    public List<Answer> answer(PromptedModel policy, @Nullable FrozenModel reference, List<Row> rows, Rng rng) {
+        if (rng.split("lmbda").nextDouble() < own.lmbda()) {
+            return policy.answer(rows, 1, rng);
+        }
+        return own.seqKd()
+                ? policy.answer(Ensemble.of(teacher().model()), rows, 1, rng)
+                : IntStream.range(0, rows.size())
+                        .mapToObj(i -> given(i, rows.get(i)))
+                        .toList();
+    }
+
+    private static Answer given(int prompt, Row row) {
+        float[] none = new float[0];
+        return new Answer(
+                row,
+                new Completion(prompt, row.completion(), none, none, true),
+                row.problem().demonstration(),
+                false);
+    }
+
+    private FrozenModel teacher() {
+        return Objects.requireNonNull(teacher);
+    }
+
+    @Override
+    public LossResult loss(RolloutBatch batch) {
+        return new LossResult(
+                loss.perToken(batch.logits(batch.policy()), teacher().logits(batch))
+                        .sum()
+                        .div(batch.numItemsInBatch()),
+                Map.of());
+    }
+}
