@@ -18,7 +18,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -83,11 +82,8 @@ public final class Classifier {
     }
 
     private List<Parameter> head() {
-        return Stream.of(
-                        new Parameter(WEIGHT, weight, 0, weight.size(0)),
-                        bias == null ? null : new Parameter(BIAS, bias, 0, bias.size(0)))
-                .filter(p -> p != null)
-                .toList();
+        Parameter numbers = new Parameter(WEIGHT, weight, 0, weight.size(0));
+        return bias == null ? List.of(numbers) : List.of(numbers, new Parameter(BIAS, bias, 0, bias.size(0)));
     }
 
     /** All that is trained: the decoder without the head that says words, and the head that says numbers. */

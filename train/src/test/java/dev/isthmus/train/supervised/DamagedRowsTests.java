@@ -3,9 +3,12 @@ package dev.isthmus.train.supervised;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.testing.Mutations;
+import dev.isthmus.train.data.RowEncoder;
+import dev.isthmus.train.loop.MethodConfig;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -21,8 +24,8 @@ class DamagedRowsTests {
         CharTokenizer tokenizer = new CharTokenizer(rows + " \n", true);
         Mutations.assertSurvives("JSON Lines of a dataset", good, good.length, bytes -> {
             Path file = Files.write(dir.resolve("data.jsonl"), bytes);
-            DataFile data = DataFile.read(file.toString());
-            new DatasetRows(data, null, tokenizer, 64, Rng.of(1)).example(0);
+            MethodConfig<SftConfig> config = new Sft().configure(null, Map.of("data", file, "model", "none"));
+            new SftRows(config.base(), config.data(), config.own(), new RowEncoder(tokenizer, null), 64, Rng.of(1));
         });
     }
 }
