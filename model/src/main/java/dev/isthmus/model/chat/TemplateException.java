@@ -4,6 +4,8 @@ import dev.isthmus.tensor.IsthmusException;
 
 /** A chat template that cannot be read, fails on a conversation, or rejects it. */
 public final class TemplateException extends IsthmusException {
+    private static final int MAX_MESSAGE = 600;
+
     private static final long serialVersionUID = 1;
 
     private final boolean rejection;
@@ -13,7 +15,8 @@ public final class TemplateException extends IsthmusException {
     }
 
     private TemplateException(String message, boolean rejection) {
-        super(message);
+        // A template can make a message of any length.
+        super(message.length() <= MAX_MESSAGE ? message : message.substring(0, MAX_MESSAGE) + "...");
         this.rejection = rejection;
     }
 

@@ -10,6 +10,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -204,8 +205,8 @@ public record Gguf(Path file, Map<String, Object> metadata, Map<String, GgufTens
                             throw bad("the tensor " + name + " has a size beyond all files");
                         }
                         if (size < 0) {
-                            throw bad("the tensor " + name + " has rows of " + entry.shape[entry.shape.length - 1]
-                                    + " elements, not a multiple of the " + entry.type.blockElements()
+                            throw bad("the tensor " + name + " of the shape " + Arrays.toString(entry.shape)
+                                    + " has rows that are not a multiple of the " + entry.type.blockElements()
                                     + " of a block of "
                                     + entry.type);
                         }

@@ -4,6 +4,7 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.isthmus.model.chat.ChatTemplate;
+import dev.isthmus.model.io.Gguf.GgufTensor;
 import dev.isthmus.model.tokenizer.BpeTrainer;
 import dev.isthmus.model.tokenizer.GgufMetadata;
 import dev.isthmus.model.tokenizer.Tokenizer;
@@ -82,6 +83,16 @@ class DamagedModelTests {
                 GgufModel.parse(Gguf.parse(path, MemorySegment.ofArray(bytes)), arena);
             }
         });
+    }
+
+    @Test
+    void aScalarOfBlocksIsAnError() {
+        Path file = dir.resolve("scalar.gguf");
+        GgufTensor scalar = new GgufTensor("x", GgufType.Q8_0, new long[0], MemorySegment.ofArray(new byte[34]));
+        Gguf.write(file, Map.of(), List.of(scalar));
+        assertThatThrownBy(() -> Gguf.open(file, Arena.ofAuto()))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("'x' of the shape [] has rows that are not a multiple of the 32");
     }
 
     @Test

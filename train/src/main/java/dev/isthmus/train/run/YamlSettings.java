@@ -74,8 +74,9 @@ public final class YamlSettings {
                     .lines()
                     .filter(line -> !line.startsWith(" "))
                     .reduce("", (_, last) -> last);
-            throw new IsthmusException(
-                    what + " is not valid YAML: line " + e.getLocation().getLineNr() + ": " + problem, e);
+            // What is wrong with the characters, not with the words, is said without a place.
+            String line = e.getLocation() == null ? "" : "line " + e.getLocation().getLineNr() + ": ";
+            throw new IsthmusException(what + " is not valid YAML: " + line + problem, e);
         }
     }
 
