@@ -91,7 +91,7 @@ record TinyOnlineRun(Path directory) {
         }
     }
 
-    private static void quietly(Runnable work) {
+    static void quietly(Runnable work) {
         PrintStream out = System.out;
         PrintStream err = System.err;
         PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
