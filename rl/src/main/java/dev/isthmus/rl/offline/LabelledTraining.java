@@ -1,7 +1,6 @@
 package dev.isthmus.rl.offline;
 
 import dev.isthmus.rl.objective.LossResult;
-import dev.isthmus.rl.objective.preference.BcoLoss;
 import dev.isthmus.rl.objective.preference.Completions;
 import dev.isthmus.rl.objective.preference.Labelled;
 import dev.isthmus.rl.objective.preference.LabelledLoss;

@@ -7,6 +7,7 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.data.PreferenceRows;
 import dev.isthmus.train.data.Row;
+import dev.isthmus.train.data.RowEncoder;
 import dev.isthmus.train.data.TrainingData;
 import dev.isthmus.train.data.Truncation;
 import dev.isthmus.train.loop.MethodConfig;
@@ -57,16 +58,16 @@ final class Preparation {
     static TrainingData<PairExample> pairs(
             MethodConfig<?> config, TrainedModel trained, int maxLength, Truncation truncation) {
         int length = length(trained, maxLength);
-        return data(config, PairExample.reader(trained.encoder(), length, truncation), PairExample::tokens);
+        return data(config, PairExample.reader(RowEncoder.of(trained), length, truncation), PairExample::tokens);
     }
 
     /** Rows of completions that are good or bad by themselves, or of pairs, of which one is good and one bad. */
     static TrainingData<LabelledExample> labelled(
             MethodConfig<?> config, TrainedModel trained, int maxLength, Truncation truncation) {
         int length = length(trained, maxLength);
-        Function<Row, List<PairExample>> pairs = PairExample.reader(trained.encoder(), length, truncation);
+        Function<Row, List<PairExample>> pairs = PairExample.reader(RowEncoder.of(trained), length, truncation);
         Function<Row, List<LabelledExample>> singles =
-                LabelledExample.reader(trained.encoder(), length, truncation);
+                LabelledExample.reader(RowEncoder.of(trained), length, truncation);
         return data(
                 config,
                 row -> PreferenceRows.matches(row)

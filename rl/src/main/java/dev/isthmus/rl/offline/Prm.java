@@ -2,6 +2,7 @@ package dev.isthmus.rl.offline;
 
 import dev.isthmus.rl.reward.Classifier;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.train.data.RowEncoder;
 import dev.isthmus.train.data.TrainingData;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
@@ -32,7 +33,7 @@ public final class Prm implements TrainingMethod<PrmConfig> {
         TrainingData<StepwiseExample> data = Preparation.data(
                 config,
                 StepwiseExample.reader(
-                        trained.encoder(),
+                        RowEncoder.of(trained),
                         Preparation.length(trained, own.maxLength()),
                         own.stepSeparator(),
                         own.trainOnLastStepOnly()),

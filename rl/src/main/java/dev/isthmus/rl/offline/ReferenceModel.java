@@ -75,7 +75,7 @@ final class ReferenceModel {
         float[] all = new float[sequences.stream().mapToInt(s -> s.learned().length).sum()];
         int n = 0;
         for (long key : keys) {
-            float[] logps = Objects.requireNonNull(found.getOrDefault(key, known.get(key)));
+            float[] logps = Objects.requireNonNull(found.containsKey(key) ? found.get(key) : known.get(key));
             System.arraycopy(logps, 0, all, n, logps.length);
             n += logps.length;
         }

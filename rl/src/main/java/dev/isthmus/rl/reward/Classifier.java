@@ -82,8 +82,8 @@ public final class Classifier {
     }
 
     private List<Parameter> head() {
-        Parameter numbers = new Parameter(WEIGHT, weight, 0, weight.size(0));
-        return bias == null ? List.of(numbers) : List.of(numbers, new Parameter(BIAS, bias, 0, bias.size(0)));
+        Parameter weights = new Parameter(WEIGHT, weight, 0, weight.size(0));
+        return bias == null ? List.of(weights) : List.of(weights, new Parameter(BIAS, bias, 0, bias.size(0)));
     }
 
     /** All that is trained: the decoder without the head that says words, and the head that says numbers. */

@@ -2,8 +2,8 @@ package dev.isthmus.train.data;
 
 import dev.isthmus.model.chat.ChatTemplate;
 import dev.isthmus.model.tokenizer.Tokenizer;
-import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.train.loop.TrainedModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,9 +27,10 @@ public final class RowEncoder {
         this.template = template;
     }
 
-    /** The tokenizer and the template of a model. */
-    public static RowEncoder load(Path model) {
-        return new RowEncoder(Tokenizers.load(model), ChatTemplate.load(model).orElse(null));
+    /** An encoder for the tokenizer and the template of a model. */
+    public static RowEncoder of(TrainedModel model) {
+        Path files = model.files();
+        return new RowEncoder(model.tokenizer(), files == null ? null : ChatTemplate.load(files).orElse(null));
     }
 
     /** The tokenizer. */

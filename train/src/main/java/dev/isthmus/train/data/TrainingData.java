@@ -5,10 +5,10 @@ import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.loop.BaseConfig;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.IntUnaryOperator;
 import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -64,23 +64,21 @@ public final class TrainingData<T> {
 
     /** All examples that are learned, each once, in batches of the size of evaluation. */
     public Iterable<List<Item<T>>> all() {
-        return () -> batches(train.size()).map(range -> range.mapToObj(this::item).toList()).iterator();
+        return batches(train, i -> i);
     }
 
     /** All examples that are held out, in batches. */
     public Iterable<List<Item<T>>> heldOut() {
-        Dataset<T> data = held;
-        return () -> data == null
-                ? List.<List<Item<T>>>of().iterator()
-                : batches(data.size())
-                        .map(range -> range.mapToObj(i -> new Item<>(-1 - i, data.get(i))).toList())
-                        .iterator();
+        return held == null ? List.of() : batches(held, i -> -1 - i);
     }
 
-    private Stream<IntStream> batches(int size) {
+    private Iterable<List<Item<T>>> batches(Dataset<T> data, IntUnaryOperator number) {
         int batch = base.perDeviceEvalBatchSize();
-        return IntStream.range(0, Math.ceilDiv(size, batch))
-                .mapToObj(i -> IntStream.range(i * batch, Math.min(size, (i + 1) * batch)));
+        return () -> IntStream.range(0, Math.ceilDiv(data.size(), batch))
+                .mapToObj(b -> IntStream.range(b * batch, Math.min(data.size(), (b + 1) * batch))
+                        .mapToObj(i -> new Item<>(number.applyAsInt(i), data.get(i)))
+                        .toList())
+                .iterator();
     }
 
     /** The number of examples that are learned. */

@@ -2,13 +2,11 @@ package dev.isthmus.train.loop;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
-import dev.isthmus.model.chat.ChatTemplate;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.IsthmusException;
-import dev.isthmus.train.data.RowEncoder;
 import java.nio.file.Path;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -30,11 +28,6 @@ public record TrainedModel(Decoder decoder, Tokenizer tokenizer, @Nullable Path 
         Tokenizer tokenizer = Tokenizers.load(weights);
         LanguageModel.requireFit(decoder.config(), tokenizer);
         return new TrainedModel(decoder, tokenizer, weights);
-    }
-
-    /** What makes tokens of rows for this model. */
-    public RowEncoder encoder() {
-        return new RowEncoder(tokenizer, files == null ? null : ChatTemplate.load(files).orElse(null));
     }
 
     /** Writes a Hugging Face directory. */

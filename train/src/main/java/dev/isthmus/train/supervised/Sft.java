@@ -1,6 +1,7 @@
 package dev.isthmus.train.supervised;
 
 import dev.isthmus.tensor.Rng;
+import dev.isthmus.train.data.RowEncoder;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.TrainedModel;
@@ -25,7 +26,7 @@ public final class Sft implements TrainingMethod<SftConfig> {
         TrainedModel model = TrainedModel.load(config, start);
         int readable = Math.min(config.own().maxLength(), model.decoder().config().maxPositionEmbeddings());
         SftRows source = new SftRows(
-                config.base(), config.data(), config.own(), model.encoder(), readable, rng.split("data"));
+                config.base(), config.data(), config.own(), RowEncoder.of(model), readable, rng.split("data"));
         return new SupervisedTraining(config.base(), model, source, config.own().lossType());
     }
 }
