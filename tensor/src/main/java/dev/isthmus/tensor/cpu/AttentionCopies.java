@@ -88,16 +88,19 @@ final class AttentionCopies {
     }
 
     /**
-     * Reads a matrix once in the order of memory. Heads are short pieces of rows, far apart: taken one head at a time, the
-     * processor would fetch nothing ahead.
+     * Reads a number of each cache line of a row and returns their sum. Heads are short pieces of rows, far apart: taken one head
+     * at a time, the processor would fetch nothing ahead.
      */
-    static void readAhead(int rows, int cols, long from, long ld) {
+    static int readAhead(int cols, long row) {
         int sum = 0;
-        for (int r = 0; r < rows; r++) {
-            for (int x = 0; x < cols; x += LINE) {
-                sum += MEM.get(INT, from + r * ld + x * 4L);
-            }
+        for (int x = 0; x < cols; x += LINE) {
+            sum += MEM.get(INT, row + x * 4L);
         }
+        return sum;
+    }
+
+    /** Stores what was read, so that the compiler does not leave the reading out. */
+    static void keep(int sum) {
         MEM.set(INT, Scratch.address(Scratch.Use.LANES, 4), sum);
     }
 

@@ -52,11 +52,16 @@ final class AttentionKernels {
         int kvHeads = heads.kvHeads();
         int sequences = c.ragged().count();
         if (sequences >= 4 * WorkerPool.threads()) {
+            int queries = heads.heads() * heads.headDim();
+            int keys = kvHeads * heads.headDim();
+            Matrix[] matrices = {
+                new Matrix(c.q(), queries, c.ldq()),
+                new Matrix(c.k(), keys, c.ldk()),
+                new Matrix(c.v(), keys, c.ldv()),
+                new Matrix(c.out(), queries, c.ldo())
+            };
             WorkerPool.parallel(sequences, s -> {
-                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldq(), c.q());
-                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldk(), c.k());
-                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldv(), c.v());
-                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldo(), c.out());
+                readAhead(c.ragged(), s, matrices);
                 for (int h = 0; h < kvHeads; h++) {
                     forward(c, s, h, 0, BLOCK);
                 }
@@ -75,11 +80,19 @@ final class AttentionKernels {
         int kvHeads = heads.kvHeads();
         int sequences = c.ragged().count();
         if (sequences >= 4 * WorkerPool.threads()) {
+            int queries = heads.heads() * heads.headDim();
+            int keys = kvHeads * heads.headDim();
+            Matrix[] matrices = {
+                new Matrix(c.q(), queries, c.ldq()),
+                new Matrix(c.k(), keys, c.ldk()),
+                new Matrix(c.v(), keys, c.ldv()),
+                new Matrix(c.dq(), queries, c.ldq()),
+                new Matrix(c.dk(), keys, c.ldk()),
+                new Matrix(c.dv(), keys, c.ldv()),
+                new Matrix(c.dOut(), queries, c.ldo())
+            };
             WorkerPool.parallel(sequences, s -> {
-                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldq(), c.q(), c.dq());
-                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldk(), c.k(), c.dk());
-                readAhead(c.ragged(), s, kvHeads * heads.headDim(), c.ldv(), c.v(), c.dv());
-                readAhead(c.ragged(), s, heads.heads() * heads.headDim(), c.ldo(), c.dOut());
+                readAhead(c.ragged(), s, matrices);
                 for (int h = 0; h < kvHeads; h++) {
                     backward(c, s, h);
                 }
@@ -89,12 +102,21 @@ final class AttentionKernels {
         }
     }
 
-    /** Brings the rows of sequence {@code s} of matrices {@code [rows, cols]} into the cache, also what will be written. */
-    private static void readAhead(Ragged ragged, int s, int cols, long ld, Buffer... matrices) {
-        int begin = ragged.starts()[s];
-        for (Buffer x : matrices) {
-            AttentionCopies.readAhead(ragged.starts()[s + 1] - begin, cols, x.address() + begin * ld * 4, ld * 4);
+    /** Rows of {@code cols} numbers that lie {@code ld} numbers apart. */
+    private record Matrix(Buffer start, int cols, long ld) {}
+
+    /**
+     * Brings the rows of sequence {@code s} into the cache, also what will be written: a row of every matrix, then the next, since
+     * those of q, k and v often lie side by side.
+     */
+    private static void readAhead(Ragged ragged, int s, Matrix... matrices) {
+        int sum = 0;
+        for (int row = ragged.starts()[s]; row < ragged.starts()[s + 1]; row++) {
+            for (Matrix m : matrices) {
+                sum += AttentionCopies.readAhead(m.cols, m.start.address() + row * m.ld * 4);
+            }
         }
+        AttentionCopies.keep(sum);
     }
 
     /** The rows {@code first, first + step, ...} (blocks of them) of sequence {@code s} for the query heads of {@code kvHead}. */
