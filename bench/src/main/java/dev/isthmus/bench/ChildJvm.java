@@ -1,5 +1,6 @@
 package dev.isthmus.bench;
 
+import java.io.File;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,11 +12,7 @@ public final class ChildJvm {
 
     /** {@code java} with {@code main}'s class and {@code arguments}. */
     public static List<String> command(Class<?> main, List<String> arguments) {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--add-modules=jdk.incubator.vector",
-                "-XX:+UseSerialGC",
-                "-XX:MaxDirectMemorySize=1t"));
+        List<String> command = java();
         @Nullable String modules = System.getProperty("jdk.module.path");
         if (modules != null) {
             command.add("--enable-native-access=dev.isthmus.tensor,dev.isthmus.bench");
@@ -28,5 +25,24 @@ public final class ChildJvm {
         }
         command.addAll(arguments);
         return command;
+    }
+
+    /** {@code java} with a source file that uses the classes of this JVM and the jars of a directory. */
+    public static List<String> source(Path file, String jars) {
+        @Nullable String modules = System.getProperty("jdk.module.path");
+        String classes = modules != null ? modules + "/*" : System.getProperty("java.class.path");
+        List<String> command = java();
+        command.add("--enable-native-access=ALL-UNNAMED");
+        command.add("--class-path=" + classes + File.pathSeparator + jars + "/*");
+        command.add(file.toString());
+        return command;
+    }
+
+    private static List<String> java() {
+        return new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector",
+                "-XX:+UseSerialGC",
+                "-XX:MaxDirectMemorySize=1t"));
     }
 }

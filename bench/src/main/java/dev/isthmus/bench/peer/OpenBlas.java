@@ -5,11 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.isthmus.bench.Measurement;
-import dev.isthmus.bench.Measurement.Effort;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.io.PrintStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -18,10 +14,8 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** The process that measures OpenBLAS's {@code sgemm}, called through the Foreign Function and Memory API. */
 @SuppressWarnings("restricted")
@@ -65,24 +59,13 @@ public final class OpenBlas {
 
     /** Answers questions on standard input until it ends. */
     public static void main(String[] args) throws IOException {
-        PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         Optional<SymbolLookup> library = load();
         if (library.isEmpty()) {
-            out.println("{\"missing\": \"no libopenblas here (Debian: apt install libopenblas0-pthread)\"}");
+            Answers.missing("no libopenblas here (Debian: apt install libopenblas0-pthread)");
             return;
         }
         OpenBlas blas = new OpenBlas(library.get());
-        out.println(JsonMapper.shared().writeValueAsString(Map.of("peer", blas.version())));
-        BufferedReader questions = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        for (String line = questions.readLine(); line != null; line = questions.readLine()) {
-            JsonNode question = JsonMapper.shared().readTree(line);
-            if (question.get("bench").asString().equals("gemm")) {
-                Measurement m = blas.measure(question);
-                out.println(JsonMapper.shared().writeValueAsString(Map.of("median", m.median(), "best", m.best())));
-            } else {
-                out.println("{}");
-            }
-        }
+        Answers.products(blas.version(), blas::measure);
     }
 
     private static Optional<SymbolLookup> load() {
@@ -114,17 +97,12 @@ public final class OpenBlas {
         int k = question.get("k").asInt();
         boolean transA = question.get("op").asString().charAt(0) == 'T';
         boolean transB = question.get("op").asString().charAt(1) == 'T';
-        Effort effort = new Effort(
-                question.get("warmup").asDouble(),
-                question.get("window").asDouble(),
-                question.get("windows").asInt(),
-                question.get("limit").asDouble());
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment a = random(arena, (long) m * k);
             MemorySegment b = random(arena, (long) k * n);
             MemorySegment c = random(arena, (long) m * n);
             setThreads.invokeExact(question.get("threads").asInt());
-            return Measurement.of(effort, () -> {
+            return Measurement.of(Answers.effort(question), () -> {
                 try {
                     sgemm.invokeExact(
                             ROW_MAJOR,

@@ -37,12 +37,13 @@ public final class Peers implements AutoCloseable {
     /**
      * Starts those that are there, and tells {@code notes} by name which are not.
      *
-     * @param products whether the work is matrix products alone, which OpenBLAS knows too
+     * @param products whether the work is matrix products alone, which OpenBLAS and DJL know, too
      */
     public static Peers find(boolean products, Consumer<String> notes) {
         Peers peers = new Peers(notes);
         if (products) {
             peers.openBlas();
+            peers.djl();
         }
         peers.torch();
         return peers;
@@ -54,7 +55,7 @@ public final class Peers implements AutoCloseable {
         peers.start(
                 "tokenizers (" + python() + ")",
                 " on one thread",
-                List.of(python(), peers.script("tokenizers_peer.py").toString()),
+                List.of(python(), peers.copy("tokenizers_peer.py").toString()),
                 Map.of());
         return peers;
     }
@@ -76,10 +77,20 @@ public final class Peers implements AutoCloseable {
         }
     }
 
+    /** PyTorch through DJL, where {@code ISTHMUS_DJL} names the directory that {@code bench/peers/djl.xml} put its jars into. */
+    private void djl() {
+        String jars = System.getenv("ISTHMUS_DJL");
+        if (jars == null) {
+            notes.accept("skipped: torch through DJL: ISTHMUS_DJL is not set (see bench/peers/djl.xml)");
+            return;
+        }
+        start("torch through DJL", SHIPPED, ChildJvm.source(copy("DjlPeer.java"), jars), Map.of());
+    }
+
     /** PyTorch as it comes, and with its MKL told that this AMD processor is an Intel, so that it takes its AVX-512 path. */
     private void torch() {
         String python = python();
-        List<String> command = List.of(python, script("torch_peer.py").toString());
+        List<String> command = List.of(python, copy("torch_peer.py").toString());
         boolean started = start("torch (" + python + ")", SHIPPED, command, Map.of());
         if (started && Machine.vectorBits() == 512 && isAmd()) {
             try {
@@ -95,14 +106,15 @@ public final class Peers implements AutoCloseable {
         return Objects.requireNonNullElse(System.getenv("ISTHMUS_PYTHON"), "python3");
     }
 
-    private Path script(String name) {
-        Path script = directory.resolve(name);
+    /** A file of this package as a file of the disk. */
+    private Path copy(String name) {
+        Path file = directory.resolve(name);
         try (InputStream source = Peers.class.getResourceAsStream(name)) {
-            Files.write(script, Objects.requireNonNull(source).readAllBytes());
-            return script;
+            Files.write(file, Objects.requireNonNull(source).readAllBytes());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+        return file;
     }
 
     private boolean start(String name, String variant, List<String> command, Map<String, String> environment) {
