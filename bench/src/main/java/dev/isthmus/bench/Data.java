@@ -31,20 +31,21 @@ public final class Data {
         return Tensor.of(values, count);
     }
 
-    /** A weight as files hold it, in the current scope. */
+    /** A weight as files hold it, of numbers as small as those of models, in the current scope. */
     static MemorySegment weight(WeightFormat format, int rows, int cols) {
         long row = format.rowBytes(cols);
         MemorySegment memory = Tensor.empty(DType.INT8, rows * row).segment();
         long size = row / (cols / format.block());
         for (long at = 0; at < memory.byteSize(); at += size) {
-            float number = (GOLDEN * (at + 1) >> 40) / (float) (1 << 23);
+            float number = 0.03f * (GOLDEN * (at + 1) >> 40) / (1 << 23);
             switch (format) {
                 case F32 -> memory.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, number);
                 case BF16 ->
                     memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, (short) (Float.floatToRawIntBits(number) >>> 16));
                 case F16 -> memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(number));
                 case Q8_0, Q4_0 -> {
-                    memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(0.01f));
+                    float scale = 0.03f / (format == WeightFormat.Q8_0 ? 128 : 8);
+                    memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(scale));
                     for (long i = Short.BYTES; i < size; i++) {
                         memory.set(ValueLayout.JAVA_BYTE, at + i, (byte) (GOLDEN * (at + i) >>> 56));
                     }

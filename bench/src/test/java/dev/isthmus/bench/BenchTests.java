@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.isthmus.bench.Measurement.Effort;
 import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.Machine;
 import dev.isthmus.tensor.Machine.Ceilings;
 import java.io.PrintWriter;
@@ -144,11 +145,15 @@ class BenchTests {
     @Test
     void decodingAndRolloutsCountTokens() {
         List<JsonNode> decode = json(bench -> DecodeBench.run(
-                bench, new DecodeBench.Config(DecoderConfig.llama(16, 16, 32, 1, 2, 2, 32, true), 6, 2)));
-        assertThat(decode).singleElement().satisfies(line -> {
+                bench, new DecodeBench.Config(DecoderConfig.llama(32, 32, 64, 1, 2, 2, 32, true), 9, 6, 2)));
+        assertThat(decode).hasSize(2 * WeightFormat.values().length).allSatisfy(line -> {
+            boolean prompt = line.get("bench").stringValue().equals("prefill");
             assertThat(line.get("unit").stringValue()).isEqualTo("tokens/s");
-            assertThat(line.get("ceiling_of").stringValue()).isEqualTo("read");
+            assertThat(line.get("ceiling_of").stringValue()).isEqualTo(prompt ? "fma" : "read");
+            assertThat(line.get(prompt ? "gemm_share" : "weights_gb_per_second").doubleValue()).isPositive();
         });
+        assertThat(decode.stream().map(line -> line.get("dtype").stringValue()).distinct())
+                .containsExactly("f32", "bf16", "f16", "q8_0", "q4_0");
         List<JsonNode> rollout =
                 json(bench -> RolloutBench.run(bench, List.of(new RolloutBench.Config("tiny", TINY, 2, 3, 4, 5))));
         assertThat(rollout).singleElement().satisfies(line -> {

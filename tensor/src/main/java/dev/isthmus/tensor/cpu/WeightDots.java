@@ -23,8 +23,10 @@ import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -51,6 +53,15 @@ final class WeightDots {
 
     private static final int SIXTEEN = Float.floatToRawIntBits(16);
 
+    private static final VectorMask<Float> FAR_8 = far(8);
+    private static final VectorMask<Float> FAR_4 = far(4);
+    private static final VectorMask<Float> FAR_2 = far(2);
+    private static final VectorMask<Float> FAR_1 = far(1);
+    private static final VectorShuffle<Float> SWAP_8 = swap(8);
+    private static final VectorShuffle<Float> SWAP_4 = swap(4);
+    private static final VectorShuffle<Float> SWAP_2 = swap(2);
+    private static final VectorShuffle<Float> SWAP_1 = swap(1);
+
     private WeightDots() {}
 
     /** Whether {@link #dot} knows the format, at this vector width. */
@@ -65,67 +76,28 @@ final class WeightDots {
     /** {@code sums [4, 16] += } the terms of one row of A and four rows of W. */
     static void dot(WeightFormat format, int n, long a, long w, long w1, long w2, long w3, long sums) {
         for (int part = 0; part < Rows.LANES; part += LANES) {
+            long x = a + part * 4L;
             long s = sums + part * 4L;
-            long block = format.rowBytes(format.block());
+            long f = part * 4L;
+            long b = part * 2L;
             switch (format) {
-                case F32 -> floats(n, a + part * 4L, w + part * 4L, w1 + part * 4L, w2 + part * 4L, w3 + part * 4L, s);
-                case BF16 ->
-                    bfloats(n, a + part * 4L, w + part * 2L, w1 + part * 2L, w2 + part * 2L, w3 + part * 2L, s);
-                case Q8_0 -> bytes(n, part, block, a + part * 4L, w, w1, w2, w3, s);
-                case Q4_0 -> nibbles(n, part, block, a + part * 4L, w, w1, w2, w3, s);
+                case F32 -> floats(n, Rows.BYTES, x, w + f, w1 + f, w2 + f, w3 + f, s);
+                case BF16 -> bfloats(n, Rows.BYTES / 2, x, w + b, w1 + b, w2 + b, w3 + b, s);
+                case Q8_0 -> {
+                    bytes(n, part, 34, 2 * Rows.BYTES, x, w, w1, s);
+                    bytes(n, part, 34, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
+                }
+                case Q4_0 -> {
+                    nibbles(n, part, 18, 2 * Rows.BYTES, x, w, w1, s);
+                    nibbles(n, part, 18, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
+                }
                 case F16 -> throw new IllegalArgumentException(format.name());
             }
         }
     }
 
-    private static void floats(int n, long a, long w, long w1, long w2, long w3, long sums) {
-        FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
-        FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
-        FloatVector c2 = fromMemorySegment(F, MEM, sums + 2 * SUMS, ORDER);
-        FloatVector c3 = fromMemorySegment(F, MEM, sums + 3 * SUMS, ORDER);
-        for (int j = 0; j < n; j += Rows.LANES) {
-            long k = j * 4L;
-            FloatVector x = fromMemorySegment(F, MEM, (a + k) & ADDRESS, ORDER);
-            c0 = fromMemorySegment(F, MEM, (w + k) & ADDRESS, ORDER).fma(x, c0);
-            c1 = fromMemorySegment(F, MEM, (w1 + k) & ADDRESS, ORDER).fma(x, c1);
-            c2 = fromMemorySegment(F, MEM, (w2 + k) & ADDRESS, ORDER).fma(x, c2);
-            c3 = fromMemorySegment(F, MEM, (w3 + k) & ADDRESS, ORDER).fma(x, c3);
-        }
-        c0.intoMemorySegment(MEM, sums, ORDER);
-        c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
-        c2.intoMemorySegment(MEM, sums + 2 * SUMS, ORDER);
-        c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
-    }
-
-    private static void bfloats(int n, long a, long w, long w1, long w2, long w3, long sums) {
-        FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
-        FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
-        FloatVector c2 = fromMemorySegment(F, MEM, sums + 2 * SUMS, ORDER);
-        FloatVector c3 = fromMemorySegment(F, MEM, sums + 3 * SUMS, ORDER);
-        for (int j = 0; j < n; j += Rows.LANES) {
-            long k = j * 2L;
-            FloatVector x = fromMemorySegment(F, MEM, (a + 2 * k) & ADDRESS, ORDER);
-            IntVector i = (IntVector) ShortVector.fromMemorySegment(S, MEM, (w + k) & ADDRESS, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
-            c0 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c0);
-            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, (w1 + k) & ADDRESS, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
-            c1 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c1);
-            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, (w2 + k) & ADDRESS, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
-            c2 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c2);
-            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, (w3 + k) & ADDRESS, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
-            c3 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c3);
-        }
-        c0.intoMemorySegment(MEM, sums, ORDER);
-        c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
-        c2.intoMemorySegment(MEM, sums + 2 * SUMS, ORDER);
-        c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
-    }
-
-    /** Each block has two vectors of this pass: those at {@code part} and at {@code part + 16}. */
-    private static void bytes(int n, int part, long step, long a, long w, long w1, long w2, long w3, long sums) {
+    private static void floats(int n, long step, long a, long w, long w1, long w2, long w3, long sums) {
+        a &= ADDRESS;
         w &= ADDRESS;
         w1 &= ADDRESS;
         w2 &= ADDRESS;
@@ -135,12 +107,72 @@ final class WeightDots {
         FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
         FloatVector c2 = fromMemorySegment(F, MEM, sums + 2 * SUMS, ORDER);
         FloatVector c3 = fromMemorySegment(F, MEM, sums + 3 * SUMS, ORDER);
-        long q = part + 2;
+        for (int j = 0; j < n / Rows.LANES; j++) {
+            long k = j * step;
+            FloatVector x = fromMemorySegment(F, MEM, a + k, ORDER);
+            c0 = fromMemorySegment(F, MEM, w + k, ORDER).fma(x, c0);
+            c1 = fromMemorySegment(F, MEM, w1 + k, ORDER).fma(x, c1);
+            c2 = fromMemorySegment(F, MEM, w2 + k, ORDER).fma(x, c2);
+            c3 = fromMemorySegment(F, MEM, w3 + k, ORDER).fma(x, c3);
+        }
+        c0.intoMemorySegment(MEM, sums, ORDER);
+        c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
+        c2.intoMemorySegment(MEM, sums + 2 * SUMS, ORDER);
+        c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
+    }
+
+    private static void bfloats(int n, long step, long a, long w, long w1, long w2, long w3, long sums) {
+        a &= ADDRESS;
+        w &= ADDRESS;
+        w1 &= ADDRESS;
+        w2 &= ADDRESS;
+        w3 &= ADDRESS;
+        step &= STRIDE;
+        FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
+        FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
+        FloatVector c2 = fromMemorySegment(F, MEM, sums + 2 * SUMS, ORDER);
+        FloatVector c3 = fromMemorySegment(F, MEM, sums + 3 * SUMS, ORDER);
+        for (int j = 0; j < n / Rows.LANES; j++) {
+            long k = j * step;
+            FloatVector x = fromMemorySegment(F, MEM, a + 2 * k, ORDER);
+            IntVector i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w + k, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            c0 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c0);
+            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w1 + k, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            c1 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c1);
+            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w2 + k, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            c2 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c2);
+            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w3 + k, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            c3 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c3);
+        }
+        c0.intoMemorySegment(MEM, sums, ORDER);
+        c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
+        c2.intoMemorySegment(MEM, sums + 2 * SUMS, ORDER);
+        c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
+    }
+
+    /**
+     * Each block has two vectors of this pass: those at {@code part} and at {@code part + 16}.
+     *
+     * <p>Two rows at a time: of four, C2 boxes vectors once other code of the process has met more of the Vector API.
+     */
+    private static void bytes(int n, int part, long step, long next, long a, long w, long w1, long sums) {
+        a &= ADDRESS;
+        w &= ADDRESS;
+        w1 &= ADDRESS;
+        step &= STRIDE;
+        next &= STRIDE;
+        FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
+        FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
+        long q = LANES == Rows.LANES ? 2 : (part & (Rows.LANES - 1)) + 2;
         for (int block = 0; block < n / 32; block++) {
             long k = block * step;
-            long y = a + block * 128L;
-            FloatVector x0 = fromMemorySegment(F, MEM, y & ADDRESS, ORDER);
-            FloatVector x1 = fromMemorySegment(F, MEM, (y + Rows.BYTES) & ADDRESS, ORDER);
+            long y = a + block * next;
+            FloatVector x0 = fromMemorySegment(F, MEM, y, ORDER);
+            FloatVector x1 = fromMemorySegment(F, MEM, y + Rows.BYTES, ORDER);
             long at = w + k;
             FloatVector d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
             IntVector b = (IntVector)
@@ -156,44 +188,26 @@ final class WeightDots {
             b = (IntVector)
                     ByteVector.fromMemorySegment(B, MEM, at + q + 16, ORDER).convertShape(B2I, I, 0);
             c1 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x1, c1);
-            at = w2 + k;
-            d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            b = (IntVector) ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(B2I, I, 0);
-            c2 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x0, c2);
-            b = (IntVector)
-                    ByteVector.fromMemorySegment(B, MEM, at + q + 16, ORDER).convertShape(B2I, I, 0);
-            c2 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x1, c2);
-            at = w3 + k;
-            d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            b = (IntVector) ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(B2I, I, 0);
-            c3 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x0, c3);
-            b = (IntVector)
-                    ByteVector.fromMemorySegment(B, MEM, at + q + 16, ORDER).convertShape(B2I, I, 0);
-            c3 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x1, c3);
         }
         c0.intoMemorySegment(MEM, sums, ORDER);
         c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
-        c2.intoMemorySegment(MEM, sums + 2 * SUMS, ORDER);
-        c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
     }
 
     /** {@code d (q - 8)} is computed as {@code d (16 + q) - 24 d}, which is exact. */
-    private static void nibbles(int n, int part, long step, long a, long w, long w1, long w2, long w3, long sums) {
+    private static void nibbles(int n, int part, long step, long next, long a, long w, long w1, long sums) {
+        a &= ADDRESS;
         w &= ADDRESS;
         w1 &= ADDRESS;
-        w2 &= ADDRESS;
-        w3 &= ADDRESS;
         step &= STRIDE;
+        next &= STRIDE;
         FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
         FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
-        FloatVector c2 = fromMemorySegment(F, MEM, sums + 2 * SUMS, ORDER);
-        FloatVector c3 = fromMemorySegment(F, MEM, sums + 3 * SUMS, ORDER);
-        long q = part + 2;
+        long q = LANES == Rows.LANES ? 2 : (part & (Rows.LANES - 1)) + 2;
         for (int block = 0; block < n / 32; block++) {
             long k = block * step;
-            long y = a + block * 128L;
-            FloatVector x0 = fromMemorySegment(F, MEM, y & ADDRESS, ORDER);
-            FloatVector x1 = fromMemorySegment(F, MEM, (y + Rows.BYTES) & ADDRESS, ORDER);
+            long y = a + block * next;
+            FloatVector x0 = fromMemorySegment(F, MEM, y, ORDER);
+            FloatVector x1 = fromMemorySegment(F, MEM, y + Rows.BYTES, ORDER);
             long at = w + k;
             FloatVector d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
             FloatVector e = d.mul(-24);
@@ -227,43 +241,9 @@ final class WeightDots {
                     .reinterpretAsFloats()
                     .fma(d, e)
                     .fma(x1, c1);
-            at = w2 + k;
-            d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            e = d.mul(-24);
-            b = (IntVector) ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(ZERO_EXTEND_B2I, I, 0);
-            c2 = b.lanewise(LSHL, 19)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x0, c2);
-            c2 = b.lanewise(LSHL, 15)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x1, c2);
-            at = w3 + k;
-            d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            e = d.mul(-24);
-            b = (IntVector) ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(ZERO_EXTEND_B2I, I, 0);
-            c3 = b.lanewise(LSHL, 19)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x0, c3);
-            c3 = b.lanewise(LSHL, 15)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x1, c3);
         }
         c0.intoMemorySegment(MEM, sums, ORDER);
         c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
-        c2.intoMemorySegment(MEM, sums + 2 * SUMS, ORDER);
-        c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
     }
 
     /** {@code sums [m, 4, 16] += } the terms of {@code m} rows of A and four rows of float32, four rows of A at a time. */
@@ -272,7 +252,7 @@ final class WeightDots {
         for (; i <= m - 4; i += 4) {
             for (int part = 0; part < Rows.LANES; part += LANES) {
                 long p = part * 4L;
-                tile(n, a + i * lda + p, lda, w + p, w1 + p, w2 + p, w3 + p, sums + i * 4 * SUMS + p);
+                tile(n, Rows.BYTES, a + i * lda + p, lda, w + p, w1 + p, w2 + p, w3 + p, sums + i * 4 * SUMS + p);
             }
         }
         for (; i < m; i++) {
@@ -280,10 +260,16 @@ final class WeightDots {
         }
     }
 
-    private static void tile(int n, long a, long lda, long w, long w1, long w2, long w3, long sums) {
-        long a1 = a + lda;
-        long a2 = a1 + lda;
-        long a3 = a2 + lda;
+    private static void tile(int n, long step, long a, long lda, long w, long w1, long w2, long w3, long sums) {
+        long a1 = (a + lda) & ADDRESS;
+        long a2 = (a + 2 * lda) & ADDRESS;
+        long a3 = (a + 3 * lda) & ADDRESS;
+        a &= ADDRESS;
+        w &= ADDRESS;
+        w1 &= ADDRESS;
+        w2 &= ADDRESS;
+        w3 &= ADDRESS;
+        step &= STRIDE;
         FloatVector c00 = fromMemorySegment(F, MEM, sums, ORDER);
         FloatVector c01 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
         FloatVector c02 = fromMemorySegment(F, MEM, sums + 2 * SUMS, ORDER);
@@ -300,28 +286,28 @@ final class WeightDots {
         FloatVector c31 = fromMemorySegment(F, MEM, sums + 13 * SUMS, ORDER);
         FloatVector c32 = fromMemorySegment(F, MEM, sums + 14 * SUMS, ORDER);
         FloatVector c33 = fromMemorySegment(F, MEM, sums + 15 * SUMS, ORDER);
-        for (int j = 0; j < n; j += Rows.LANES) {
-            long k = j * 4L;
-            FloatVector x0 = fromMemorySegment(F, MEM, (a + k) & ADDRESS, ORDER);
-            FloatVector x1 = fromMemorySegment(F, MEM, (a1 + k) & ADDRESS, ORDER);
-            FloatVector x2 = fromMemorySegment(F, MEM, (a2 + k) & ADDRESS, ORDER);
-            FloatVector x3 = fromMemorySegment(F, MEM, (a3 + k) & ADDRESS, ORDER);
-            FloatVector y = fromMemorySegment(F, MEM, (w + k) & ADDRESS, ORDER);
+        for (int j = 0; j < n / Rows.LANES; j++) {
+            long k = j * step;
+            FloatVector x0 = fromMemorySegment(F, MEM, a + k, ORDER);
+            FloatVector x1 = fromMemorySegment(F, MEM, a1 + k, ORDER);
+            FloatVector x2 = fromMemorySegment(F, MEM, a2 + k, ORDER);
+            FloatVector x3 = fromMemorySegment(F, MEM, a3 + k, ORDER);
+            FloatVector y = fromMemorySegment(F, MEM, w + k, ORDER);
             c00 = y.fma(x0, c00);
             c10 = y.fma(x1, c10);
             c20 = y.fma(x2, c20);
             c30 = y.fma(x3, c30);
-            y = fromMemorySegment(F, MEM, (w1 + k) & ADDRESS, ORDER);
+            y = fromMemorySegment(F, MEM, w1 + k, ORDER);
             c01 = y.fma(x0, c01);
             c11 = y.fma(x1, c11);
             c21 = y.fma(x2, c21);
             c31 = y.fma(x3, c31);
-            y = fromMemorySegment(F, MEM, (w2 + k) & ADDRESS, ORDER);
+            y = fromMemorySegment(F, MEM, w2 + k, ORDER);
             c02 = y.fma(x0, c02);
             c12 = y.fma(x1, c12);
             c22 = y.fma(x2, c22);
             c32 = y.fma(x3, c32);
-            y = fromMemorySegment(F, MEM, (w3 + k) & ADDRESS, ORDER);
+            y = fromMemorySegment(F, MEM, w3 + k, ORDER);
             c03 = y.fma(x0, c03);
             c13 = y.fma(x1, c13);
             c23 = y.fma(x2, c23);
@@ -343,6 +329,48 @@ final class WeightDots {
         c31.intoMemorySegment(MEM, sums + 13 * SUMS, ORDER);
         c32.intoMemorySegment(MEM, sums + 14 * SUMS, ORDER);
         c33.intoMemorySegment(MEM, sums + 15 * SUMS, ORDER);
+    }
+
+    // ---- sums -------------------------------------------------------------------------------------------------------
+
+    /** Turns the partial sums of 16 elements, {@code [16, 16]}, into the elements, in the order of {@link Rows#fold}. */
+    static void fold(long sums) {
+        if (LANES < Rows.LANES) {
+            for (int i = 0; i < Rows.LANES; i++) {
+                Simd.setFloat(sums + i * 4L, Rows.fold(sums + i * SUMS));
+            }
+            return;
+        }
+        // Two elements share a vector, then four: lanes that a sum no longer needs hold those of another.
+        for (int i = 0; i < 8; i++) {
+            halve(sums, i, 8, FAR_8, SWAP_8);
+        }
+        for (int i = 0; i < 4; i++) {
+            halve(sums, i, 4, FAR_4, SWAP_4);
+        }
+        for (int i = 0; i < 2; i++) {
+            halve(sums, i, 2, FAR_2, SWAP_2);
+        }
+        halve(sums, 0, 1, FAR_1, SWAP_1);
+    }
+
+    private static void halve(long sums, int i, int apart, VectorMask<Float> far, VectorShuffle<Float> swap) {
+        FloatVector x = fromMemorySegment(F, MEM, sums + i * SUMS, ORDER);
+        FloatVector y = fromMemorySegment(F, MEM, sums + (i + apart) * SUMS, ORDER);
+        x.blend(y, far).add(y.blend(x, far).rearrange(swap)).intoMemorySegment(MEM, sums + i * SUMS, ORDER);
+    }
+
+    private static VectorMask<Float> far(int bit) {
+        return VectorMask.fromLong(F, switch (bit) {
+            case 8 -> 0xff00;
+            case 4 -> 0xf0f0;
+            case 2 -> 0xcccc;
+            default -> 0xaaaa;
+        });
+    }
+
+    private static VectorShuffle<Float> swap(int bit) {
+        return VectorShuffle.fromOp(F, lane -> (lane ^ bit) % LANES);
     }
 
     // ---- to float32 -------------------------------------------------------------------------------------------------

@@ -8,34 +8,62 @@ import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
 
 /**
- * Products with stored weights, {@value #GROUP} rows of a weight at a time, in chunks of {@value #CHUNK} columns.
+ * Products with stored weights, tiles of {@value #TILE} rows of A and {@value #TILE} rows of a weight.
  *
  * <p>A single row of A meets the weights as they are stored, at the speed of memory. For more rows, and where vectors are too
  * narrow, a chunk becomes float32 in scratch memory first. Partial sums stay in memory between chunks, so every path adds in the
  * order that {@link WeightMatMul} promises.
  */
 final class WeightKernels {
-    /** The rows of a weight that are done together. */
-    static final int GROUP = 4;
-
-    private static final int CHUNK = 1024;
+    /** The rows of A and of a weight whose products are made together. */
+    static final int TILE = 4;
 
     /** The partial sums of an element, in bytes. */
     static final long SUMS = Rows.BYTES;
+
+    /** The partial sums of a tile, in bytes. */
+    private static final long TILE_SUMS = TILE * TILE * SUMS;
+
+    /** The rows of a weight that meet a tile of A while both are in the nearest cache. */
+    private static final int COLS = 4 * TILE;
+
+    /** The numbers of a row for which that holds. */
+    private static final int CHUNK = 512;
+
+    /** The rows of A whose partial sums stay in the cache of the core. */
+    private static final int ROWS = 32;
+
+    /** The bytes of the rows of A that all of a weight meets before the next ones: they stay in the cache of a core. */
+    private static final int PANEL_BYTES = 1 << 18;
 
     private static final int TASK_BYTES = 1 << 17;
 
     private WeightKernels() {}
 
     static void matMul(WeightMatMul c) {
-        long groups = (c.n() + GROUP - 1) / GROUP;
-        long bytes = Math.max(1, GROUP * c.format().rowBytes(c.k()) * c.m());
-        int perTask = (int) Math.clamp(TASK_BYTES / bytes, 1, Math.max(1, groups / (4L * WorkerPool.threads())));
-        Rows.parallel((int) groups, perTask, (_, from, to) -> {
-            for (int group = from; group < to; group++) {
-                group(c, group * GROUP);
-            }
-        });
+        if (c.m() == 1 && WeightDots.has(c.format())) {
+            int groups = (c.n() + TILE - 1) / TILE;
+            Rows.parallel(groups, perTask(c, 1, groups, TILE), (_, from, to) -> oneRow(c, groups, from, to));
+            return;
+        }
+        int panel = Math.max(1, PANEL_BYTES / (4 * ROWS * Math.max(1, c.k()))) * ROWS;
+        int blocks = (c.n() + COLS - 1) / COLS;
+        for (int first = 0; first < c.m(); first += panel) {
+            int begin = first;
+            int end = Math.min(c.m(), first + panel);
+            Rows.parallel(blocks, perTask(c, end - begin, blocks, COLS), (_, from, to) -> {
+                for (int block = from; block < to; block++) {
+                    for (int i = begin; i < end; i += ROWS) {
+                        block(c, i, Math.min(ROWS, end - i), block * COLS);
+                    }
+                }
+            });
+        }
+    }
+
+    private static int perTask(WeightMatMul c, int m, int blocks, int cols) {
+        long bytes = Math.max(1, cols * c.format().rowBytes(c.k()) * m);
+        return (int) Math.clamp(TASK_BYTES / bytes, 1, Math.max(1, blocks / (4L * WorkerPool.threads())));
     }
 
     static void unpack(UnpackWeight c) {
@@ -54,74 +82,134 @@ final class WeightKernels {
         });
     }
 
-    /** Columns {@code j} to {@code j + GROUP - 1} of C. */
-    private static void group(WeightMatMul c, int j) {
-        int k = c.k();
-        int whole = k & -Rows.LANES;
-        long sums = Scratch.address(Scratch.Use.SUMS, c.m() * GROUP * SUMS);
-        AttentionCopies.clear(sums, c.m() * GROUP * SUMS);
-        long floats = Scratch.address(Scratch.Use.ROW_A, (GROUP + 1) * CHUNK * 4L);
-        long row = c.format().rowBytes(k);
-        long w = c.w().address() + j * row;
-        // Behind the last row it stands in for those that a group lacks.
-        long w1 = c.n() - j > 1 ? w + row : w;
-        long w2 = c.n() - j > 2 ? w1 + row : w1;
-        long w3 = c.n() - j > 3 ? w2 + row : w2;
-        boolean direct = c.m() == 1 && WeightDots.has(c.format());
-        for (int i = 0; i < whole; i += CHUNK) {
-            int n = Math.min(CHUNK, whole - i);
-            long a = c.a().address() + i * 4L;
-            long at = c.format().rowBytes(i);
-            if (direct) {
-                WeightDots.dot(c.format(), n, a, w + at, w1 + at, w2 + at, w3 + at, sums);
-            } else if (c.format() == WeightFormat.F32) {
-                WeightDots.floats(c.m(), n, a, c.lda() * 4, w + at, w1 + at, w2 + at, w3 + at, sums);
-            } else {
-                long next = n * 4L;
-                WeightDots.toFloats(c.format(), n, w + at, floats);
-                WeightDots.toFloats(c.format(), n, w1 + at, floats + next);
-                WeightDots.toFloats(c.format(), n, w2 + at, floats + 2 * next);
-                WeightDots.toFloats(c.format(), n, w3 + at, floats + 3 * next);
-                WeightDots.floats(
-                        c.m(), n, a, c.lda() * 4, floats, floats + next, floats + 2 * next, floats + 3 * next, sums);
+    /**
+     * Columns {@code from} to {@code to - 1} of each of the {@value #TILE} parts, of {@code apart} columns, of a C of one row.
+     *
+     * <p>So a thread reads as many streams of memory, each in order, however short a row of the weight is.
+     */
+    private static void oneRow(WeightMatMul c, int apart, int from, int to) {
+        int whole = c.k() & -Rows.LANES;
+        long row = c.format().rowBytes(c.k());
+        long rest = c.format().rowBytes(whole);
+        long sums = Scratch.address(Scratch.Use.SUMS, TILE_SUMS);
+        long floats = Scratch.address(Scratch.Use.ROW_A, (TILE + 1) * Rows.BYTES);
+        for (int first = from; first < to; first += TILE) {
+            AttentionCopies.clear(sums, TILE_SUMS);
+            int groups = Math.min(TILE, to - first);
+            for (int g = 0; g < groups; g++) {
+                int j = first + g;
+                long w = c.w().address() + j * row;
+                // Behind the last row the first stands in for those that are missing.
+                long w1 = j + apart < c.n() ? w + apart * row : w;
+                long w2 = j + 2L * apart < c.n() ? w + 2 * apart * row : w;
+                long w3 = j + 3L * apart < c.n() ? w + 3 * apart * row : w;
+                long s = sums + g * TILE * SUMS;
+                WeightDots.dot(c.format(), whole, c.a().address(), w, w1, w2, w3, s);
+                if (whole < c.k()) {
+                    int n = c.k() - whole;
+                    rest(c.format(), n, w + rest, w1 + rest, w2 + rest, w3 + rest, floats);
+                    rest(1, n, c.a().address() + whole * 4L, 0, floats, floats + TILE * Rows.BYTES, s);
+                }
             }
-        }
-        if (whole < k) {
-            rest(c, whole, w, w1, w2, w3, floats, sums);
-        }
-        for (int i = 0; i < c.m(); i++) {
-            for (int r = 0; r < Math.min(GROUP, c.n() - j); r++) {
-                float sum = Rows.fold(sums + (i * GROUP + r) * SUMS);
-                float y = c.bias() == null ? sum : sum + getFloat(c.bias().address() + (j + r) * 4L);
-                setFloat(c.c().address() + (i * c.ldc() + j + r) * 4, y);
+            WeightDots.fold(sums);
+            for (int g = 0; g < groups; g++) {
+                for (int r = 0; r < TILE && first + g + (long) r * apart < c.n(); r++) {
+                    write(c, 0, first + g + r * apart, 1, 1, sums + (g * TILE + r) * 4L);
+                }
             }
         }
     }
 
-    /** The last columns, fewer than the partial sums, with zeros behind them. */
-    private static void rest(WeightMatMul c, int from, long w, long w1, long w2, long w3, long floats, long sums) {
-        int n = c.k() - from;
-        long next = Rows.BYTES;
-        long a = floats + GROUP * next;
-        AttentionCopies.clear(floats, (GROUP + 1) * next);
-        for (int x = 0; x < n; x++) {
-            setFloat(floats + x * 4L, ScalarWeight.weight(c.format(), Simd.MEM, w, from + x));
-            setFloat(floats + next + x * 4L, ScalarWeight.weight(c.format(), Simd.MEM, w1, from + x));
-            setFloat(floats + 2 * next + x * 4L, ScalarWeight.weight(c.format(), Simd.MEM, w2, from + x));
-            setFloat(floats + 3 * next + x * 4L, ScalarWeight.weight(c.format(), Simd.MEM, w3, from + x));
+    /** Rows {@code i} to {@code i + rows - 1} and columns {@code j} to {@code j + COLS - 1} of C. */
+    private static void block(WeightMatMul c, int i, int rows, int j) {
+        int whole = c.k() & -Rows.LANES;
+        int cols = Math.min(COLS, c.n() - j);
+        int groups = (cols + TILE - 1) / TILE;
+        int tiles = (rows + TILE - 1) / TILE;
+        long size = tiles * TILE_SUMS;
+        long sums = Scratch.address(Scratch.Use.SUMS, groups * size);
+        AttentionCopies.clear(sums, groups * size);
+        long floats = Scratch.address(Scratch.Use.ROW_A, COLS * CHUNK * 4L);
+        long row = c.format().rowBytes(c.k());
+        long weights = c.w().address() + j * row;
+        long a = c.a().address() + i * c.lda() * 4;
+        for (int x = 0; x < whole; x += CHUNK) {
+            int n = Math.min(CHUNK, whole - x);
+            long w = weights + c.format().rowBytes(x);
+            long next = row;
+            if (c.format() != WeightFormat.F32) {
+                next = n * 4L;
+                for (int r = 0; r < cols; r++) {
+                    WeightDots.toFloats(c.format(), n, w + r * row, floats + r * next);
+                }
+                w = floats;
+            }
+            for (int t = 0; t < tiles; t++) {
+                long at = a + (t * TILE * c.lda() + x) * 4;
+                for (int g = 0; g < groups; g++) {
+                    // Behind the last row the first of a group stands in for those that are missing.
+                    int left = cols - g * TILE;
+                    long w0 = w + g * TILE * next;
+                    long w1 = left > 1 ? w0 + next : w0;
+                    long w2 = left > 2 ? w0 + 2 * next : w0;
+                    long w3 = left > 3 ? w0 + 3 * next : w0;
+                    int m = Math.min(TILE, rows - t * TILE);
+                    WeightDots.floats(m, n, at, c.lda() * 4, w0, w1, w2, w3, sums + g * size + t * TILE_SUMS);
+                }
+            }
         }
-        for (int i = 0; i < c.m(); i++) {
-            Panels.copy(1, n, c.a().address() + (i * c.lda() + from) * 4, 0, a, 0);
-            WeightDots.floats(
-                    1,
-                    Rows.LANES,
-                    a,
-                    0,
-                    floats,
-                    floats + next,
-                    floats + 2 * next,
-                    floats + 3 * next,
-                    sums + i * GROUP * SUMS);
+        for (int g = 0; g < groups; g++) {
+            if (whole < c.k()) {
+                int left = cols - g * TILE;
+                long w0 = weights + c.format().rowBytes(whole) + g * TILE * row;
+                long w1 = left > 1 ? w0 + row : w0;
+                long w2 = left > 2 ? w0 + 2 * row : w0;
+                long w3 = left > 3 ? w0 + 3 * row : w0;
+                int n = c.k() - whole;
+                rest(c.format(), n, w0, w1, w2, w3, floats);
+                rest(rows, n, a + whole * 4L, c.lda() * 4, floats, floats + TILE * Rows.BYTES, sums + g * size);
+            }
+            for (int t = 0; t < tiles; t++) {
+                long tile = sums + g * size + t * TILE_SUMS;
+                WeightDots.fold(tile);
+                int m = Math.min(TILE, rows - t * TILE);
+                write(c, i + t * TILE, j + g * TILE, m, Math.min(TILE, cols - g * TILE), tile);
+            }
+        }
+    }
+
+    private static void write(WeightMatMul c, int i, int j, int rows, int cols, long tile) {
+        long to = c.c().address() + (i * c.ldc() + j) * 4;
+        boolean biased = c.bias() != null;
+        long bias = biased ? c.bias().address() + j * 4L : 0;
+        for (int y = 0; y < rows; y++) {
+            for (int x = 0; x < cols; x++) {
+                float value = getFloat(tile + (y * TILE + x) * 4L);
+                setFloat(to + x * 4L, biased ? value + getFloat(bias + x * 4L) : value);
+            }
+            to += c.ldc() * 4;
+        }
+    }
+
+    /** The {@code n} last numbers of four rows, fewer than the partial sums, as float32 with zeros behind them. */
+    private static void rest(WeightFormat format, int n, long w, long w1, long w2, long w3, long to) {
+        AttentionCopies.clear(to, TILE * Rows.BYTES);
+        for (int x = 0; x < n; x++) {
+            setFloat(to + x * 4L, ScalarWeight.weight(format, Simd.MEM, w, x));
+            setFloat(to + Rows.BYTES + x * 4L, ScalarWeight.weight(format, Simd.MEM, w1, x));
+            setFloat(to + 2 * Rows.BYTES + x * 4L, ScalarWeight.weight(format, Simd.MEM, w2, x));
+            setFloat(to + 3 * Rows.BYTES + x * 4L, ScalarWeight.weight(format, Simd.MEM, w3, x));
+        }
+    }
+
+    /** Adds the terms of the last numbers of rows of A, each with zeros behind it at {@code row}. */
+    private static void rest(int m, int n, long a, long lda, long w, long row, long sums) {
+        AttentionCopies.clear(row, Rows.BYTES);
+        for (int i = 0; i < m; i++) {
+            Panels.copy(1, n, a + i * lda, 0, row, 0);
+            long s = sums + i * TILE * SUMS;
+            long w1 = w + Rows.BYTES;
+            WeightDots.floats(1, Rows.LANES, row, 0, w, w1, w1 + Rows.BYTES, w1 + 2 * Rows.BYTES, s);
         }
     }
 }
