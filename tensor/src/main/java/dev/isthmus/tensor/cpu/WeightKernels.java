@@ -3,6 +3,7 @@ package dev.isthmus.tensor.cpu;
 import static dev.isthmus.tensor.cpu.Simd.getFloat;
 import static dev.isthmus.tensor.cpu.Simd.setFloat;
 
+import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
@@ -180,8 +181,9 @@ final class WeightKernels {
 
     private static void write(WeightMatMul c, int i, int j, int rows, int cols, long tile) {
         long to = c.c().address() + (i * c.ldc() + j) * 4;
-        boolean biased = c.bias() != null;
-        long bias = biased ? c.bias().address() + j * 4L : 0;
+        Buffer given = c.bias();
+        boolean biased = given != null;
+        long bias = given == null ? 0 : given.address() + j * 4L;
         for (int y = 0; y < rows; y++) {
             for (int x = 0; x < cols; x++) {
                 float value = getFloat(tile + (y * TILE + x) * 4L);
