@@ -84,13 +84,13 @@ class CheckpointTests {
         assertThatThrownBy(() -> resolve(llama, tensors -> {
                     tensors.keySet().removeIf(name -> name.startsWith("model.layers.1"));
                     tensors.remove("lm_head.weight");
-                    tensors.put("score.weight", tensor("score.weight", 1, 8));
+                    tensors.put("extra.weight", tensor("extra.weight", 1, 8));
                     tensors.put("model.norm.weight", tensor("model.norm.weight", 9));
                 }))
                 .isInstanceOf(ModelFormatException.class)
                 .hasMessage("here: the tensors do not fit the configuration: "
                         + "missing: model.layers.1.input_layernorm.weight, model.layers.1.self_attn.q_proj.weight, "
-                        + "model.layers.1.self_attn.k_proj.weight and 7 more; unexpected: score.weight; "
+                        + "model.layers.1.self_attn.k_proj.weight and 7 more; unexpected: extra.weight; "
                         + "wrong: model.norm.weight has the shape [9] instead of [8]");
         assertThatThrownBy(() -> resolve(
                         llama,

@@ -21,7 +21,8 @@ public record GrpoConfig(
         @JsonPropertyDescription("grpo, bnpo, dr_grpo, dapo, cispo, sapo, luspo, vespo.")
         String lossType,
 
-        @JsonPropertyDescription("token or sequence.") String importanceSamplingLevel,
+        @JsonPropertyDescription("token, sequence or sequence_token.")
+        String importanceSamplingLevel,
 
         @JsonPropertyDescription("What rewards are divided by: the deviation of the group, of the batch, or none.")
         String scaleRewards,

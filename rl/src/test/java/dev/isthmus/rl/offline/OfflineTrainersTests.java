@@ -319,13 +319,14 @@ class OfflineTrainersTests {
         Map<String, Object> skipping = settings(sft, each);
         skipping.put("nonfinite_loss", "skip");
         begin(sft.method(), skipping, directory.resolve("skipped"));
-        try (Scope scope = Scope.open()) {
-            assertThat(Pretrained.load(directory.resolve("skipped/model")).trained())
-                    .allSatisfy(t -> assertThat(Arrays.stream(t.toDoubles()).allMatch(Double::isFinite)).isTrue());
-        }
-        for (String checkpoint : List.of("0001-step-2", "0002-step-4")) {
-            assertThat(stopped.resolve("checkpoints/" + checkpoint + "/model.safetensors"))
-                    .hasSameBinaryContentAs(directory.resolve("skipped/checkpoints/" + checkpoint + "/model.safetensors"));
+        for (Path model : List.of(
+                directory.resolve("skipped/model"),
+                stopped.resolve("checkpoints/0001-step-2"),
+                stopped.resolve("checkpoints/0002-step-4"))) {
+            try (Scope scope = Scope.open()) {
+                assertThat(Pretrained.load(model).trained())
+                        .allSatisfy(t -> assertThat(Arrays.stream(t.toDoubles()).allMatch(Double::isFinite)).isTrue());
+            }
         }
     }
 

@@ -55,7 +55,8 @@ final class JsonLines implements Closeable {
     static List<JsonNode> read(Path file) throws IOException {
         List<JsonNode> objects = new ArrayList<>();
         // Not readAllLines, which refuses the character that a crash cut in two.
-        for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).split("\n", 0)) {
+        String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+        for (String line : text.lines().toList()) {
             try {
                 objects.add(JSON.readTree(line));
             } catch (JacksonException e) {
