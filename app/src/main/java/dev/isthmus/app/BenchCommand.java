@@ -62,7 +62,8 @@ final class BenchCommand implements Runnable {
     }
 
     /** What other engines can do, too. */
-    private static final Set<What> COMPARABLE = EnumSet.of(What.gemm, What.kernels, What.step, What.rollout, What.rl, What.tokenize);
+    private static final Set<What> COMPARABLE =
+            EnumSet.of(What.gemm, What.kernels, What.step, What.rollout, What.rl, What.tokenize);
 
     /** What {@code --config} chooses from. */
     private static final Set<What> CONFIGURED = EnumSet.of(What.step, What.rollout, What.rl);
@@ -114,7 +115,8 @@ final class BenchCommand implements Runnable {
             throw new ParameterException(spec.commandLine(), "--config is for step, rollout and rl");
         }
         if ((what == What.tokenize) != (text != null) || tokenizers.isEmpty() == (what == What.tokenize)) {
-            throw new ParameterException(spec.commandLine(), "tokenize, and nothing else, needs --tokenizer DIR and --text FILE");
+            throw new ParameterException(
+                    spec.commandLine(), "tokenize, and nothing else, needs --tokenizer DIR and --text FILE");
         }
         List<StepBench.Config> steps =
                 what == What.step ? chosen(StepBench.Config.ALL, StepBench.Config::name) : List.of();
@@ -132,7 +134,11 @@ final class BenchCommand implements Runnable {
             return;
         }
         if (!peers || !COMPARABLE.contains(what)) {
-            measure(new Bench(report, what == What.ladder ? Effort.BRIEF : Effort.FULL, List.of()), steps, rollouts, loops);
+            measure(
+                    new Bench(report, what == What.ladder ? Effort.BRIEF : Effort.FULL, List.of()),
+                    steps,
+                    rollouts,
+                    loops);
             return;
         }
         try (Peers found =
@@ -141,7 +147,8 @@ final class BenchCommand implements Runnable {
         }
     }
 
-    private void measure(Bench bench, List<StepBench.Config> steps, List<RolloutBench.Config> rollouts, List<RlBench.Config> loops) {
+    private void measure(
+            Bench bench, List<StepBench.Config> steps, List<RolloutBench.Config> rollouts, List<RlBench.Config> loops) {
         switch (what) {
             case gemm -> GemmBench.run(bench, GemmBench.Shape.ALL, threads());
             case kernels -> KernelBench.run(bench, KernelBench.Sizes.FULL);

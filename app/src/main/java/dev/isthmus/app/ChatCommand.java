@@ -1,7 +1,7 @@
 package dev.isthmus.app;
 
-import dev.isthmus.model.chat.ChatTemplate;
 import dev.isthmus.model.StoredDtype;
+import dev.isthmus.model.chat.ChatTemplate;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.tensor.IsthmusException;
@@ -27,7 +27,8 @@ import picocli.CommandLine.Spec;
 /** A conversation on the terminal. */
 @Command(
         name = "chat",
-        description = "Talks with a model that was trained for it: a line on standard input is what you say, the end of input ends it.")
+        description =
+                "Talks with a model that was trained for it: a line on standard input is what you say, the end of input ends it.")
 final class ChatCommand implements Runnable {
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -45,14 +46,18 @@ final class ChatCommand implements Runnable {
     @Nullable
     private String system;
 
-    @Option(names = "--adapter", paramLabel = "DIR", description = "Changes the model: an adapter that PEFT or a trainer wrote.")
+    @Option(
+            names = "--adapter",
+            paramLabel = "DIR",
+            description = "Changes the model: an adapter that PEFT or a trainer wrote.")
     @Nullable
     private Path adapter;
 
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            description = "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
+            description =
+                    "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
             defaultValue = "auto")
     private StoredDtype dtype = StoredDtype.auto;
 

@@ -68,7 +68,8 @@ final class ExportCommand implements Runnable {
     }
 
     private Path beside() {
-        String name = model.toAbsolutePath().normalize().getFileName().toString().replaceFirst("\\.(gguf|bin)$", "");
+        String name =
+                model.toAbsolutePath().normalize().getFileName().toString().replaceFirst("\\.(gguf|bin)$", "");
         String suffix = switch (format) {
             case SAFETENSORS -> "-" + dtype;
             case GGUF -> "-" + dtype + ".gguf";

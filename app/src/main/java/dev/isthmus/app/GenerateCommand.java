@@ -1,8 +1,8 @@
 package dev.isthmus.app;
 
+import dev.isthmus.model.StoredDtype;
 import dev.isthmus.model.generate.BeamSearch;
 import dev.isthmus.model.generate.Draft;
-import dev.isthmus.model.StoredDtype;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.tensor.IsthmusException;
@@ -33,8 +33,9 @@ final class GenerateCommand implements Runnable {
             names = "--model",
             paramLabel = "DIR",
             required = true,
-            description = "A directory with config.json, model.safetensors and tokenizer.json, with a llama2.c model, or with an "
-                    + "adapter of a model that it names; or a .gguf file.")
+            description =
+                    "A directory with config.json, model.safetensors and tokenizer.json, with a llama2.c model, or with an "
+                            + "adapter of a model that it names; or a .gguf file.")
     @SuppressWarnings("NullAway.Init")
     private Path model;
 
@@ -45,14 +46,18 @@ final class GenerateCommand implements Runnable {
             defaultValue = "")
     private String prompt = "";
 
-    @Option(names = "--adapter", paramLabel = "DIR", description = "Changes the model: an adapter that PEFT or a trainer wrote.")
+    @Option(
+            names = "--adapter",
+            paramLabel = "DIR",
+            description = "Changes the model: an adapter that PEFT or a trainer wrote.")
     @Nullable
     private Path adapter;
 
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            description = "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
+            description =
+                    "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
             defaultValue = "auto")
     private StoredDtype dtype = StoredDtype.auto;
 
@@ -77,7 +82,8 @@ final class GenerateCommand implements Runnable {
     @Option(
             names = "--early-stopping",
             paramLabel = "true|false|never",
-            description = "With --num-beams: stop at the first N texts, when a better one is unlikely, or when none is left.",
+            description =
+                    "With --num-beams: stop at the first N texts, when a better one is unlikely, or when none is left.",
             defaultValue = "false")
     private String earlyStopping = "false";
 
@@ -91,7 +97,8 @@ final class GenerateCommand implements Runnable {
     @Option(
             names = "--assistant-model",
             paramLabel = "DIR",
-            description = "A smaller model with the same tokens that writes ahead; this one checks it, and the texts are its own.")
+            description =
+                    "A smaller model with the same tokens that writes ahead; this one checks it, and the texts are its own.")
     private @Nullable Path assistantModel;
 
     @Option(
@@ -138,8 +145,7 @@ final class GenerateCommand implements Runnable {
         }
         Rng rng = Rng.of(options.seed);
         if (assistantModel == null && promptLookupNumTokens == null) {
-            return language.complete(
-                    prompt, sampling, options.maxNewTokens, numReturnSequences, options.stop, rng);
+            return language.complete(prompt, sampling, options.maxNewTokens, numReturnSequences, options.stop, rng);
         }
         Draft draft = draft(language, sampling);
         int ahead = promptLookupNumTokens == null ? numAssistantTokens : promptLookupNumTokens;
@@ -157,7 +163,8 @@ final class GenerateCommand implements Runnable {
         int size = language.decoder().config().vocabSize();
         int other = assistant.decoder().config().vocabSize();
         if (size != other) {
-            throw new IsthmusException("--assistant-model has " + other + " tokens and --model " + size + "; both need the same");
+            throw new IsthmusException(
+                    "--assistant-model has " + other + " tokens and --model " + size + "; both need the same");
         }
         return Draft.model(assistant.decoder(), sampling);
     }

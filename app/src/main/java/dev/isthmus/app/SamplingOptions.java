@@ -192,8 +192,7 @@ final class SamplingOptions {
         if (mirostatTau != 0) {
             warpers.add(LogitsProcessors.mirostat(mirostatTau, mirostatEta));
         }
-        return new SamplingParams(
-                !greedy, temperature, topK, topP, minP, repetitionPenalty, processors, warpers);
+        return new SamplingParams(!greedy, temperature, topK, topP, minP, repetitionPenalty, processors, warpers);
     }
 
     private @Nullable Grammar language() {

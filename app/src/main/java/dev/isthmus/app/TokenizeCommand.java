@@ -18,7 +18,9 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** The tokens of a text. */
-@Command(name = "tokenize", description = "Shows the tokens of a text: their ids, each one's text, and how many they are.")
+@Command(
+        name = "tokenize",
+        description = "Shows the tokens of a text: their ids, each one's text, and how many they are.")
 final class TokenizeCommand implements Runnable {
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -60,7 +62,10 @@ final class TokenizeCommand implements Runnable {
     }
 
     private static String shown(String piece) {
-        String escaped = piece.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t");
+        String escaped = piece.replace("\\", "\\\\")
+                .replace("\n", "\\n")
+                .replace("\r", "\\r")
+                .replace("\t", "\\t");
         return '"' + escaped + '"';
     }
 }

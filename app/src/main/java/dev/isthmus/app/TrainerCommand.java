@@ -98,7 +98,10 @@ class TrainerCommand implements Runnable {
             OptionSpec.Builder option = OptionSpec.builder("--" + key.replace('_', '-'))
                     .type(type(component.getType()))
                     .arity("1")
-                    .paramLabel(component.getType() == List.class ? label(elements(component)) + ",..." : label(component.getType()))
+                    .paramLabel(
+                            component.getType() == List.class
+                                    ? label(elements(component)) + ",..."
+                                    : label(component.getType()))
                     .order(first ? FIRST : settings == BaseConfig.class || settings == ModelConfig.class ? -1 : OWN)
                     .description(key.equals("data") ? data : text.value())
                     .defaultValue(shown(value));
@@ -107,7 +110,8 @@ class TrainerCommand implements Runnable {
             }
             if (component.getType() == List.class) {
                 Class<?> elements = elements(component);
-                option.auxiliaryTypes(elements.isEnum() ? String.class : elements).splitRegex(",");
+                option.auxiliaryTypes(elements.isEnum() ? String.class : elements)
+                        .splitRegex(",");
                 if (elements.isEnum()) {
                     option.converters(given -> constant(elements, given));
                 }
@@ -134,8 +138,8 @@ class TrainerCommand implements Runnable {
         return names(type).stream()
                 .filter(given::equalsIgnoreCase)
                 .findFirst()
-                .orElseThrow(() -> new TypeConversionException("expected one of "
-                        + names(type) + " but was '" + given + "'"));
+                .orElseThrow(() ->
+                        new TypeConversionException("expected one of " + names(type) + " but was '" + given + "'"));
     }
 
     private static List<String> names(Class<?> type) {
@@ -156,9 +160,7 @@ class TrainerCommand implements Runnable {
         if (type == double.class || type == Double.class) {
             return "X";
         }
-        return type == boolean.class || type == Boolean.class
-                ? "true|false"
-                : type.isEnum() ? "NAME" : "TEXT";
+        return type == boolean.class || type == Boolean.class ? "true|false" : type.isEnum() ? "NAME" : "TEXT";
     }
 
     private static @Nullable String shown(JsonNode value) {

@@ -46,7 +46,9 @@ final class TrainerCommands {
                 new TrainerCommand(new Bco())
                         .spec(LABELLED, "The same by telling good from bad: binary classifier optimization."),
                 new TrainerCommand(new Orpo())
-                        .spec(PAIRS, "Fine-tunes on the better of two completions by the ratio of their odds; no reference."),
+                        .spec(
+                                PAIRS,
+                                "Fine-tunes on the better of two completions by the ratio of their odds; no reference."),
                 new TrainerCommand(new Cpo())
                         .spec(PAIRS, "Contrastive preference optimization, SimPO and AlphaPO; no reference."),
                 new TrainerCommand(new Reward())

@@ -52,8 +52,9 @@ class AdapterCommandTests {
     }
 
     private int run(String line) {
-        return terminal.run(
-                Stream.of(line.split(" ")).map(w -> w.replace("@", directory + "/")).toArray(String[]::new));
+        return terminal.run(Stream.of(line.split(" "))
+                .map(w -> w.replace("@", directory + "/"))
+                .toArray(String[]::new));
     }
 
     private void succeed(String line) {
@@ -67,12 +68,22 @@ class AdapterCommandTests {
 
     /** A run in which an adapter learns the task that its model does not know. */
     private void train(String options) {
-        succeed("sft --model @tiny --data @rows.jsonl --peft lora --lora-target-modules all-linear --num-train-epochs 75"
-                + " --learning-rate 0.02 --lr-scheduler-type cosine --per-device-train-batch-size 10 --out @run " + options);
+        succeed(
+                "sft --model @tiny --data @rows.jsonl --peft lora --lora-target-modules all-linear --num-train-epochs 75"
+                        + " --learning-rate 0.02 --lr-scheduler-type cosine --per-device-train-batch-size 10 --out @run "
+                        + options);
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "--dtype auto", "--dtype bfloat16", "--dtype q8_0", "--dtype q4_0", "--dtype bfloat16 --use-dora true"})
+    @ValueSource(
+            strings = {
+                "",
+                "--dtype auto",
+                "--dtype bfloat16",
+                "--dtype q8_0",
+                "--dtype q4_0",
+                "--dtype bfloat16 --use-dora true"
+            })
     void sftTrainsAnAdapterOfWeightsInAnyForm(String options) {
         train(options);
         Path model = directory.resolve("run/model");
@@ -87,7 +98,8 @@ class AdapterCommandTests {
         String form = options.contains("--dtype") ? options.split(" ")[1] : "float32";
         assertThat(written("--model @tiny --dtype " + form)).isNotEqualTo("c+f=h");
         assertThat(written("--model @run/model --dtype " + form)).isEqualTo("c+f=h");
-        assertThat(written("--model @tiny --dtype " + form + " --adapter @run/model")).isEqualTo("c+f=h");
+        assertThat(written("--model @tiny --dtype " + form + " --adapter @run/model"))
+                .isEqualTo("c+f=h");
         assertThat(JsonMapper.shared()
                         .readTree(directory.resolve("run/summary.json"))
                         .get("trainable_parameters")

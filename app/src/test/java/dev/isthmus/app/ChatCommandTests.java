@@ -53,7 +53,8 @@ class ChatCommandTests {
 
     @Test
     void everyLineIsAnsweredInTheConversation() throws IOException {
-        String[] chat = {"chat", "--model", directory.toString(), "--max-new-tokens", "8", "--regex", "[a-h]{5}[a-h ]*"};
+        String[] chat = {"chat", "--model", directory.toString(), "--max-new-tokens", "8", "--regex", "[a-h]{5}[a-h ]*"
+        };
         type("bad\n\nface\n");
         assertThat(terminal.run(chat)).as(terminal.err()).isZero();
         List<String> answers = terminal.out().lines().toList();
@@ -76,7 +77,8 @@ class ChatCommandTests {
 
     @Test
     void tokensAreShownAndCounted() {
-        assertThat(terminal.run("tokenize", "--model", directory.toString(), "ab\nb")).isZero();
+        assertThat(terminal.run("tokenize", "--model", directory.toString(), "ab\nb"))
+                .isZero();
         assertThat(terminal.out().lines().skip(1))
                 .containsExactly("      3  \"a\"", "      4  \"b\"", "      0  \"\\n\"", "      4  \"b\"", "4 tokens");
         type("h");

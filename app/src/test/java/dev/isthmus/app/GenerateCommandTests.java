@@ -66,7 +66,8 @@ class GenerateCommandTests {
     @Test
     void guessesChangeNoGreedyText() {
         String alone = generate("--greedy");
-        assertThat(generate("--greedy", "--assistant-model", directory.toString())).isEqualTo(alone);
+        assertThat(generate("--greedy", "--assistant-model", directory.toString()))
+                .isEqualTo(alone);
         assertThat(generate("--greedy", "--prompt-lookup-num-tokens", "4")).isEqualTo(alone);
     }
 

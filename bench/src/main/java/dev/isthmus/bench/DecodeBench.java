@@ -56,7 +56,8 @@ public final class DecodeBench {
     public static void run(Bench bench, Config config) {
         bench.ceilings();
         bench.report()
-                .title("one text; the ceiling of the prompt is the arithmetic of its products, that of a token reading every weight");
+                .title(
+                        "one text; the ceiling of the prompt is the arithmetic of its products, that of a token reading every weight");
         for (WeightFormat format : WeightFormat.values()) {
             try (Scope scope = Scope.open()) {
                 Decoder model = model(config.model, format);
@@ -72,7 +73,9 @@ public final class DecodeBench {
         try (Scope scope = Scope.open()) {
             for (Parameter p : new Decoder(config, DType.FLOAT32).parameters()) {
                 if (p.value().rank() == 2) {
-                    shapes.put(p.name(), new int[] {(int) p.value().size(0), (int) p.value().size(1)});
+                    shapes.put(
+                            p.name(),
+                            new int[] {(int) p.value().size(0), (int) p.value().size(1)});
                 }
             }
         }
@@ -91,7 +94,9 @@ public final class DecodeBench {
     }
 
     private static long numbers(Decoder model) {
-        return model.stored().values().stream().mapToLong(w -> (long) w.in() * w.out()).sum();
+        return model.stored().values().stream()
+                .mapToLong(w -> (long) w.in() * w.out())
+                .sum();
     }
 
     private static void prefill(Bench bench, Decoder model, Config config, WeightFormat format) {

@@ -116,8 +116,7 @@ public final class RlBench {
             trainer = new Trainer(model, TrainingArguments.of(1e-6, new LrSchedule.Constant()));
             loss = GrpoLoss.of(
                     LossType.DAPO, config.beta, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN);
-            generation =
-                    new GenerationConfig(SamplingParams.temperature(1), Grpo.LENGTH, List.of(), config.samples);
+            generation = new GenerationConfig(SamplingParams.temperature(1), Grpo.LENGTH, List.of(), config.samples);
         }
 
         @Override
@@ -136,8 +135,10 @@ public final class RlBench {
                     .toList());
             try (Scope scope = Scope.open()) {
                 Tensor ref = timed("reference", () -> reference(batch));
-                return timed("train", () -> trainer.step(List.of(() -> loss(batch, completions, ref, advantages)))
-                        .loss());
+                return timed(
+                        "train",
+                        () -> trainer.step(List.of(() -> loss(batch, completions, ref, advantages)))
+                                .loss());
             }
         }
 
@@ -172,7 +173,9 @@ public final class RlBench {
             Tensor mask = batch.mask();
             return loss.compute(new GrpoLoss.Inputs(
                             batch.scores(model, 1, true).logps(),
-                            batch.pad(completions.stream().map(Completion::logProbs).toList()),
+                            batch.pad(completions.stream()
+                                    .map(Completion::logProbs)
+                                    .toList()),
                             ref,
                             Tensor.of(advantages, advantages.length).to(DType.FLOAT32),
                             null,
@@ -227,7 +230,8 @@ public final class RlBench {
     public static void run(Bench bench, List<Config> configs) {
         bench.ceilings();
         bench.report()
-                .title("steps of reinforcement learning; the ceiling is the arithmetic of the matrix products at the peak");
+                .title(
+                        "steps of reinforcement learning; the ceiling is the arithmetic of the matrix products at the peak");
         configs.forEach(config -> measure(bench, config));
     }
 
@@ -339,7 +343,6 @@ public final class RlBench {
                 .filter(e -> PRODUCTS_AND_ATTENTION.contains(e.getKey()))
                 .mapToDouble(Map.Entry::getValue)
                 .sum();
-        return new Profile(
-                phases, inner / seconds, 1 - timed.seconds() / seconds, timed.shares(seconds));
+        return new Profile(phases, inner / seconds, 1 - timed.seconds() / seconds, timed.shares(seconds));
     }
 }

@@ -39,8 +39,8 @@ public final class TapeDrawing {
 
     /** The arguments that calls write, by name. */
     private static final Set<String> RESULTS = Set.of(
-            "c", "y", "out", "to", "lse", "rstd", "mean", "loss", "entropy", "dx", "dweight", "dbias", "dTable", "dLogits",
-            "dGateUp", "dq", "dk", "dv", "packed");
+            "c", "y", "out", "to", "lse", "rstd", "mean", "loss", "entropy", "dx", "dweight", "dbias", "dTable",
+            "dLogits", "dGateUp", "dq", "dk", "dv", "packed");
 
     private final List<Call> forward = new ArrayList<>();
     private final List<Call> backward = new ArrayList<>();
@@ -149,14 +149,31 @@ public final class TapeDrawing {
                 </svg>
                 """;
         return String.format(
-                Locale.ROOT, drawing, RIGHT + WIDTH + LEFT, height, LEFT, RIGHT, lines, boxes, LEFT, height - 14, updates);
+                Locale.ROOT,
+                drawing,
+                RIGHT + WIDTH + LEFT,
+                height,
+                LEFT,
+                RIGHT,
+                lines,
+                boxes,
+                LEFT,
+                height - 14,
+                updates);
     }
 
     private static void box(StringBuilder to, int x, int y, String kind, String text) {
         to.append(String.format(
                 Locale.ROOT,
                 "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"3\"/><text x=\"%d\" y=\"%d\">%s</text>%n",
-                kind, x, y, WIDTH, ROW - 4, x + 8, y + 13, text));
+                kind,
+                x,
+                y,
+                WIDTH,
+                ROW - 4,
+                x + 8,
+                y + 13,
+                text));
     }
 
     private static void line(StringBuilder to, int fromY, int toY) {
@@ -164,6 +181,13 @@ public final class TapeDrawing {
         to.append(String.format(
                 Locale.ROOT,
                 "<path d=\"M%d %dC%d %d %d %d %d %d\"/>%n",
-                LEFT + WIDTH, fromY + half, LEFT + WIDTH + 130, fromY + half, RIGHT - 130, toY + half, RIGHT, toY + half));
+                LEFT + WIDTH,
+                fromY + half,
+                LEFT + WIDTH + 130,
+                fromY + half,
+                RIGHT - 130,
+                toY + half,
+                RIGHT,
+                toY + half));
     }
 }

@@ -150,7 +150,8 @@ class BenchTests {
             boolean prompt = line.get("bench").stringValue().equals("prefill");
             assertThat(line.get("unit").stringValue()).isEqualTo("tokens/s");
             assertThat(line.get("ceiling_of").stringValue()).isEqualTo(prompt ? "fma" : "read");
-            assertThat(line.get(prompt ? "gemm_share" : "weights_gb_per_second").doubleValue()).isPositive();
+            assertThat(line.get(prompt ? "gemm_share" : "weights_gb_per_second").doubleValue())
+                    .isPositive();
         });
         assertThat(decode.stream().map(line -> line.get("dtype").stringValue()).distinct())
                 .containsExactly("f32", "bf16", "f16", "q8_0", "q4_0");
@@ -167,8 +168,7 @@ class BenchTests {
     void aStepOfReinforcementLearningIsSplitIntoItsPhases() {
         DecoderConfig model = DecoderConfig.llama(64, 16, 32, 1, 2, 2, 64, true);
         List<JsonNode> lines = json(bench -> RlBench.run(
-                bench,
-                List.of(new RlBench.Grpo("tiny", model, 2, 3, 0.1), new RlBench.Dpo("tiny", model, 2, 4, 5))));
+                bench, List.of(new RlBench.Grpo("tiny", model, 2, 3, 0.1), new RlBench.Dpo("tiny", model, 2, 4, 5))));
         assertThat(lines).hasSize(2);
         JsonNode grpo = lines.getFirst();
         assertThat(grpo.get("method").stringValue()).isEqualTo("grpo");

@@ -58,7 +58,8 @@ public final class Adapter {
                 .toList();
         if (!missed.isEmpty()) {
             throw new IsthmusException("lora_target_modules " + missed + " names no projection of this model"
-                    + (complete.layersToTransform().isEmpty() ? "" : " in layers " + complete.layersToTransform()) + "; it has "
+                    + (complete.layersToTransform().isEmpty() ? "" : " in layers " + complete.layersToTransform())
+                    + "; it has "
                     + known.stream()
                             .map(name -> name.substring(name.lastIndexOf('.') + 1))
                             .distinct()
@@ -102,7 +103,8 @@ public final class Adapter {
         String[] names = new String[parts.size()];
         int[] starts = new int[names.length];
         int[] sizes = new int[names.length];
-        Tensor a = Tensor.empty(dtype, (long) names.length * r, linear.weight().in()).requireGrad();
+        Tensor a = Tensor.empty(dtype, (long) names.length * r, linear.weight().in())
+                .requireGrad();
         Tensor b = Tensor.empty(dtype, rows, r).requireGrad();
         Tensor magnitude = config.useDora() ? Tensor.empty(dtype, rows).requireGrad() : null;
         int row = 0;
@@ -199,12 +201,14 @@ public final class Adapter {
         dropout = config.loraDropout() == 0 ? null : rng;
     }
 
-    @Nullable Rng dropout() {
+    @Nullable
+    Rng dropout() {
         return dropout;
     }
 
     /** What it does to a projection; null for nothing. */
-    @Nullable Lora of(Linear linear) {
+    @Nullable
+    Lora of(Linear linear) {
         return loras.get(linear.names()[0]);
     }
 
@@ -234,7 +238,8 @@ public final class Adapter {
 
     private Merged merge(Linear linear, Lora lora) {
         if (!(linear.weight() instanceof Matrix.Trained)) {
-            throw new IsthmusException("an adapter is merged into float32 weights, not into stored ones: load the model as float32");
+            throw new IsthmusException(
+                    "an adapter is merged into float32 weights, not into stored ones: load the model as float32");
         }
         Tensor scale = lora.magnitude() == null
                 ? null
@@ -256,7 +261,10 @@ public final class Adapter {
                         weight.copyFrom(in ? weight.add(delta) : weight.sub(delta));
                     } else {
                         Tensor factor = scale.narrow(0, start, size).unsqueeze(1);
-                        weight.copyFrom(in ? weight.add(delta).mul(factor) : weight.div(factor).sub(delta));
+                        weight.copyFrom(
+                                in
+                                        ? weight.add(delta).mul(factor)
+                                        : weight.div(factor).sub(delta));
                     }
                 }
             }

@@ -60,7 +60,8 @@ public final class Decoder {
         default void routerLogits(Tensor logits) {}
     }
 
-    private record NormWeights(String name, Tensor weight, @Nullable Tensor bias) {
+    private record NormWeights(
+            String name, Tensor weight, @Nullable Tensor bias) {
         NormWeights frozen() {
             return new NormWeights(name, weight.detach(), bias == null ? null : bias.detach());
         }
@@ -131,10 +132,10 @@ public final class Decoder {
         hooks = new ModuleHooks();
         boolean gpt2 = config.norm() == Norm.LAYER_NORM;
         ParameterMaker make = new ParameterMaker(dtype, stored);
-        embedding = make.embedding(gpt2 ? "transformer.wte" : "model.embed_tokens", config.vocabSize(), config.hiddenSize());
-        positionEmbedding = gpt2
-                ? make.table("transformer.wpe", config.maxPositionEmbeddings(), config.hiddenSize())
-                : null;
+        embedding = make.embedding(
+                gpt2 ? "transformer.wte" : "model.embed_tokens", config.vocabSize(), config.hiddenSize());
+        positionEmbedding =
+                gpt2 ? make.table("transformer.wpe", config.maxPositionEmbeddings(), config.hiddenSize()) : null;
         blocks = new ArrayList<>();
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             blocks.add(gpt2 ? gpt2Block(make, "transformer.h." + i) : llamaBlock(make, i));
@@ -281,9 +282,7 @@ public final class Decoder {
             String expert = prefix + "experts." + e + ".";
             int inner = sizes.moeIntermediateSize();
             experts.add(
-                    mixtral
-                            ? mlp(make, inner, expert + "w1", expert + "w3", expert + "w2")
-                            : mlp(make, expert, inner));
+                    mixtral ? mlp(make, inner, expert + "w1", expert + "w3", expert + "w2") : mlp(make, expert, inner));
         }
         int shared = sizes.sharedExpertIntermediateSize();
         return new MixtureOfExperts(
@@ -327,7 +326,9 @@ public final class Decoder {
             } else {
                 boolean intoResidual = p.name().matches(".*\\.(o_proj|down_proj|c_proj|w2)\\.weight");
                 double std = intoResidual ? residual : INITIALIZER_RANGE;
-                p.value().copyFrom(Tensor.randn(dtype, rng.split(p.name()), std, p.value().shape()));
+                p.value()
+                        .copyFrom(Tensor.randn(
+                                dtype, rng.split(p.name()), std, p.value().shape()));
             }
         }
         return this;
@@ -440,8 +441,7 @@ public final class Decoder {
      * @param attend given the index of a block and {@code qkv [N, (heads + 2 kvHeads) headDim]} with rotated queries and keys,
      *     returns what each token took from the others, {@code [N, heads headDim]}
      */
-    public Tensor hidden(
-            TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Trace trace) {
+    public Tensor hidden(TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Trace trace) {
         boolean gpt2 = positionEmbedding != null;
         AdapterRows rows = rows(batch);
         Tensor words = embedding.forward(batch.ids());
@@ -476,7 +476,8 @@ public final class Decoder {
         int[] rows = new int[batch.tokens()];
         for (int i = 0; i < picked.length; i++) {
             if (picked[i] >= adapters.size()) {
-                throw new IsthmusException("a sequence asks for adapter " + picked[i] + " of a model with " + adapters.size());
+                throw new IsthmusException(
+                        "a sequence asks for adapter " + picked[i] + " of a model with " + adapters.size());
             }
             Arrays.fill(rows, batch.ragged().starts()[i], batch.ragged().starts()[i + 1], picked[i]);
         }

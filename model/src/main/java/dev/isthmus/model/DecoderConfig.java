@@ -211,7 +211,9 @@ public record DecoderConfig(
             positive("num_experts", numExperts);
             positive("num_experts_per_tok", numExpertsPerTok);
             positive("moe_intermediate_size", moeIntermediateSize);
-            check(numExpertsPerTok <= numExperts, "num_experts_per_tok " + numExpertsPerTok + " is more than " + numExperts + " experts");
+            check(
+                    numExpertsPerTok <= numExperts,
+                    "num_experts_per_tok " + numExpertsPerTok + " is more than " + numExperts + " experts");
             check(sharedExpertIntermediateSize >= 0, "shared_expert_intermediate_size is negative");
             layers = List.copyOf(layers);
         }
@@ -226,7 +228,8 @@ public record DecoderConfig(
      * @param originalMaxPositionEmbeddings the length the model was first trained for
      */
     public record Llama3Scaling(
-            double factor, double lowFreqFactor, double highFreqFactor, int originalMaxPositionEmbeddings) implements RopeScaling {
+            double factor, double lowFreqFactor, double highFreqFactor, int originalMaxPositionEmbeddings)
+            implements RopeScaling {
         public Llama3Scaling {
             check(factor >= 1 && factor < Double.POSITIVE_INFINITY, "rope factor must be at least 1, found " + factor);
             check(
@@ -241,7 +244,8 @@ public record DecoderConfig(
         /** What becomes of a frequency in radians a position. */
         public double scale(double frequency) {
             double wavelength = 2 * Math.PI / frequency;
-            double smooth = (originalMaxPositionEmbeddings / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+            double smooth =
+                    (originalMaxPositionEmbeddings / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
             double kept = Math.clamp(smooth, 0, 1);
             return (1 - kept) * frequency / factor + kept * frequency;
         }
@@ -283,9 +287,13 @@ public record DecoderConfig(
                     modelType.hfName() + " has no biases in its attention");
             check(!mlpBias || modelType == ModelType.LLAMA, modelType.hfName() + " has no biases in its MLP");
         }
-        check(modelType.isGemma() == (gemma != null), modelType.hfName() + " and the settings of gemma do not go together");
+        check(
+                modelType.isGemma() == (gemma != null),
+                modelType.hfName() + " and the settings of gemma do not go together");
         check(modelType.hasExperts() == (experts != null), modelType.hfName() + " and experts do not go together");
-        check(slidingWindow == null || slidingWindow.layers.size() == numHiddenLayers, "layer_types must name every layer");
+        check(
+                slidingWindow == null || slidingWindow.layers.size() == numHiddenLayers,
+                "layer_types must name every layer");
         check(experts == null || experts.layers.size() == numHiddenLayers, "experts must be told for every layer");
         bosTokenId.ifPresent(id -> token("bos_token_id", id, vocabSize));
         eosTokenIds = List.copyOf(eosTokenIds);

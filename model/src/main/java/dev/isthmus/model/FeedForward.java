@@ -24,8 +24,7 @@ sealed interface FeedForward permits FeedForward.Mlp, MixtureOfExperts {
      */
     record Mlp(Linear up, Linear down, Activation act, boolean gated) implements FeedForward {
         @Override
-        public Tensor forward(
-                Tensor x, @Nullable AdapterRows rows, ModuleHooks hooks, Decoder.@Nullable Trace trace) {
+        public Tensor forward(Tensor x, @Nullable AdapterRows rows, ModuleHooks hooks, Decoder.@Nullable Trace trace) {
             Tensor inner = up.forward(x, rows, hooks);
             if (!gated) {
                 inner = activation(inner);

@@ -14,7 +14,12 @@ import org.jspecify.annotations.Nullable;
  * @param sizes the sizes of their outputs
  * @param loras what each adapter of the decoder does to it, null for nothing
  */
-record Linear(String[] names, int[] sizes, Matrix weight, @Nullable Tensor bias, List<@Nullable Lora> loras) {
+record Linear(
+        String[] names,
+        int[] sizes,
+        Matrix weight,
+        @Nullable Tensor bias,
+        List<@Nullable Lora> loras) {
     /** One that no adapter changes. */
     Linear(String[] names, int[] sizes, Matrix weight, @Nullable Tensor bias) {
         this(names, sizes, weight, bias, List.of());
@@ -35,14 +40,16 @@ record Linear(String[] names, int[] sizes, Matrix weight, @Nullable Tensor bias,
         Tensor y = weight.linear(x, rescaled ? null : bias);
         Tensor after = rescaled ? bias : null;
         if (rows != null) {
-            return rows.apply(x, y, (adapter, xs, ys) -> changed(adapter < 0 ? null : loras.get(adapter), xs, ys, after));
+            return rows.apply(
+                    x, y, (adapter, xs, ys) -> changed(adapter < 0 ? null : loras.get(adapter), xs, ys, after));
         }
         List<Lora> all = loras.stream().filter(Objects::nonNull).toList();
         if (all.size() == 1) {
             return changed(all.getFirst(), x, y, after);
         }
         if (rescaled) {
-            throw new IsthmusException("DoRA adapters of one projection cannot act together; pick one for each sequence, or merge");
+            throw new IsthmusException(
+                    "DoRA adapters of one projection cannot act together; pick one for each sequence, or merge");
         }
         for (Lora lora : all) {
             y = lora.add(x, y);

@@ -90,7 +90,9 @@ record Lora(
         int end = 0;
         for (int i = 0; i < names.length; i++) {
             columns[n++] = Tensor.full(like.dtype(), 1, starts[i] - end);
-            columns[n++] = Objects.requireNonNull(magnitude).narrow(0, row(i), sizes[i]).div(lengths[i]);
+            columns[n++] = Objects.requireNonNull(magnitude)
+                    .narrow(0, row(i), sizes[i])
+                    .div(lengths[i]);
             end = starts[i] + sizes[i];
         }
         columns[n] = Tensor.full(like.dtype(), 1, weight.out() - end);
@@ -106,7 +108,9 @@ record Lora(
                     Tensor down = a.narrow(0, (long) i * r(), r());
                     Tensor up = b.narrow(0, row(i), sizes[i]);
                     Tensor cross = aw.narrow(0, (long) i * r(), r()).narrow(1, starts[i], sizes[i]);
-                    Tensor both = cross.t().mul(2 * s).add(up.matmul(down.matmul(down.t())).mul(s * s));
+                    Tensor both = cross.t()
+                            .mul(2 * s)
+                            .add(up.matmul(down.matmul(down.t())).mul(s * s));
                     return own.narrow(0, row(i), sizes[i])
                             .add(both.mul(up).sum(1, false))
                             .sqrt();

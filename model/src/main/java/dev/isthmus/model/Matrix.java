@@ -99,7 +99,8 @@ sealed interface Matrix {
 
         @Override
         public Tensor numbers() {
-            throw new IsthmusException("a model that is laid out for decoding has no weights to read; take the one it was made of");
+            throw new IsthmusException(
+                    "a model that is laid out for decoding has no weights to read; take the one it was made of");
         }
     }
 

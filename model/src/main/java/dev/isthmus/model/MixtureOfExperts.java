@@ -18,11 +18,13 @@ import org.jspecify.annotations.Nullable;
  * depends on what else is in the batch.
  */
 record MixtureOfExperts(
-        Experts config, Linear router, List<Mlp> experts, @Nullable Mlp shared, @Nullable Linear sharedGate)
-        implements FeedForward {
+        Experts config,
+        Linear router,
+        List<Mlp> experts,
+        @Nullable Mlp shared,
+        @Nullable Linear sharedGate) implements FeedForward {
     @Override
-    public Tensor forward(
-            Tensor x, @Nullable AdapterRows rows, ModuleHooks hooks, Decoder.@Nullable Trace trace) {
+    public Tensor forward(Tensor x, @Nullable AdapterRows rows, ModuleHooks hooks, Decoder.@Nullable Trace trace) {
         Tensor logits = router.forward(x, rows, hooks);
         if (trace != null) {
             trace.routerLogits(logits);
@@ -106,7 +108,10 @@ record MixtureOfExperts(
         long rows = 0;
         for (Tensor logits : routerLogits) {
             Tensor p = logits.softmax(-1);
-            for (int e : p.detach().topk(config.numExpertsPerTok(), -1, true).indices().toInts()) {
+            for (int e : p.detach()
+                    .topk(config.numExpertsPerTok(), -1, true)
+                    .indices()
+                    .toInts()) {
                 picked[e]++;
             }
             probability = probability.add(p.sum(0, false));

@@ -69,7 +69,8 @@ public final class Peft {
         shapes.forEach((name, shape) -> {
             TensorEntry found = tensors.get(name);
             if (found == null) {
-                throw new ModelFormatException(file, "lacks the tensor " + name + ", which adapter_config.json asks for");
+                throw new ModelFormatException(
+                        file, "lacks the tensor " + name + ", which adapter_config.json asks for");
             }
             if (!Arrays.equals(found.shape(), shape) || !READABLE.contains(found.typeName())) {
                 throw new ModelFormatException(
@@ -101,7 +102,8 @@ public final class Peft {
             throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
         }
         List<TensorEntry> entries = adapter.parameters().stream()
-                .map(p -> new TensorEntry(p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
+                .map(p -> new TensorEntry(
+                        p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
                 .toList();
         SafeTensors.write(directory.resolve(FILE), entries);
         boolean conv1d = decoder.config().modelType() == DecoderConfig.ModelType.GPT2;
@@ -124,7 +126,9 @@ public final class Peft {
             // Reported below.
         }
         throw new IsthmusException(directory + " holds an adapter of "
-                + (name == null ? "a model that it does not name" : ModelFormatException.quote(name) + ", which is not here")
+                + (name == null
+                        ? "a model that it does not name"
+                        : ModelFormatException.quote(name) + ", which is not here")
                 + "; give that model's directory and this adapter beside it");
     }
 

@@ -67,10 +67,12 @@ public final class Pretrained {
     /** The weights of a float32 model under their names, sharing its memory. */
     public static List<TensorEntry> entries(Decoder decoder) {
         if (!decoder.adapters().isEmpty()) {
-            throw new IsthmusException("a model with adapters is not saved as a whole: save the adapters, or the model merged()");
+            throw new IsthmusException(
+                    "a model with adapters is not saved as a whole: save the adapters, or the model merged()");
         }
         return decoder.parameters().stream()
-                .map(p -> new TensorEntry(p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
+                .map(p -> new TensorEntry(
+                        p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
                 .toList();
     }
 

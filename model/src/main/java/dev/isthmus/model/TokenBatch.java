@@ -20,7 +20,11 @@ import org.jspecify.annotations.Nullable;
  *     for none; null if all adapters act on all sequences
  */
 public record TokenBatch(
-        Tensor ids, Tensor positions, Ragged ragged, @Nullable Sharing sharing, int @Nullable [] adapters) {
+        Tensor ids,
+        Tensor positions,
+        Ragged ragged,
+        @Nullable Sharing sharing,
+        int @Nullable [] adapters) {
     /** Attention reads and writes whole sequences; below this share of tokens saved, copying for it costs more than it saves. */
     private static final double WORTH_SHARING = 0.15;
 

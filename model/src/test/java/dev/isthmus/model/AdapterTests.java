@@ -64,7 +64,8 @@ class AdapterTests {
         Rng rng = Rng.of(seed);
         Adapter adapter = new Adapter(decoder, config).initialize(rng);
         for (Parameter p : adapter.parameters()) {
-            Tensor noise = Tensor.randn(decoder.dtype(), rng.split(p.name()), 1, p.value().shape());
+            Tensor noise = Tensor.randn(
+                    decoder.dtype(), rng.split(p.name()), 1, p.value().shape());
             Tensor value = p.value();
             value.copyFrom(
                     value.rank() == 1 ? value.mul(noise.mul(0.1).add(1)) : noise.mul(0.3 / Math.sqrt(value.size(1))));
@@ -135,7 +136,8 @@ class AdapterTests {
             double[] values = p.value().toDoubles();
             if (p.name().endsWith("lora_A.weight")) {
                 assertThat(values).hasSize(8 * 52);
-                assertThat(Arrays.stream(values).allMatch(v -> Math.abs(v) <= limit)).isTrue();
+                assertThat(Arrays.stream(values).allMatch(v -> Math.abs(v) <= limit))
+                        .isTrue();
                 double square = Arrays.stream(values).map(v -> v * v).average().orElse(0);
                 assertThat(square).isCloseTo(limit * limit / 3, within(0.1 * limit * limit));
             } else if (p.name().endsWith("lora_B.weight")) {
@@ -150,8 +152,11 @@ class AdapterTests {
                         .containsExactly(weight.square().sum(1, false).sqrt().toDoubles(), within(1e-6));
             }
         }
-        assertThat(new Adapter(base, LoraConfig.of(2, 2)).config().targetModules()).containsExactly("q_proj", "v_proj");
-        assertThat(new Adapter(DecoderTests.tiny(ModelType.GPT2), LoraConfig.of(2, 2)).config().targetModules())
+        assertThat(new Adapter(base, LoraConfig.of(2, 2)).config().targetModules())
+                .containsExactly("q_proj", "v_proj");
+        assertThat(new Adapter(DecoderTests.tiny(ModelType.GPT2), LoraConfig.of(2, 2))
+                        .config()
+                        .targetModules())
                 .containsExactly("c_attn");
     }
 
@@ -172,7 +177,9 @@ class AdapterTests {
             Decoder decoder = base.with(adapter);
             TokenBatch batch = TokenBatch.of(List.of(new int[] {1, 5, 9}, new int[] {3, 10}));
             GradCheck.check(
-                    _ -> decoder.logits(decoder.hidden(batch)), 1e-5, decoder.trained().toArray(Tensor[]::new));
+                    _ -> decoder.logits(decoder.hidden(batch)),
+                    1e-5,
+                    decoder.trained().toArray(Tensor[]::new));
         }
     }
 
@@ -236,11 +243,13 @@ class AdapterTests {
         Decoder base = model(name);
         Adapter some = random(base, all(dora), 1);
         Adapter other = random(base, LoraConfig.of(2, 5, name.equals("GPT2") ? "c_proj" : "o_proj"), 2);
-        float[] mixed = logits(base.with(some, other), TokenBatch.of(SEQUENCES).withAdapters(1, 0, -1, 0)).toFloats();
+        float[] mixed = logits(base.with(some, other), TokenBatch.of(SEQUENCES).withAdapters(1, 0, -1, 0))
+                .toFloats();
         Decoder[] alone = {base.with(other), base.with(some), base, base.with(some)};
         int at = 0;
         for (int i = 0; i < SEQUENCES.size(); i++) {
-            float[] one = logits(alone[i], TokenBatch.of(List.of(SEQUENCES.get(i)))).toFloats();
+            float[] one =
+                    logits(alone[i], TokenBatch.of(List.of(SEQUENCES.get(i)))).toFloats();
             assertThat(Arrays.copyOfRange(mixed, at, at + one.length)).isEqualTo(one);
             at += one.length;
         }
@@ -253,7 +262,10 @@ class AdapterTests {
         Adapter other = random(base, all(false), 2);
         Decoder both = base.with(some, other);
         int[] picked = {1, 0, -1, 0};
-        both.logits(both.hidden(TokenBatch.of(SEQUENCES).withAdapters(picked))).square().sum().backward();
+        both.logits(both.hidden(TokenBatch.of(SEQUENCES).withAdapters(picked)))
+                .square()
+                .sum()
+                .backward();
         List<double[]> mixed = new ArrayList<>();
         for (Tensor t : both.trained()) {
             mixed.add(t.grad().toDoubles());
@@ -262,7 +274,10 @@ class AdapterTests {
         for (int i = 0; i < picked.length; i++) {
             if (picked[i] >= 0) {
                 Decoder one = base.with(picked[i] == 0 ? some : other);
-                one.logits(one.hidden(TokenBatch.of(List.of(SEQUENCES.get(i))))).square().sum().backward();
+                one.logits(one.hidden(TokenBatch.of(List.of(SEQUENCES.get(i)))))
+                        .square()
+                        .sum()
+                        .backward();
             }
         }
         for (int i = 0; i < mixed.size(); i++) {
@@ -307,8 +322,13 @@ class AdapterTests {
     /** With an adapter, for each sequence its own, over weights of each kind: rollouts report what training computes. */
     @ParameterizedTest
     @CsvSource({
-        "LLAMA, false, false", "LLAMA, true, false", "GPT2, false, false", "GPT2, true, false", "EXPERTS, true, false",
-        "LLAMA, false, true", "LLAMA, true, true"
+        "LLAMA, false, false",
+        "LLAMA, true, false",
+        "GPT2, false, false",
+        "GPT2, true, false",
+        "EXPERTS, true, false",
+        "LLAMA, false, true",
+        "LLAMA, true, true"
     })
     void theLogProbsOfARolloutAreThoseOfTraining(String name, boolean dora, boolean stored) {
         Decoder loaded = model(name);
@@ -332,9 +352,8 @@ class AdapterTests {
         }
         TokenBatch batch = TokenBatch.of(texts);
         if (adapters.length > 0) {
-            batch = batch.withAdapters(completions.stream()
-                    .mapToInt(c -> adapters[c.prompt()])
-                    .toArray());
+            batch = batch.withAdapters(
+                    completions.stream().mapToInt(c -> adapters[c.prompt()]).toArray());
         }
         int[] targets = new int[batch.tokens()];
         int at = 0;
@@ -374,7 +393,10 @@ class AdapterTests {
         List<double[]> grads = new ArrayList<>();
         for (Decoder model : List.of(base, frozen)) {
             Decoder decoder = model.with(random(model, all(dora), 1));
-            decoder.logits(decoder.hidden(TokenBatch.of(SEQUENCES))).square().sum().backward();
+            decoder.logits(decoder.hidden(TokenBatch.of(SEQUENCES)))
+                    .square()
+                    .sum()
+                    .backward();
             for (Tensor t : decoder.trained()) {
                 grads.add(t.grad().toDoubles());
             }
@@ -420,7 +442,8 @@ class AdapterTests {
         Decoder policy = base.with(random(base, all(true), 1));
         long before = scope.bytes();
         Decoder copy = policy.copy();
-        assertThat(scope.bytes() - before).isLessThan(4 * policy.size() + 64L * policy.trained().size());
+        assertThat(scope.bytes() - before)
+                .isLessThan(4 * policy.size() + 64L * policy.trained().size());
         assertThat(logits(copy).toFloats()).isEqualTo(logits(policy).toFloats());
         policy.trained().forEach(t -> t.copyFrom(t.mul(1.5)));
         assertThat(logits(copy).toFloats()).isNotEqualTo(logits(policy).toFloats());

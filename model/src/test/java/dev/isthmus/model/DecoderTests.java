@@ -28,9 +28,20 @@ class DecoderTests {
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {
-                "llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2",
-                "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+    @ValueSource(
+            strings = {
+                "llama_untied",
+                "gpt2_tied",
+                "llama_tied_rope3",
+                "qwen2_tied",
+                "qwen3_tied",
+                "mistral_window",
+                "qwen2_window",
+                "gemma2",
+                "gemma3",
+                "mixtral",
+                "qwen2_moe",
+                "qwen3_moe"
             })
     void float64MatchesTheReference(String name) {
         check(name, Device.scalar(), DType.FLOAT64);
@@ -38,16 +49,28 @@ class DecoderTests {
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {
-                "llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2",
-                "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+    @ValueSource(
+            strings = {
+                "llama_untied",
+                "gpt2_tied",
+                "llama_tied_rope3",
+                "qwen2_tied",
+                "qwen3_tied",
+                "mistral_window",
+                "qwen2_window",
+                "gemma2",
+                "gemma3",
+                "mixtral",
+                "qwen2_moe",
+                "qwen3_moe"
             })
     void float32MatchesTheReference(String name) {
         check(name, Device.cpu(), DType.FLOAT32);
     }
 
     private static void check(String name, Device device, DType dtype) {
-        Path directory = Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();
+        Path directory =
+                Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();
         boolean exact = dtype == DType.FLOAT64;
         try (Arena arena = Arena.ofConfined();
                 Scope scope = Scope.open(device)) {
@@ -104,12 +127,22 @@ class DecoderTests {
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {
-                "llama_untied", "gpt2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2", "gemma3", "mixtral", "qwen2_moe",
+    @ValueSource(
+            strings = {
+                "llama_untied",
+                "gpt2_tied",
+                "qwen3_tied",
+                "mistral_window",
+                "qwen2_window",
+                "gemma2",
+                "gemma3",
+                "mixtral",
+                "qwen2_moe",
                 "qwen3_moe"
             })
     void leftPaddingChangesNothing(String name) {
-        Path directory = Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();
+        Path directory =
+                Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();
         try (Arena arena = Arena.ofConfined();
                 Scope scope = Scope.open()) {
             SafeTensors reference = SafeTensors.open(directory.resolve("reference.safetensors"), arena);
@@ -186,10 +219,12 @@ class DecoderTests {
             for (int length : new int[] {1, 7, 13, 31, 32, 33, 50, 3}) {
                 sequences.add(rng.ints(length, 0, 29).toArray());
             }
-            float[] together = decoder.logits(decoder.hidden(TokenBatch.of(sequences))).toFloats();
+            float[] together =
+                    decoder.logits(decoder.hidden(TokenBatch.of(sequences))).toFloats();
             int at = 0;
             for (int[] sequence : sequences) {
-                float[] alone = decoder.logits(decoder.hidden(TokenBatch.of(List.of(sequence)))).toFloats();
+                float[] alone = decoder.logits(decoder.hidden(TokenBatch.of(List.of(sequence))))
+                        .toFloats();
                 assertThat(alone).isEqualTo(Arrays.copyOfRange(together, at, at + alone.length));
                 at += alone.length;
             }

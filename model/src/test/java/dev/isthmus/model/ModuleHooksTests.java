@@ -40,7 +40,8 @@ class ModuleHooksTests {
     }
 
     private static double[] step(Decoder model) {
-        Tensor loss = model.logits(model.hidden(BATCH)).logSoftmax(-1).select(1, 2).sum();
+        Tensor loss =
+                model.logits(model.hidden(BATCH)).logSoftmax(-1).select(1, 2).sum();
         model.trained().forEach(Tensor::zeroGrad);
         loss.backward();
         List<double[]> all = new ArrayList<>(List.of(loss.toDoubles()));
@@ -83,7 +84,9 @@ class ModuleHooksTests {
                         "lm_head");
         assertThat(grads.keySet()).containsExactlyInAnyOrderElementsOf(outputs.keySet());
         for (String module : outputs.keySet()) {
-            assertThat(grads.get(module).shape()).as(module).isEqualTo(outputs.get(module).shape());
+            assertThat(grads.get(module).shape())
+                    .as(module)
+                    .isEqualTo(outputs.get(module).shape());
         }
         // The gradient of a weight is dy^T x.
         Tensor dy = grads.get("model.layers.0.self_attn.k_proj");
@@ -133,8 +136,9 @@ class ModuleHooksTests {
     void anOutputCanBeReplaced() {
         Decoder model = llama();
         Tensor plain = Autograd.noGrad(() -> model.hidden(BATCH));
-        model.hooks().registerForwardHook((module, output) ->
-                module.endsWith(".self_attn") || module.endsWith(".mlp") ? output.mul(0) : output);
+        model.hooks()
+                .registerForwardHook((module, output) ->
+                        module.endsWith(".self_attn") || module.endsWith(".mlp") ? output.mul(0) : output);
         Tensor[] embeddings = new Tensor[1];
         Tensor silenced = Autograd.noGrad(() -> model.hidden(BATCH, h -> embeddings[0] = h));
         assertThat(silenced.toDoubles()).isNotEqualTo(plain.toDoubles());

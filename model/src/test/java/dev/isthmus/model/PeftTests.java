@@ -49,7 +49,8 @@ class PeftTests {
     }
 
     private static Path base(String name) {
-        String model = name.startsWith("gpt2") ? "gpt2_tied" : name.equals("dora_bias") ? "qwen2_tied" : "mistral_window";
+        String model =
+                name.startsWith("gpt2") ? "gpt2_tied" : name.equals("dora_bias") ? "qwen2_tied" : "mistral_window";
         Path weights = Fixtures.fixture("models/" + model + "/reference.safetensors");
         return weights.getParent();
     }
@@ -178,7 +179,8 @@ class PeftTests {
             Peft.save(AdapterTests.random(base, LoraConfig.of(2, 4), 1), base, directory);
             assertThatThrownBy(() -> Peft.load(directory, other))
                     .isInstanceOf(ModelFormatException.class)
-                    .hasMessageContaining("[q_proj, v_proj] names no projection of this model; it has [c_attn, c_proj, c_fc]");
+                    .hasMessageContaining(
+                            "[q_proj, v_proj] names no projection of this model; it has [c_attn, c_proj, c_fc]");
         }
     }
 
@@ -202,7 +204,8 @@ class PeftTests {
     void parametersHaveTheNamesOfPeft() {
         try (Scope scope = Scope.open()) {
             Decoder base = DecoderTests.tiny(DecoderConfig.ModelType.LLAMA);
-            Map<String, long[]> shapes = Adapter.shapes(base, LoraConfig.of(2, 4, "down_proj").withDora());
+            Map<String, long[]> shapes =
+                    Adapter.shapes(base, LoraConfig.of(2, 4, "down_proj").withDora());
             assertThat(shapes.keySet())
                     .contains(
                             "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight",

@@ -16,11 +16,9 @@ import org.junit.jupiter.api.Test;
 
 class TokenBatchTests {
     private static final List<int[]> SEQUENCES = List.of(
-            new int[] {1, 2, 3, 4, 5},
-            new int[] {1, 2, 3, 9},
-            new int[] {1, 2, 3},
-            new int[] {7, 2, 3, 4},
-            new int[] {7, 2, 3, 4, 6, 8});
+            new int[] {1, 2, 3, 4, 5}, new int[] {1, 2, 3, 9}, new int[] {1, 2, 3}, new int[] {7, 2, 3, 4}, new int[] {
+                7, 2, 3, 4, 6, 8
+            });
     private static final int[] PREFIXES = {3, 3, 3, 3, 3};
 
     /** In the order of the sequences, for all of their tokens. */

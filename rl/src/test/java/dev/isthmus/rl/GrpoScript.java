@@ -34,14 +34,22 @@ public final class GrpoScript {
         // Names and defaults are those of TRL's GRPOConfig.
         OnlineTrainer<GrpoConfig> grpo = OnlineTrainer.GRPO.withRewards(correct);
         Map<String, Object> settings = Map.of(
-                "model", args[0],
-                "data", prompts.toString(),
-                "reward_funcs", List.of("correct"),
-                "num_generations", 8,
-                "per_device_train_batch_size", 128,
-                "max_completion_length", 4,
-                "learning_rate", 1e-4,
-                "max_steps", Integer.parseInt(args[2]));
+                "model",
+                args[0],
+                "data",
+                prompts.toString(),
+                "reward_funcs",
+                List.of("correct"),
+                "num_generations",
+                8,
+                "per_device_train_batch_size",
+                128,
+                "max_completion_length",
+                4,
+                "learning_rate",
+                1e-4,
+                "max_steps",
+                Integer.parseInt(args[2]));
         TrainingLoop.begin(grpo, grpo.configure(null, settings), Path.of(args[1]), System.err::println);
     }
 }

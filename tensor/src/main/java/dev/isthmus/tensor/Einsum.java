@@ -63,16 +63,19 @@ final class Einsum {
             ellipsis = Math.max(ellipsis, dots);
         }
         String all = Arrays.stream(terms).map(Term::letters).collect(Collectors.joining());
-        String output = sides.length == 2 ? letters(sides[1], ellipsis) : implied(sides[0].replace("...", ""), ellipsis);
+        String output =
+                sides.length == 2 ? letters(sides[1], ellipsis) : implied(sides[0].replace("...", ""), ellipsis);
         for (char letter : output.toCharArray()) {
             if (all.indexOf(letter) < 0 || output.indexOf(letter) != output.lastIndexOf(letter)) {
-                throw error("the result has '" + letter + "' " + (all.indexOf(letter) < 0 ? "that no operand has" : "twice"));
+                throw error("the result has '" + letter + "' "
+                        + (all.indexOf(letter) < 0 ? "that no operand has" : "twice"));
             }
         }
         requireEqualSizes(terms);
         Term result = terms[0];
         for (int i = 1; i < terms.length; i++) {
-            String later = Arrays.stream(terms, i + 1, terms.length).map(Term::letters).collect(Collectors.joining(output));
+            String later =
+                    Arrays.stream(terms, i + 1, terms.length).map(Term::letters).collect(Collectors.joining(output));
             result = product(result, terms[i], output + later);
         }
         return result.sumExcept(output).inOrder(output);
@@ -90,10 +93,15 @@ final class Einsum {
             int again = letters.indexOf(letter, d + 1);
             if (again >= 0) {
                 if (x.size(d) != x.size(again)) {
-                    throw error("'" + letter + "' is " + x.size(d) + " and " + x.size(again) + " in " + operand.layout());
+                    throw error(
+                            "'" + letter + "' is " + x.size(d) + " and " + x.size(again) + " in " + operand.layout());
                 }
                 x = x.diagonal(0, d, again);
-                letters = new StringBuilder(letters).deleteCharAt(again).deleteCharAt(d).append(letter).toString();
+                letters = new StringBuilder(letters)
+                        .deleteCharAt(again)
+                        .deleteCharAt(d)
+                        .append(letter)
+                        .toString();
                 d = -1;
             }
         }
@@ -132,7 +140,8 @@ final class Einsum {
                 long size = term.size(letter);
                 long known = sizes.merge(letter, size, (a, b) -> a == 1 ? b : a);
                 if (known != size && size != 1) {
-                    throw error((Character.isDigit(letter) ? "the ellipsis" : "'" + letter + "'") + " is " + known + " and " + size);
+                    throw error((Character.isDigit(letter) ? "the ellipsis" : "'" + letter + "'") + " is " + known
+                            + " and " + size);
                 }
             }
         }

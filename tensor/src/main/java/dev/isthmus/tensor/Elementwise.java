@@ -25,12 +25,18 @@ final class Elementwise {
         Tensor x = input.alive().to(dtype).contiguous();
         Tensor y = Tensor.empty(dtype, x.shape());
         y.run(new Unary(op, x.count(), x.buffer(), y.buffer(), p, q));
-        return Autograd.record(op.name(), y, dy -> {
-            GradTarget into = x.gradInto();
-            boolean linear = op == UnaryOp.AFFINE || op == UnaryOp.NEG; // then x, which may have changed, does not matter
-            Buffer at = linear ? dy.buffer() : x.buffer();
-            dy.run(new UnaryBackward(op, x.count(), at, dy.buffer(), into.target().buffer(), p, q, into.accumulate()));
-        }, x);
+        return Autograd.record(
+                op.name(),
+                y,
+                dy -> {
+                    GradTarget into = x.gradInto();
+                    boolean linear = op == UnaryOp.AFFINE
+                            || op == UnaryOp.NEG; // then x, which may have changed, does not matter
+                    Buffer at = linear ? dy.buffer() : x.buffer();
+                    dy.run(new UnaryBackward(
+                            op, x.count(), at, dy.buffer(), into.target().buffer(), p, q, into.accumulate()));
+                },
+                x);
     }
 
     /** Integers stay integers where the function and its constants have integer values; else they become float32. */
@@ -117,60 +123,102 @@ final class Elementwise {
         Tensor b = right.to(dtype);
         Tensor y = compute(op, a, b);
         return switch (op) {
-            case ADD -> Autograd.record("add", y, dy -> {
-                a.addGrad(sumTo(dy, a.shape()));
-                b.addGrad(sumTo(dy, b.shape()));
-            }, a, b);
-            case SUB -> Autograd.record("sub", y, dy -> {
-                a.addGrad(sumTo(dy, a.shape()));
-                if (b.requiresGrad()) {
-                    b.addGrad(sumTo(dy.neg(), b.shape()));
-                }
-            }, a, b);
+            case ADD ->
+                Autograd.record(
+                        "add",
+                        y,
+                        dy -> {
+                            a.addGrad(sumTo(dy, a.shape()));
+                            b.addGrad(sumTo(dy, b.shape()));
+                        },
+                        a,
+                        b);
+            case SUB ->
+                Autograd.record(
+                        "sub",
+                        y,
+                        dy -> {
+                            a.addGrad(sumTo(dy, a.shape()));
+                            if (b.requiresGrad()) {
+                                b.addGrad(sumTo(dy.neg(), b.shape()));
+                            }
+                        },
+                        a,
+                        b);
             // da = dy b, db = dy a
-            case MUL -> Autograd.record("mul", y, dy -> {
-                if (a.requiresGrad()) {
-                    a.addGrad(sumTo(dy.mul(b), a.shape()));
-                }
-                if (b.requiresGrad()) {
-                    b.addGrad(sumTo(dy.mul(a), b.shape()));
-                }
-            }, a, b);
+            case MUL ->
+                Autograd.record(
+                        "mul",
+                        y,
+                        dy -> {
+                            if (a.requiresGrad()) {
+                                a.addGrad(sumTo(dy.mul(b), a.shape()));
+                            }
+                            if (b.requiresGrad()) {
+                                b.addGrad(sumTo(dy.mul(a), b.shape()));
+                            }
+                        },
+                        a,
+                        b);
             // da = dy / b, db = -dy y / b
-            case DIV -> Autograd.record("div", y, dy -> {
-                Tensor da = dy.div(b);
-                if (b.requiresGrad()) {
-                    b.addGrad(sumTo(da.mul(y).neg(), b.shape()));
-                }
-                a.addGrad(sumTo(da, a.shape()));
-            }, a, b);
+            case DIV ->
+                Autograd.record(
+                        "div",
+                        y,
+                        dy -> {
+                            Tensor da = dy.div(b);
+                            if (b.requiresGrad()) {
+                                b.addGrad(sumTo(da.mul(y).neg(), b.shape()));
+                            }
+                            a.addGrad(sumTo(da, a.shape()));
+                        },
+                        a,
+                        b);
             // da = dy b a^(b - 1), db = dy y log a; both 0 at the corners 0^0 and a^0, where they would be 0 times
             // infinity
-            case POW -> Autograd.record("pow", y, dy -> {
-                if (a.requiresGrad()) {
-                    Tensor slope = b.mul(a.pow(b.sub(1))).maskedFill(b.eq(0), 0);
-                    a.addGrad(sumTo(dy.mul(slope), a.shape()));
-                }
-                if (b.requiresGrad()) {
-                    Tensor slope = y.mul(a.log()).maskedFill(a.eq(0).logicalAnd(b.ge(0)), 0);
-                    b.addGrad(sumTo(dy.mul(slope), b.shape()));
-                }
-            }, a, b);
+            case POW ->
+                Autograd.record(
+                        "pow",
+                        y,
+                        dy -> {
+                            if (a.requiresGrad()) {
+                                Tensor slope = b.mul(a.pow(b.sub(1))).maskedFill(b.eq(0), 0);
+                                a.addGrad(sumTo(dy.mul(slope), a.shape()));
+                            }
+                            if (b.requiresGrad()) {
+                                Tensor slope = y.mul(a.log()).maskedFill(a.eq(0).logicalAnd(b.ge(0)), 0);
+                                b.addGrad(sumTo(dy.mul(slope), b.shape()));
+                            }
+                        },
+                        a,
+                        b);
             // the gradient of equal numbers is shared
-            case MAXIMUM, MINIMUM -> Autograd.record(op.name(), y, dy -> {
-                Tensor shared = dy.mul(0.5).where(a.eq(b), dy);
-                Tensor less = op == BinaryOp.MAXIMUM ? a.lt(b) : a.gt(b);
-                Tensor more = op == BinaryOp.MAXIMUM ? a.gt(b) : a.lt(b);
-                a.addGrad(sumTo(shared.maskedFill(less, 0), a.shape()));
-                b.addGrad(sumTo(shared.maskedFill(more, 0), b.shape()));
-            }, a, b);
+            case MAXIMUM, MINIMUM ->
+                Autograd.record(
+                        op.name(),
+                        y,
+                        dy -> {
+                            Tensor shared = dy.mul(0.5).where(a.eq(b), dy);
+                            Tensor less = op == BinaryOp.MAXIMUM ? a.lt(b) : a.gt(b);
+                            Tensor more = op == BinaryOp.MAXIMUM ? a.gt(b) : a.lt(b);
+                            a.addGrad(sumTo(shared.maskedFill(less, 0), a.shape()));
+                            b.addGrad(sumTo(shared.maskedFill(more, 0), b.shape()));
+                        },
+                        a,
+                        b);
             // da = dy, db = -dy floor(a / b)
-            case REMAINDER -> Autograd.record("remainder", y, dy -> {
-                a.addGrad(sumTo(dy, a.shape()));
-                if (b.requiresGrad()) {
-                    b.addGrad(sumTo(dy.mul(a.div(b).floor()).neg(), b.shape()));
-                }
-            }, a, b);
+            case REMAINDER ->
+                Autograd.record(
+                        "remainder",
+                        y,
+                        dy -> {
+                            a.addGrad(sumTo(dy, a.shape()));
+                            if (b.requiresGrad()) {
+                                b.addGrad(sumTo(dy.mul(a.div(b).floor()).neg(), b.shape()));
+                            }
+                        },
+                        a,
+                        b);
             case GT, GE, EQ, NE -> y;
         };
     }
@@ -206,15 +254,20 @@ final class Elementwise {
         Tensor a = left.to(dtype);
         Tensor b = right.to(dtype);
         Tensor y = choose(condition, a, b);
-        return Autograd.record("where", y, dy -> {
-            Tensor zero = Tensor.zeros(dy.dtype());
-            if (a.requiresGrad()) {
-                a.addGrad(sumTo(choose(condition, dy, zero), a.shape()));
-            }
-            if (b.requiresGrad()) {
-                b.addGrad(sumTo(choose(condition, zero, dy), b.shape()));
-            }
-        }, a, b);
+        return Autograd.record(
+                "where",
+                y,
+                dy -> {
+                    Tensor zero = Tensor.zeros(dy.dtype());
+                    if (a.requiresGrad()) {
+                        a.addGrad(sumTo(choose(condition, dy, zero), a.shape()));
+                    }
+                    if (b.requiresGrad()) {
+                        b.addGrad(sumTo(choose(condition, zero, dy), b.shape()));
+                    }
+                },
+                a,
+                b);
     }
 
     static Tensor maskedFill(Tensor x, Tensor mask, double value) {

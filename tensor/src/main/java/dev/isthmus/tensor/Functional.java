@@ -44,8 +44,7 @@ public final class Functional {
      * @param sizes the number of columns of each part
      * @return {@code y}
      */
-    public static Tensor addLowRank(
-            Tensor y, Tensor x, Tensor a, Tensor b, double scaling, int[] starts, int[] sizes) {
+    public static Tensor addLowRank(Tensor y, Tensor x, Tensor a, Tensor b, double scaling, int[] starts, int[] sizes) {
         return LowRank.add(y, x, a, b, scaling, starts, sizes);
     }
 
@@ -133,11 +132,15 @@ public final class Functional {
         shape[shape.length - 1] = cols;
         Tensor y = Tensor.empty(x.dtype(), shape);
         y.run(new SwiGlu(rows, cols, x.buffer(), y.buffer()));
-        return Autograd.record("swiglu", y, dy -> {
-            Tensor dx = Tensor.empty(x.dtype(), x.shape());
-            dx.run(new SwiGluBackward(rows, cols, x.buffer(), dy.buffer(), dx.buffer()));
-            x.addGrad(dx);
-        }, x);
+        return Autograd.record(
+                "swiglu",
+                y,
+                dy -> {
+                    Tensor dx = Tensor.empty(x.dtype(), x.shape());
+                    dx.run(new SwiGluBackward(rows, cols, x.buffer(), dy.buffer(), dx.buffer()));
+                    x.addGrad(dx);
+                },
+                x);
     }
 
     // ---- attention ------------------------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ public final class GradCheck {
             double[] analytic = grad == null ? new double[(int) inputs[i].count()] : grad.toDoubles();
             double[] x = inputs[i].toDoubles();
             for (int e = 0; e < x.length; e++) {
-                double numeric = (at(f, inputs, i, x, e, STEP, weights) - at(f, inputs, i, x, e, -STEP, weights)) / (2 * STEP);
+                double numeric =
+                        (at(f, inputs, i, x, e, STEP, weights) - at(f, inputs, i, x, e, -STEP, weights)) / (2 * STEP);
                 if (!(Math.abs(numeric - analytic[e]) <= tolerance * Math.max(1, Math.abs(numeric)))) {
                     throw new TensorException(String.format(
                             Locale.ROOT,

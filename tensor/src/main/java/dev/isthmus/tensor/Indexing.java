@@ -154,11 +154,21 @@ final class Indexing {
         Tensor index = ids.to(DType.INT32).contiguous();
         Tensor y = Tensor.empty(table.dtype(), Layout.with(ids.shape(), ids.rank(), cols));
         y.run(new Embedding(rows, cols, table.buffer(), index.buffer(), y.buffer(), false));
-        return Autograd.record("embedding", y, dy -> {
-            GradTarget into = table.gradInto();
-            dy.run(new EmbeddingBackward(
-                    rows, cols, words, index.buffer(), dy.buffer(), into.target().buffer(), into.accumulate()));
-        }, table);
+        return Autograd.record(
+                "embedding",
+                y,
+                dy -> {
+                    GradTarget into = table.gradInto();
+                    dy.run(new EmbeddingBackward(
+                            rows,
+                            cols,
+                            words,
+                            index.buffer(),
+                            dy.buffer(),
+                            into.target().buffer(),
+                            into.accumulate()));
+                },
+                table);
     }
 
     // ---- order ----------------------------------------------------------------------------------------------------

@@ -53,8 +53,8 @@ public record Layout(long[] shape, long[] strides, long offset) {
      */
     static int intSize(long size) {
         if (size != (int) size) {
-            throw new TensorException("a size of " + size + " where at most 2^31 - 1 can be done at once; do it in parts, as"
-                    + " narrow() makes them");
+            throw new TensorException("a size of " + size
+                    + " where at most 2^31 - 1 can be done at once; do it in parts, as" + " narrow() makes them");
         }
         return (int) size;
     }
@@ -104,8 +104,8 @@ public record Layout(long[] shape, long[] strides, long offset) {
     Layout slice(int dim, long start, long length, long step) {
         int d = dim(dim);
         if (start < 0 || length < 0 || step < 1 || length > 0 && start + (length - 1) * step >= shape[d]) {
-            throw new TensorException(
-                    "slice of " + length + " from " + start + " in steps of " + step + " along dimension " + dim + " of " + this);
+            throw new TensorException("slice of " + length + " from " + start + " in steps of " + step
+                    + " along dimension " + dim + " of " + this);
         }
         long[] shapes = shape.clone();
         long[] steps = strides.clone();
@@ -129,7 +129,8 @@ public record Layout(long[] shape, long[] strides, long offset) {
         int rows = dim(dim1);
         int cols = dim(dim2);
         if (rows == cols) {
-            throw new TensorException("diagonal: dimensions " + dim1 + " and " + dim2 + " of " + this + " are the same");
+            throw new TensorException(
+                    "diagonal: dimensions " + dim1 + " and " + dim2 + " of " + this + " are the same");
         }
         long row = Math.max(0, -offset);
         long col = Math.max(0, offset);
@@ -139,7 +140,8 @@ public record Layout(long[] shape, long[] strides, long offset) {
         long[] steps = Arrays.copyOf(without(without(strides, Math.max(rows, cols)), Math.min(rows, cols)), rank);
         shapes[rank - 1] = length;
         steps[rank - 1] = strides[rows] + strides[cols];
-        return new Layout(shapes, steps, length == 0 ? this.offset : this.offset + row * strides[rows] + col * strides[cols]);
+        return new Layout(
+                shapes, steps, length == 0 ? this.offset : this.offset + row * strides[rows] + col * strides[cols]);
     }
 
     /** The numbers without the one at {@code index}. */
@@ -158,7 +160,8 @@ public record Layout(long[] shape, long[] strides, long offset) {
     }
 
     /** The same elements in another shape of as many, or null if no strides can say where they are. */
-    @Nullable Layout view(long... to) {
+    @Nullable
+    Layout view(long... to) {
         long[] steps = contiguous(to).strides;
         if (count() == 0) {
             return new Layout(to.clone(), steps, offset);

@@ -17,8 +17,8 @@ final class Losses {
     static TokenLoss tokenLoss(Tensor input, Tensor target, double temperature, boolean withEntropy) {
         Tensor logits = input.alive().contiguous();
         if (target.alive().count() != Functional.rows(logits) || target.dtype() != DType.INT32) {
-            throw new TensorException("tokenLoss: targets of " + target.dtype() + " " + target.layout() + " for logits of "
-                    + logits.layout() + "; expected one INT32 for each row");
+            throw new TensorException("tokenLoss: targets of " + target.dtype() + " " + target.layout()
+                    + " for logits of " + logits.layout() + "; expected one INT32 for each row");
         }
         Tensor entropy = withEntropy ? Tensor.empty(logits.dtype(), Functional.rows(logits)) : null;
         return new TokenLoss(rowLoss(logits, target, 1 / temperature, 0, null, entropy), entropy);
@@ -47,25 +47,34 @@ final class Losses {
                 loss.buffer(),
                 lse.buffer(),
                 Functional.bufferOf(entropy)));
-        return Autograd.record("cross_entropy", loss, dLoss -> {
-            Tensor d = Tensor.empty(logits.dtype(), logits.shape());
-            d.run(new CrossEntropyBackward(
-                    rows,
-                    words,
-                    logits.buffer(),
-                    invTemperature,
-                    target.buffer(),
-                    smoothing,
-                    Functional.bufferOf(weight),
-                    lse.buffer(),
-                    dLoss.buffer(),
-                    d.buffer()));
-            logits.addGrad(d);
-        }, logits);
+        return Autograd.record(
+                "cross_entropy",
+                loss,
+                dLoss -> {
+                    Tensor d = Tensor.empty(logits.dtype(), logits.shape());
+                    d.run(new CrossEntropyBackward(
+                            rows,
+                            words,
+                            logits.buffer(),
+                            invTemperature,
+                            target.buffer(),
+                            smoothing,
+                            Functional.bufferOf(weight),
+                            lse.buffer(),
+                            dLoss.buffer(),
+                            d.buffer()));
+                    logits.addGrad(d);
+                },
+                logits);
     }
 
     static Tensor crossEntropy(
-            Tensor input, Tensor target, @Nullable Tensor weight, int ignoreIndex, Reduction reduction, double smoothing) {
+            Tensor input,
+            Tensor target,
+            @Nullable Tensor weight,
+            int ignoreIndex,
+            Reduction reduction,
+            double smoothing) {
         if (input.dtype().isHalf()) {
             Tensor classes = Elementwise.toFloat32(weight);
             return crossEntropy(input.to(DType.FLOAT32), target, classes, ignoreIndex, reduction, smoothing)
@@ -78,8 +87,7 @@ final class Losses {
         return reduceKept(loss.reshape(target.shape()), reduction, total(index, w));
     }
 
-    static Tensor nllLoss(
-            Tensor input, Tensor target, @Nullable Tensor weight, int ignoreIndex, Reduction reduction) {
+    static Tensor nllLoss(Tensor input, Tensor target, @Nullable Tensor weight, int ignoreIndex, Reduction reduction) {
         Tensor logProbs = classesLast("nllLoss", input, target);
         Tensor w = classWeight("nllLoss", logProbs, weight);
         int[] index = index("nllLoss", target, Functional.cols(logProbs), ignoreIndex);
@@ -115,7 +123,8 @@ final class Losses {
         }
         Elementwise.requireSameType(op, logits, weight.alive());
         if (weight.count() != logits.size(-1)) {
-            throw new TensorException(op + ": class weights of " + weight.layout() + " for " + logits.size(-1) + " classes");
+            throw new TensorException(
+                    op + ": class weights of " + weight.layout() + " for " + logits.size(-1) + " classes");
         }
         return weight.detach().contiguous();
     }
@@ -137,7 +146,9 @@ final class Losses {
     /** What each target counts in a mean. */
     private static double[] weights(int[] index, @Nullable Tensor weight) {
         double[] w = weight == null ? null : weight.toDoubles();
-        return Arrays.stream(index).mapToDouble(t -> t < 0 ? 0 : w == null ? 1 : w[t]).toArray();
+        return Arrays.stream(index)
+                .mapToDouble(t -> t < 0 ? 0 : w == null ? 1 : w[t])
+                .toArray();
     }
 
     private static double total(int[] index, @Nullable Tensor weight) {
@@ -170,7 +181,9 @@ final class Losses {
                     + logits.layout() + "; expected the same sizes but the last");
         }
         Tensor rows = logits.reshape(-1, logits.size(-1));
-        return crossEntropy(rows, index.reshape(-1), null, NOTHING_IGNORED, Reduction.NONE, 0).neg().reshape(shape);
+        return crossEntropy(rows, index.reshape(-1), null, NOTHING_IGNORED, Reduction.NONE, 0)
+                .neg()
+                .reshape(shape);
     }
 
     /** {@code -sum p log p}; a word of probability 0 adds 0. */
@@ -185,7 +198,8 @@ final class Losses {
     static Tensor binaryCrossEntropyWithLogits(
             Tensor x, Tensor target, @Nullable Tensor weight, Reduction reduction, @Nullable Tensor posWeight) {
         requireSameShape("binaryCrossEntropyWithLogits", x, target);
-        Tensor positive = posWeight == null ? null : posWeight.sub(1).mul(target).add(1);
+        Tensor positive =
+                posWeight == null ? null : posWeight.sub(1).mul(target).add(1);
         Tensor logSigmoid = x.logsigmoid();
         Tensor loss = target.neg().add(1).mul(x).sub(positive == null ? logSigmoid : positive.mul(logSigmoid));
         return reduce(weight == null ? loss : loss.mul(weight), reduction);

@@ -56,7 +56,11 @@ public final class Machine {
      * @param ceiling of fused multiply-adds on one thread, measured beside it
      * @param problem what is wrong and what to do, or null
      */
-    public record KernelSpeed(String name, double flops, double ceiling, @Nullable String problem) {}
+    public record KernelSpeed(
+            String name,
+            double flops,
+            double ceiling,
+            @Nullable String problem) {}
 
     /**
      * Measures the innermost loops of the matrix product, which the JIT can leave 100 times slower than they should be.

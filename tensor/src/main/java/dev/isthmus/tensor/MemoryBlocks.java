@@ -58,7 +58,8 @@ final class MemoryBlocks {
             FREE.remove(best);
             return best;
         }
-        // None fits. What lies idle was made for smaller requests: beyond the limit it goes, or sizes that differ from call to
+        // None fits. What lies idle was made for smaller requests: beyond the limit it goes, or sizes that differ from
+        // call to
         // call would pile up.
         if (FREE.stream().mapToLong(Block::free).sum() > IDLE_LIMIT) {
             freeIdle();

@@ -12,7 +12,8 @@ final class Norms {
 
     static Tensor rmsNorm(Tensor input, @Nullable Tensor weight, double eps) {
         if (input.dtype().isHalf()) {
-            return rmsNorm(input.to(DType.FLOAT32), Elementwise.toFloat32(weight), eps).to(input.dtype());
+            return rmsNorm(input.to(DType.FLOAT32), Elementwise.toFloat32(weight), eps)
+                    .to(input.dtype());
         }
         Tensor x = input.alive().contiguous();
         int cols = Functional.cols(x);
@@ -22,23 +23,28 @@ final class Norms {
         Tensor y = Tensor.empty(x.dtype(), x.shape());
         Tensor rstd = Tensor.empty(x.dtype(), rows);
         y.run(new KernelCall.RmsNorm(rows, cols, eps, x.buffer(), cols, w.buffer(), y.buffer(), cols, rstd.buffer()));
-        return Autograd.record("rms_norm", y, dy -> {
-            GradTarget dw = w.requiresGrad() ? w.gradInto() : null;
-            GradTarget dx = x.requiresGrad() ? x.gradInto() : null;
-            dy.run(new RmsNormBackward(
-                    rows,
-                    cols,
-                    x.buffer(),
-                    cols,
-                    w.buffer(),
-                    rstd.buffer(),
-                    dy.buffer(),
-                    cols,
-                    Functional.bufferOf(dx),
-                    dx != null && dx.accumulate(),
-                    Functional.bufferOf(dw),
-                    dw != null && dw.accumulate()));
-        }, x, w);
+        return Autograd.record(
+                "rms_norm",
+                y,
+                dy -> {
+                    GradTarget dw = w.requiresGrad() ? w.gradInto() : null;
+                    GradTarget dx = x.requiresGrad() ? x.gradInto() : null;
+                    dy.run(new RmsNormBackward(
+                            rows,
+                            cols,
+                            x.buffer(),
+                            cols,
+                            w.buffer(),
+                            rstd.buffer(),
+                            dy.buffer(),
+                            cols,
+                            Functional.bufferOf(dx),
+                            dx != null && dx.accumulate(),
+                            Functional.bufferOf(dw),
+                            dw != null && dw.accumulate()));
+                },
+                x,
+                w);
     }
 
     /** Rows are all that {@code normalizedShape} covers. */
@@ -75,25 +81,31 @@ final class Norms {
                 y.buffer(),
                 mean.buffer(),
                 rstd.buffer()));
-        return Autograd.record("layer_norm", y, dy -> {
-            GradTarget dw = w != null && w.requiresGrad() ? w.gradInto() : null;
-            GradTarget db = b != null && b.requiresGrad() ? b.gradInto() : null;
-            GradTarget dx = x.requiresGrad() ? x.gradInto() : null;
-            dy.run(new LayerNormBackward(
-                    rows,
-                    cols,
-                    x.buffer(),
-                    Functional.bufferOf(w),
-                    mean.buffer(),
-                    rstd.buffer(),
-                    dy.buffer(),
-                    Functional.bufferOf(dx),
-                    dx != null && dx.accumulate(),
-                    Functional.bufferOf(dw),
-                    dw != null && dw.accumulate(),
-                    Functional.bufferOf(db),
-                    db != null && db.accumulate()));
-        }, x, w == null ? x : w, b == null ? x : b);
+        return Autograd.record(
+                "layer_norm",
+                y,
+                dy -> {
+                    GradTarget dw = w != null && w.requiresGrad() ? w.gradInto() : null;
+                    GradTarget db = b != null && b.requiresGrad() ? b.gradInto() : null;
+                    GradTarget dx = x.requiresGrad() ? x.gradInto() : null;
+                    dy.run(new LayerNormBackward(
+                            rows,
+                            cols,
+                            x.buffer(),
+                            Functional.bufferOf(w),
+                            mean.buffer(),
+                            rstd.buffer(),
+                            dy.buffer(),
+                            Functional.bufferOf(dx),
+                            dx != null && dx.accumulate(),
+                            Functional.bufferOf(dw),
+                            dw != null && dw.accumulate(),
+                            Functional.bufferOf(db),
+                            db != null && db.accumulate()));
+                },
+                x,
+                w == null ? x : w,
+                b == null ? x : b);
     }
 
     private static void requireFits(String op, Tensor x, @Nullable Tensor weight, int cols) {

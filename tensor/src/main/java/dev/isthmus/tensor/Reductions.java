@@ -152,10 +152,14 @@ final class Reductions {
             return sum(x.abs().pow(p), dims, keepdim).pow(1 / p);
         }
         Tensor y = sum(x.detach().square(), dims, keepdim).sqrt();
-        return Autograd.record("norm", y, dy -> {
-            Tensor scale = dy.div(y).maskedFill(y.eq(0), 0);
-            x.addGrad(x.detach().mul(spread(scale, x, dims)));
-        }, x);
+        return Autograd.record(
+                "norm",
+                y,
+                dy -> {
+                    Tensor scale = dy.div(y).maskedFill(y.eq(0), 0);
+                    x.addGrad(x.detach().mul(spread(scale, x, dims)));
+                },
+                x);
     }
 
     /** With {@code m = max(x)}: {@code y = m + log(sum(exp(x - m)))}, {@code dx = dy exp(x - y)}. */
@@ -183,14 +187,18 @@ final class Reductions {
             return prod(x.to(DType.FLOAT32), dims, keepdim).to(x.dtype());
         }
         Tensor y = fold(ReduceOp.PROD, x, dims, keepdim, x.dtype().isFloatingPoint() ? x.dtype() : DType.INT64);
-        return Autograd.record("prod", y, dy -> {
-            Tensor zero = x.eq(0);
-            Tensor factors = x.detach().maskedFill(zero, 1);
-            Tensor others =
-                    fold(ReduceOp.PROD, factors, dims, true, x.dtype()).div(factors);
-            Tensor otherZeros = sum(zero, dims, true).sub(zero);
-            x.addGrad(spread(dy, x, dims).mul(others.maskedFill(otherZeros.ne(0), 0)));
-        }, x);
+        return Autograd.record(
+                "prod",
+                y,
+                dy -> {
+                    Tensor zero = x.eq(0);
+                    Tensor factors = x.detach().maskedFill(zero, 1);
+                    Tensor others =
+                            fold(ReduceOp.PROD, factors, dims, true, x.dtype()).div(factors);
+                    Tensor otherZeros = sum(zero, dims, true).sub(zero);
+                    x.addGrad(spread(dy, x, dims).mul(others.maskedFill(otherZeros.ne(0), 0)));
+                },
+                x);
     }
 
     // ---- extremes -------------------------------------------------------------------------------------------------
@@ -208,11 +216,15 @@ final class Reductions {
     /** The largest or smallest; {@code dy} is shared by the elements that are equal to it. */
     static Tensor extreme(ReduceOp op, Tensor x, int[] dims, boolean keepdim) {
         Tensor y = fold(op, x, dims, keepdim, x.dtype());
-        return Autograd.record(op == ReduceOp.MAX ? "amax" : "amin", y, dy -> {
-            Tensor equal = x.eq(spread(y, x, dims));
-            Tensor shared = dy.reshape(kept(x, dims)).div(sum(equal, dims, true));
-            x.addGrad(shared.expand(x.shape()).maskedFill(equal.logicalNot(), 0));
-        }, x);
+        return Autograd.record(
+                op == ReduceOp.MAX ? "amax" : "amin",
+                y,
+                dy -> {
+                    Tensor equal = x.eq(spread(y, x, dims));
+                    Tensor shared = dy.reshape(kept(x, dims)).div(sum(equal, dims, true));
+                    x.addGrad(shared.expand(x.shape()).maskedFill(equal.logicalNot(), 0));
+                },
+                x);
     }
 
     // ---- cumulative -----------------------------------------------------------------------------------------------
@@ -235,15 +247,19 @@ final class Reductions {
             return cumprod(x.to(DType.FLOAT32), dim).to(x.dtype());
         }
         Tensor y = scan(ReduceOp.PROD, x, dim, false);
-        return Autograd.record("cumprod", y, dy -> {
-            Tensor zero = x.eq(0);
-            Tensor first =
-                    zero.logicalAnd(scan(ReduceOp.SUM, zero, dim, false).eq(1));
-            Tensor without = scan(ReduceOp.PROD, x.detach().maskedFill(first, 1), dim, false);
-            Tensor before = scan(ReduceOp.SUM, dy.mul(y), dim, true)
-                    .div(x.detach().maskedFill(zero, 1));
-            x.addGrad(scan(ReduceOp.SUM, dy.mul(without), dim, true).where(first, before));
-        }, x);
+        return Autograd.record(
+                "cumprod",
+                y,
+                dy -> {
+                    Tensor zero = x.eq(0);
+                    Tensor first =
+                            zero.logicalAnd(scan(ReduceOp.SUM, zero, dim, false).eq(1));
+                    Tensor without = scan(ReduceOp.PROD, x.detach().maskedFill(first, 1), dim, false);
+                    Tensor before = scan(ReduceOp.SUM, dy.mul(y), dim, true)
+                            .div(x.detach().maskedFill(zero, 1));
+                    x.addGrad(scan(ReduceOp.SUM, dy.mul(without), dim, true).where(first, before));
+                },
+                x);
     }
 
     private static Tensor scan(ReduceOp op, Tensor input, int dim, boolean reverse) {
@@ -270,10 +286,14 @@ final class Reductions {
         int cols = Layout.intSize(x.size(-1));
         int rows = Layout.intSize(x.count() / Math.max(1, cols));
         y.run(new Softmax(rows, cols, x.buffer(), y.buffer(), log));
-        return Autograd.record(log ? "log_softmax" : "softmax", y, dy -> {
-            Tensor dx = Tensor.empty(x.dtype(), x.shape());
-            dx.run(new SoftmaxBackward(rows, cols, y.buffer(), dy.buffer(), dx.buffer(), log));
-            x.addGrad(dx);
-        }, x);
+        return Autograd.record(
+                log ? "log_softmax" : "softmax",
+                y,
+                dy -> {
+                    Tensor dx = Tensor.empty(x.dtype(), x.shape());
+                    dx.run(new SoftmaxBackward(rows, cols, y.buffer(), dy.buffer(), dx.buffer(), log));
+                    x.addGrad(dx);
+                },
+                x);
     }
 }

@@ -12,8 +12,8 @@ final class Rotary {
         Elementwise.requireSameType("rotary", x, sin.alive());
         long rotated = 2 * cos.size(-1);
         if (cos.rank() != 2 || !Arrays.equals(cos.shape(), sin.shape()) || rotated > x.size(-1)) {
-            throw new TensorException("rotary: cosines of " + cos.layout() + " and sines of " + sin.layout()
-                    + " for " + x.layout() + "; expected [positions, at most half of the last size]");
+            throw new TensorException("rotary: cosines of " + cos.layout() + " and sines of " + sin.layout() + " for "
+                    + x.layout() + "; expected [positions, at most half of the last size]");
         }
         for (int p : position.alive().toInts()) {
             if (p < 0 || p >= cos.size(0)) {
@@ -44,7 +44,8 @@ final class Rotary {
     static Tensor inPlace(
             Tensor x, int heads, int headDim, Tensor cos, Tensor sin, Tensor position, boolean interleaved) {
         if (!x.alive().layout().isContiguous() || Functional.cols(x) < heads * headDim) {
-            throw new TensorException("rotaryInPlace: " + heads + " heads of " + headDim + " in a tensor of " + x.layout());
+            throw new TensorException(
+                    "rotaryInPlace: " + heads + " heads of " + headDim + " in a tensor of " + x.layout());
         }
         return InPlace.invertible(
                 "rotary",
@@ -54,7 +55,14 @@ final class Rotary {
     }
 
     private static Rope rope(
-            Tensor x, int heads, int headDim, Tensor cos, Tensor sin, Tensor position, boolean interleaved, boolean inverse) {
+            Tensor x,
+            int heads,
+            int headDim,
+            Tensor cos,
+            Tensor sin,
+            Tensor position,
+            boolean interleaved,
+            boolean inverse) {
         return new Rope(
                 Functional.rows(x),
                 heads,

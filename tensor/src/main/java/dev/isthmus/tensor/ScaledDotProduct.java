@@ -25,7 +25,8 @@ final class ScaledDotProduct {
         int kv = heads.kvHeads() * heads.headDim();
         int ld = width + 2 * kv;
         if (Functional.cols(qkv) != ld || Functional.rows(qkv) != ragged.rows()) {
-            throw new TensorException("attention: qkv of " + qkv.layout() + "; expected [" + ragged.rows() + ", " + ld + "]");
+            throw new TensorException(
+                    "attention: qkv of " + qkv.layout() + "; expected [" + ragged.rows() + ", " + ld + "]");
         }
         Buffer q = qkv.buffer();
         Buffer k = q.plus(width);
@@ -33,28 +34,32 @@ final class ScaledDotProduct {
         Tensor out = Tensor.empty(qkv.dtype(), ragged.rows(), width);
         Tensor lse = Tensor.empty(qkv.dtype(), ragged.rows(), heads.heads());
         out.run(new Attention(ragged, heads, q, ld, k, ld, v, ld, out.buffer(), width, lse.buffer()));
-        return Autograd.record("attention", out, dOut -> {
-            Tensor d = Tensor.empty(qkv.dtype(), qkv.shape());
-            Buffer query = qkv.buffer();
-            Buffer dq = d.buffer();
-            d.run(new AttentionBackward(
-                    ragged,
-                    heads,
-                    query,
-                    ld,
-                    query.plus(width),
-                    ld,
-                    query.plus(width + kv),
-                    ld,
-                    out.buffer(),
-                    dOut.buffer(),
-                    width,
-                    lse.buffer(),
-                    dq,
-                    dq.plus(width),
-                    dq.plus(width + kv)));
-            qkv.addGrad(d);
-        }, qkv);
+        return Autograd.record(
+                "attention",
+                out,
+                dOut -> {
+                    Tensor d = Tensor.empty(qkv.dtype(), qkv.shape());
+                    Buffer query = qkv.buffer();
+                    Buffer dq = d.buffer();
+                    d.run(new AttentionBackward(
+                            ragged,
+                            heads,
+                            query,
+                            ld,
+                            query.plus(width),
+                            ld,
+                            query.plus(width + kv),
+                            ld,
+                            out.buffer(),
+                            dOut.buffer(),
+                            width,
+                            lse.buffer(),
+                            dq,
+                            dq.plus(width),
+                            dq.plus(width + kv)));
+                    qkv.addGrad(d);
+                },
+                qkv);
     }
 
     /** Of {@code q [B, H, Tq, D]} and {@code k, v [B, Hkv, Tk, D]}. */
@@ -82,7 +87,9 @@ final class ScaledDotProduct {
         int kvHeads = Layout.intSize(k.size(1));
         int length = Layout.intSize(q.size(2));
         int headDim = Layout.intSize(q.size(3));
-        boolean apart = q.layout().isContiguous() && k.layout().isContiguous() && v.layout().isContiguous();
+        boolean apart = q.layout().isContiguous()
+                && k.layout().isContiguous()
+                && v.layout().isContiguous();
         if (apart && heads == kvHeads) {
             return fused(q, k, v, equal(batch * heads, length), new Heads(1, 1, headDim, scale, causal));
         }
@@ -102,30 +109,36 @@ final class ScaledDotProduct {
         Tensor lse = Tensor.empty(q.dtype(), ragged.rows(), heads.heads());
         out.run(new Attention(
                 ragged, heads, q.buffer(), ldq, k.buffer(), ldk, v.buffer(), ldk, out.buffer(), ldq, lse.buffer()));
-        return Autograd.record("scaled_dot_product_attention", out, dOut -> {
-            Tensor dq = Tensor.empty(q.dtype(), q.shape());
-            Tensor dk = Tensor.empty(k.dtype(), k.shape());
-            Tensor dv = Tensor.empty(v.dtype(), v.shape());
-            dOut.run(new AttentionBackward(
-                    ragged,
-                    heads,
-                    q.buffer(),
-                    ldq,
-                    k.buffer(),
-                    ldk,
-                    v.buffer(),
-                    ldk,
-                    out.buffer(),
-                    dOut.buffer(),
-                    ldq,
-                    lse.buffer(),
-                    dq.buffer(),
-                    dk.buffer(),
-                    dv.buffer()));
-            q.addGrad(dq);
-            k.addGrad(dk);
-            v.addGrad(dv);
-        }, q, k, v);
+        return Autograd.record(
+                "scaled_dot_product_attention",
+                out,
+                dOut -> {
+                    Tensor dq = Tensor.empty(q.dtype(), q.shape());
+                    Tensor dk = Tensor.empty(k.dtype(), k.shape());
+                    Tensor dv = Tensor.empty(v.dtype(), v.shape());
+                    dOut.run(new AttentionBackward(
+                            ragged,
+                            heads,
+                            q.buffer(),
+                            ldq,
+                            k.buffer(),
+                            ldk,
+                            v.buffer(),
+                            ldk,
+                            out.buffer(),
+                            dOut.buffer(),
+                            ldq,
+                            lse.buffer(),
+                            dq.buffer(),
+                            dk.buffer(),
+                            dv.buffer()));
+                    q.addGrad(dq);
+                    k.addGrad(dk);
+                    v.addGrad(dv);
+                },
+                q,
+                k,
+                v);
     }
 
     private static Ragged equal(int count, int length) {
@@ -165,8 +178,11 @@ final class ScaledDotProduct {
             Tensor future = hidden.expand(queries, keys).triu(keys - queries + 1);
             bias = bias == null ? future : bias.add(future);
         }
-        if (bias != null && !Arrays.equals(Layout.broadcast("scaledDotProductAttention", scores.shape(), bias.shape()), scores.shape())) {
-            throw new TensorException("scaledDotProductAttention: a mask of " + bias.layout() + " for scores of " + scores.layout());
+        if (bias != null
+                && !Arrays.equals(
+                        Layout.broadcast("scaledDotProductAttention", scores.shape(), bias.shape()), scores.shape())) {
+            throw new TensorException(
+                    "scaledDotProductAttention: a mask of " + bias.layout() + " for scores of " + scores.layout());
         }
         return bias;
     }
@@ -189,9 +205,10 @@ final class ScaledDotProduct {
                 && q.size(3) == k.size(3)
                 && (gqa ? q.size(1) % Math.max(1, k.size(1)) == 0 : q.size(1) == k.size(1));
         if (!fits) {
-            throw new TensorException("scaledDotProductAttention: q of " + q.layout() + ", k of " + k.layout() + ", v of "
-                    + v.layout() + "; expected [B, H, Tq, D], [B, Hkv, Tk, D] and [B, Hkv, Tk, Dv], where H is "
-                    + (gqa ? "a multiple of Hkv" : "Hkv (enableGqa allows a multiple)"));
+            throw new TensorException(
+                    "scaledDotProductAttention: q of " + q.layout() + ", k of " + k.layout() + ", v of "
+                            + v.layout() + "; expected [B, H, Tq, D], [B, Hkv, Tk, D] and [B, Hkv, Tk, Dv], where H is "
+                            + (gqa ? "a multiple of Hkv" : "Hkv (enableGqa allows a multiple)"));
         }
     }
 }

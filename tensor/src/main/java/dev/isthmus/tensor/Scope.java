@@ -157,7 +157,8 @@ public final class Scope implements AutoCloseable {
     /** Gives memory back before the scope ends; the caller knows that nothing uses it any more. */
     void recycle(Storage storage) {
         if (storage.scope() == this && open && parent != null) {
-            recycled.computeIfAbsent(storage.segment().byteSize(), _ -> new ArrayDeque<>()).push(storage.segment());
+            recycled.computeIfAbsent(storage.segment().byteSize(), _ -> new ArrayDeque<>())
+                    .push(storage.segment());
         }
     }
 

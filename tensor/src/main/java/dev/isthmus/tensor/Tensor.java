@@ -365,7 +365,8 @@ public final class Tensor extends TensorOperations {
     /** Marks a tensor that was not computed from others as a parameter. */
     public Tensor requireGrad() {
         if (node() != null || !dtype().isFloatingPoint()) {
-            throw new TensorException("requireGrad: only floating-point tensors that are not results can be parameters");
+            throw new TensorException(
+                    "requireGrad: only floating-point tensors that are not results can be parameters");
         }
         requiresGrad = true;
         return this;
@@ -406,7 +407,8 @@ public final class Tensor extends TensorOperations {
         return to;
     }
 
-    @Nullable GradHooks hooks() {
+    @Nullable
+    GradHooks hooks() {
         return hooks;
     }
 
@@ -455,7 +457,8 @@ public final class Tensor extends TensorOperations {
     }
 
     /** The operation that this is the result of now. */
-    @Nullable Node node() {
+    @Nullable
+    Node node() {
         if (base != null && base.version != version) {
             InPlace.follow(this, base);
         }
@@ -463,7 +466,8 @@ public final class Tensor extends TensorOperations {
     }
 
     /** The operation that this is the result of, whatever has become of the tensor that it views. */
-    @Nullable Node lastNode() {
+    @Nullable
+    Node lastNode() {
         return node;
     }
 
@@ -482,7 +486,8 @@ public final class Tensor extends TensorOperations {
         }
     }
 
-    @Nullable Tensor base() {
+    @Nullable
+    Tensor base() {
         return base;
     }
 
@@ -560,7 +565,8 @@ public final class Tensor extends TensorOperations {
     }
 
     /** What has arrived of the gradient. */
-    @Nullable Tensor arrived() {
+    @Nullable
+    Tensor arrived() {
         return gradStale ? null : grad;
     }
 
@@ -599,14 +605,22 @@ public final class Tensor extends TensorOperations {
         if (!Arrays.equals(g.layout.shape(), layout.shape())) {
             throw new TensorException("a gradient of " + g.layout + " for a tensor of " + layout);
         }
-        if (grad == null && node != null && g.layout.isContiguous() && g.storage.scope().outlives(node.scope)) {
+        if (grad == null
+                && node != null
+                && g.layout.isContiguous()
+                && g.storage.scope().outlives(node.scope)) {
             grad = g.detach();
             g.storage.gradOwners++;
             return;
         }
         GradTarget into = into();
         into.target.run(new KernelCall.Copy(
-                shape(), g.buffer(), g.layout.strides(), into.target.buffer(), into.target.layout.strides(), into.accumulate));
+                shape(),
+                g.buffer(),
+                g.layout.strides(),
+                into.target.buffer(),
+                into.target.layout.strides(),
+                into.accumulate));
     }
 
     /** Called when the rule of this result has used its gradient. */

@@ -279,7 +279,8 @@ abstract sealed class TensorOperations permits Tensor {
     }
 
     // ---- in place -------------------------------------------------------------------------------------------------
-    // Each returns this. The operand is broadcast to this tensor's shape. A parameter can be changed within noGrad only.
+    // Each returns this. The operand is broadcast to this tensor's shape. A parameter can be changed within noGrad
+    // only.
 
     public Tensor add_(Tensor b) {
         return InPlace.binary(BinaryOp.ADD, self(), b);

@@ -19,8 +19,9 @@ class BigTensorTests {
         long free = Math.min(freeBytes(), Runtime.getRuntime().maxMemory());
         Assumptions.assumeTrue(
                 free > 5L << 30,
-                () -> "skipped: two tensors of 2^31 elements need 5 GiB, of memory and of -XX:MaxDirectMemorySize; found "
-                        + (free >> 20) + " MiB");
+                () ->
+                        "skipped: two tensors of 2^31 elements need 5 GiB, of memory and of -XX:MaxDirectMemorySize; found "
+                                + (free >> 20) + " MiB");
         try (Scope scope = Scope.open()) {
             Tensor x = Tensor.zeros(DType.INT8, ROWS, COLS);
             assertThat(x.count()).isGreaterThan(1L << 31);
@@ -28,7 +29,8 @@ class BigTensorTests {
             last.fill_(3);
             x.select(0, ROWS - 1).narrow(0, COLS - 1, 1).fill_(7);
             assertThat(x.reshape(-1).narrow(0, x.count() - 2, 2).toInts()).containsExactly(3, 7);
-            assertThat(x.reshape(-1).narrow(0, x.count() - 2 * COLS - 1, 2).toInts()).containsExactly(0, 3);
+            assertThat(x.reshape(-1).narrow(0, x.count() - 2 * COLS - 1, 2).toInts())
+                    .containsExactly(0, 3);
             assertThat(last.sum().item()).isEqualTo(2 * COLS * 3 + 4);
             assertThat(x.sum().item()).isEqualTo(2 * COLS * 3 + 4);
             Tensor copy = Tensor.empty(DType.INT8, ROWS, COLS).copyFrom(x);

@@ -84,10 +84,17 @@ class FunctionalTests {
 
     @Test
     void norms() {
-        check(t -> Functional.layerNorm(t[0], new long[] {3, 4}, t[1], t[2], 1e-5), random(2, 3, 4), random(3, 4), random(3, 4));
+        check(
+                t -> Functional.layerNorm(t[0], new long[] {3, 4}, t[1], t[2], 1e-5),
+                random(2, 3, 4),
+                random(3, 4),
+                random(3, 4));
         check(t -> Functional.layerNorm(t[0], null, t[1], 1e-5), random(2, 4), random(4));
         check(t -> Functional.rmsNorm(t[0], null, 1e-5), random(2, 4));
-        check(t -> Functional.rmsNorm(t[0], t[1].reshape(2, 2).transpose(0, 1).reshape(4), 1e-5), random(2, 4), random(4));
+        check(
+                t -> Functional.rmsNorm(t[0], t[1].reshape(2, 2).transpose(0, 1).reshape(4), 1e-5),
+                random(2, 4),
+                random(4));
     }
 
     @Test
@@ -131,8 +138,8 @@ class FunctionalTests {
         Tensor k = random(1, 2, 3, 4);
         Tensor v = random(1, 2, 3, 4);
         Tensor mask = ints(1, 1, 0).reshape(1, 1, 1, 3).to(DType.BOOL);
-        double[] masked =
-                Functional.scaledDotProductAttention(q, k, v, mask, false, null, false).toDoubles();
+        double[] masked = Functional.scaledDotProductAttention(q, k, v, mask, false, null, false)
+                .toDoubles();
         double[] without = Functional.scaledDotProductAttention(q, k.narrow(2, 0, 2), v.narrow(2, 0, 2), false)
                 .toDoubles();
         assertThat(masked).containsExactly(without, within(1e-12));
@@ -168,7 +175,12 @@ class FunctionalTests {
         for (boolean interleaved : new boolean[] {true, false}) {
             check(t -> Functional.rotary(t[0], cos, sin, ints(0, 5, 2), interleaved), random(2, 2, 3, 4));
             check(
-                    t -> Functional.rotary(t[0].transpose(1, 2), cos, sin, ints(0, 5, 2, 1, 1, 4).reshape(2, 1, 3), interleaved),
+                    t -> Functional.rotary(
+                            t[0].transpose(1, 2),
+                            cos,
+                            sin,
+                            ints(0, 5, 2, 1, 1, 4).reshape(2, 1, 3),
+                            interleaved),
                     random(2, 3, 2, 5));
         }
         Tensor x = random(3, 4);
@@ -194,7 +206,8 @@ class FunctionalTests {
 
     @Test
     void aWordWithoutProbabilityHasNoEntropy() {
-        Tensor logits = Tensor.of(new double[] {1, Double.NEGATIVE_INFINITY, 1}, 3).requireGrad();
+        Tensor logits =
+                Tensor.of(new double[] {1, Double.NEGATIVE_INFINITY, 1}, 3).requireGrad();
         Tensor entropy = Functional.entropyFromLogits(logits);
         assertThat(entropy.item()).isCloseTo(Math.log(2), within(1e-12));
         entropy.backward();
@@ -210,12 +223,19 @@ class FunctionalTests {
         assertThatThrownBy(() -> Functional.crossEntropy(random(2, 3), ints(1))).hasMessageContaining("[2, 3]");
         assertThatThrownBy(() -> Functional.crossEntropy(random(2, 3), ints(1, 1), random(4), -100, Reduction.MEAN, 0))
                 .hasMessageContaining("class weights");
-        assertThatThrownBy(() -> Functional.mseLoss(random(2, 3), random(3), Reduction.MEAN)).hasMessageContaining("[3]");
+        assertThatThrownBy(() -> Functional.mseLoss(random(2, 3), random(3), Reduction.MEAN))
+                .hasMessageContaining("[3]");
         assertThatThrownBy(() -> Functional.scaledDotProductAttention(
                         random(1, 4, 2, 2), random(1, 2, 2, 2), random(1, 2, 2, 2), true))
                 .hasMessageContaining("enableGqa");
         assertThatThrownBy(() -> Functional.scaledDotProductAttention(
-                        random(1, 2, 2, 2), random(1, 2, 2, 2), random(1, 2, 2, 2), random(3, 2, 2, 2), true, null, false))
+                        random(1, 2, 2, 2),
+                        random(1, 2, 2, 2),
+                        random(1, 2, 2, 2),
+                        random(3, 2, 2, 2),
+                        true,
+                        null,
+                        false))
                 .hasMessageContaining("mask");
         assertThatThrownBy(() -> Functional.rotary(random(2, 4), random(3, 2), random(3, 2), ints(0, 3), false))
                 .hasMessageContaining("position 3");

@@ -277,15 +277,27 @@ class HalfPrecisionTests {
             Tensor a = Tensor.of(x, 3, 4).to(half).requireGrad();
             Tensor weight = Tensor.of(w, 2, 4).to(half);
             Tensor y = Functional.linear(a, weight, null);
-            assertNear(y, step, b ? new double[] {2.453125, -2.046875, 0.1806640625, 0.63671875, -2.09375, 3.328125}
-                    : new double[] {2.4609375, -2.060546875, 0.1805419921875, 0.63427734375, -2.09765625, 3.328125});
+            assertNear(
+                    y,
+                    step,
+                    b
+                            ? new double[] {2.453125, -2.046875, 0.1806640625, 0.63671875, -2.09375, 3.328125}
+                            : new double[] {
+                                2.4609375, -2.060546875, 0.1805419921875, 0.63427734375, -2.09765625, 3.328125
+                            });
             assertNear(a.matmul(weight.transpose(0, 1)), 0, y.toDoubles());
-            assertNear(Functional.layerNorm(a, null, null, 1e-5).narrow(0, 0, 1), step, b
-                    ? new double[] {-1.3359375, -0.453125, 0.453125, 1.3359375}
-                    : new double[] {-1.341796875, -0.447265625, 0.447265625, 1.341796875});
-            assertNear(Functional.rmsNorm(a, null, 1e-5).narrow(0, 0, 1), step, b
-                    ? new double[] {-1.3515625, -1.0859375, -0.82421875, -0.5625}
-                    : new double[] {-1.3505859375, -1.0869140625, -0.82421875, -0.5615234375});
+            assertNear(
+                    Functional.layerNorm(a, null, null, 1e-5).narrow(0, 0, 1),
+                    step,
+                    b
+                            ? new double[] {-1.3359375, -0.453125, 0.453125, 1.3359375}
+                            : new double[] {-1.341796875, -0.447265625, 0.447265625, 1.341796875});
+            assertNear(
+                    Functional.rmsNorm(a, null, 1e-5).narrow(0, 0, 1),
+                    step,
+                    b
+                            ? new double[] {-1.3515625, -1.0859375, -0.82421875, -0.5625}
+                            : new double[] {-1.3505859375, -1.0869140625, -0.82421875, -0.5615234375});
             Tensor loss = Functional.crossEntropy(a, Tensor.of(new int[] {0, 3, 1}, 3));
             assertNear(loss, step, b ? 1.5390625 : 1.5322265625);
             loss.backward();
@@ -293,7 +305,8 @@ class HalfPrecisionTests {
             assertThat(grad).isNotNull();
             assertThat(grad.dtype()).isEqualTo(half);
             Tensor q = a.reshape(1, 1, 3, 4);
-            assertThat(Functional.scaledDotProductAttention(q, q, q, true).dtype()).isEqualTo(half);
+            assertThat(Functional.scaledDotProductAttention(q, q, q, true).dtype())
+                    .isEqualTo(half);
         }
     }
 

@@ -34,7 +34,8 @@ class LowRankTests {
         // The first and the last of three products are updated.
         GradCheck.check(
                 t -> Functional.addLowRank(
-                        Functional.linear(t[0], t[1], null), t[0], t[2], t[3], 0.75, new int[] {0, 5}, new int[] {2, 4}),
+                        Functional.linear(t[0], t[1], null), t[0], t[2], t[3], 0.75, new int[] {0, 5}, new int[] {2, 4
+                        }),
                 random(DType.FLOAT64, 0, 5, 3),
                 random(DType.FLOAT64, 1, 9, 3),
                 random(DType.FLOAT64, 2, 4, 3),

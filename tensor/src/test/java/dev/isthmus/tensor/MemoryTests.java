@@ -43,7 +43,10 @@ class MemoryTests {
             assertThat(loss).as("it learns").isLessThan(0.5);
             assertThat(run.bytes()).isEqualTo(bytes);
             assertThat(run.peakBytes()).isEqualTo(peak);
-            assertThat(MemoryBlocks.held()).as("blocks of the process").isEqualTo(held).isPositive();
+            assertThat(MemoryBlocks.held())
+                    .as("blocks of the process")
+                    .isEqualTo(held)
+                    .isPositive();
         }
     }
 
@@ -75,12 +78,15 @@ class MemoryTests {
                 Tensor.empty(DType.FLOAT32, 1 << 19);
                 assertThatThrownBy(() -> Tensor.empty(DType.FLOAT32, 1L << 30, 1L << 30))
                         .isInstanceOf(OutOfMemoryException.class)
-                        .hasMessageContaining("1152921504606846976 elements of FLOAT32 are 4,398,046,511,104.0 MiB more")
+                        .hasMessageContaining(
+                                "1152921504606846976 elements of FLOAT32 are 4,398,046,511,104.0 MiB more")
                         .hasMessageContaining("this scope holds 2.0 MiB, the scopes around it 4.0 MiB")
                         .hasMessageContaining("smaller batch")
                         .hasMessageContaining("Autograd.checkpoint")
                         .hasMessageContaining("-XX:MaxDirectMemorySize");
-                assertThat(Tensor.zeros(DType.FLOAT32, 3).toFloats()).as("life goes on").containsExactly(0, 0, 0);
+                assertThat(Tensor.zeros(DType.FLOAT32, 3).toFloats())
+                        .as("life goes on")
+                        .containsExactly(0, 0, 0);
             }
         }
     }
@@ -92,8 +98,7 @@ class MemoryTests {
                 .hasMessage("a shape of [4294967296, 4294967296] has 2^63 elements or more");
         assertThatThrownBy(() -> Tensor.empty(DType.FLOAT32, 1L << 62)).isInstanceOf(OutOfMemoryException.class);
         Tensor wide = Tensor.zeros(DType.FLOAT32, 1).expand(1L << 31);
-        assertThatThrownBy(wide::toFloats)
-                .isInstanceOf(TensorException.class);
+        assertThatThrownBy(wide::toFloats).isInstanceOf(TensorException.class);
     }
 
     /** What can be done with a tensor, of which every one must notice that its memory is gone. */
@@ -153,7 +158,8 @@ class MemoryTests {
                 assertThatThrownBy(() -> use.accept(t))
                         .as("use " + i)
                         .isInstanceOf(ScopeException.class)
-                        .hasMessageContaining("used after its scope closed; make it outside of the scope, or keep() it");
+                        .hasMessageContaining(
+                                "used after its scope closed; make it outside of the scope, or keep() it");
             }
         }
     }

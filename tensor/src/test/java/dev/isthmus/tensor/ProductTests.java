@@ -70,20 +70,34 @@ class ProductTests {
             assertNear(heads.matmul(others.transpose(-2, -1)), expected);
             assertNear(heads.transpose(-2, -1).matmul(others), byHand(heads.transpose(-2, -1), others));
             assertNear(
-                    heads.narrow(3, 2, 9).transpose(-2, -1).matmul(others.narrow(3, 1, 9).transpose(-2, -1)),
-                    byHand(heads.narrow(3, 2, 9).transpose(-2, -1), others.narrow(3, 1, 9).transpose(-2, -1)));
-            assertNear(heads.slice(3, 0, 14, 2).matmul(others.slice(3, 7).transpose(-2, -1)),
+                    heads.narrow(3, 2, 9)
+                            .transpose(-2, -1)
+                            .matmul(others.narrow(3, 1, 9).transpose(-2, -1)),
+                    byHand(
+                            heads.narrow(3, 2, 9).transpose(-2, -1),
+                            others.narrow(3, 1, 9).transpose(-2, -1)));
+            assertNear(
+                    heads.slice(3, 0, 14, 2).matmul(others.slice(3, 7).transpose(-2, -1)),
                     byHand(heads.slice(3, 0, 14, 2), others.slice(3, 7).transpose(-2, -1)));
             Tensor one = x.select(0, 1).select(1, 0); // [9, 14] in rows of 42
             assertNear(heads.matmul(one.t()), byHand(heads, one.t()));
             assertNear(one.matmul(others.transpose(-2, -1)), byHand(one, others.transpose(-2, -1)));
-            assertNear(one.unsqueeze(0).expand(3, 9, 14).matmul(others.transpose(-2, -1)), byHand(one, others.transpose(-2, -1)));
-            assertNear(heads.narrow(1, 0, 1).matmul(one.t().unsqueeze(0)), byHand(heads.narrow(1, 0, 1), one.t().unsqueeze(0)));
-            assertNear(heads.narrow(2, 0, 1).matmul(others.narrow(2, 3, 1).transpose(-2, -1)),
+            assertNear(
+                    one.unsqueeze(0).expand(3, 9, 14).matmul(others.transpose(-2, -1)),
+                    byHand(one, others.transpose(-2, -1)));
+            assertNear(
+                    heads.narrow(1, 0, 1).matmul(one.t().unsqueeze(0)),
+                    byHand(heads.narrow(1, 0, 1), one.t().unsqueeze(0)));
+            assertNear(
+                    heads.narrow(2, 0, 1).matmul(others.narrow(2, 3, 1).transpose(-2, -1)),
                     byHand(heads.narrow(2, 0, 1), others.narrow(2, 3, 1).transpose(-2, -1)));
-            assertNear(heads.narrow(3, 5, 1).matmul(others.narrow(3, 1, 1).transpose(-2, -1)),
+            assertNear(
+                    heads.narrow(3, 5, 1).matmul(others.narrow(3, 1, 1).transpose(-2, -1)),
                     byHand(heads.narrow(3, 5, 1), others.narrow(3, 1, 1).transpose(-2, -1)));
-            assertThat(heads.narrow(3, 0, 0).matmul(others.narrow(3, 0, 0).transpose(-2, -1)).toFloats()).containsOnly(0);
+            assertThat(heads.narrow(3, 0, 0)
+                            .matmul(others.narrow(3, 0, 0).transpose(-2, -1))
+                            .toFloats())
+                    .containsOnly(0);
             assertThat(heads.narrow(0, 0, 0).matmul(one.t()).shape()).containsExactly(0, 3, 9, 9);
         }
     }
@@ -127,7 +141,9 @@ class ProductTests {
         Tensor a = random(0, 2, 3, 4);
         Tensor b = random(1, 2, 4, 5);
         assertNear(a.bmm(b), byHand(a, b));
-        assertNear(a.select(0, 0).mv(b.select(0, 1).select(1, 2)), byHand(a.select(0, 0), b.select(0, 1).narrow(1, 2, 1)).squeeze(-1));
+        assertNear(
+                a.select(0, 0).mv(b.select(0, 1).select(1, 2)),
+                byHand(a.select(0, 0), b.select(0, 1).narrow(1, 2, 1)).squeeze(-1));
         Tensor u = a.select(0, 1).select(0, 0);
         Tensor v = b.select(0, 0).select(1, 3);
         assertThat(u.dot(v).item()).isCloseTo(u.mul(v).sum().item(), within(1e-12));
@@ -137,12 +153,17 @@ class ProductTests {
         assertNear(bias.addmm(a.select(0, 0), b.select(0, 0)), product);
         assertNear(bias.unsqueeze(0).addmm(a.select(0, 0), b.select(0, 0)), product);
         assertNear(bias.baddbmm(a, b), byHand(a, b).add(bias));
-        assertThat(Tensor.of(new int[] {1, 2, 3, 4}, 2, 2).matmul(Tensor.of(new int[] {5, 6}, 2)).toInts()).containsExactly(17, 39);
+        assertThat(Tensor.of(new int[] {1, 2, 3, 4}, 2, 2)
+                        .matmul(Tensor.of(new int[] {5, 6}, 2))
+                        .toInts())
+                .containsExactly(17, 39);
         assertThatThrownBy(() -> a.bmm(b.select(0, 0))).hasMessageContaining("[4, 5]");
         assertThatThrownBy(() -> u.mv(v)).hasMessageContaining("mv");
         assertThatThrownBy(() -> a.matmul(a)).hasMessageContaining("inner sizes 4 and 3");
         assertThatThrownBy(() -> random(3, 3, 3, 4).matmul(b)).hasMessageContaining("broadcast");
-        assertThatThrownBy(() -> u.matmul(random(0, 5))).isInstanceOf(TensorException.class).hasMessageContaining("4 and 5");
+        assertThatThrownBy(() -> u.matmul(random(0, 5)))
+                .isInstanceOf(TensorException.class)
+                .hasMessageContaining("4 and 5");
     }
 
     @Test
@@ -197,10 +218,20 @@ class ProductTests {
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
-            value = {"ii-> | 3,3", "ii->i | 3,3", "ij->ji | 2,3", "ij-> | 2,3", "ji | 2,3", "iji->j | 3,2,3", "iii->i | 3,3,3",
-                "ijik->kj | 3,2,3,4", "ii | 3,3"})
+            value = {
+                "ii-> | 3,3",
+                "ii->i | 3,3",
+                "ij->ji | 2,3",
+                "ij-> | 2,3",
+                "ji | 2,3",
+                "iji->j | 3,2,3",
+                "iii->i | 3,3,3",
+                "ijik->kj | 3,2,3,4",
+                "ii | 3,3"
+            })
     void einsumOfOne(String equation, String shape) {
-        long[] sizes = Arrays.stream(shape.split(",")).mapToLong(Long::parseLong).toArray();
+        long[] sizes =
+                Arrays.stream(shape.split(",")).mapToLong(Long::parseLong).toArray();
         Tensor x = random(0, sizes);
         assertNear(Tensor.einsum(equation, x), byLetters(equation, x));
         check(t -> Tensor.einsum(equation, t[0]), sizes);
@@ -213,7 +244,8 @@ class ProductTests {
         Tensor z = random(2, 4, 2);
         assertNear(Tensor.einsum("ij,jk,kl->il", x, y, z), x.matmul(y).matmul(z));
         assertNear(Tensor.einsum("ij,jk,ki->", x, y, z), x.matmul(y).mul(z.t()).sum());
-        assertNear(Tensor.einsum("ij,jk,kj->ij", x, y, z.repeat(1, 2).narrow(1, 0, 3)),
+        assertNear(
+                Tensor.einsum("ij,jk,kj->ij", x, y, z.repeat(1, 2).narrow(1, 0, 3)),
                 x.mul(y.mul(z.repeat(1, 2).narrow(1, 0, 3).t()).sum(1, false)));
         Tensor batch = random(3, 5, 2, 3);
         assertNear(Tensor.einsum("...ij,jk->...ik", batch, y), batch.matmul(y));
@@ -233,7 +265,9 @@ class ProductTests {
         assertThatThrownBy(() -> Tensor.einsum("ij->ik", x)).hasMessageContaining("'k' that no operand has");
         assertThatThrownBy(() -> Tensor.einsum("ij->ii", x)).hasMessageContaining("'i' twice");
         assertThatThrownBy(() -> Tensor.einsum("ij,kj->ik", x)).hasMessageContaining("2 terms for 1 operands");
-        assertThatThrownBy(() -> Tensor.einsum("ijk->i", x)).hasMessageContaining("'ijk' does not fit").hasMessageContaining("[2, 3]");
+        assertThatThrownBy(() -> Tensor.einsum("ijk->i", x))
+                .hasMessageContaining("'ijk' does not fit")
+                .hasMessageContaining("[2, 3]");
         assertThatThrownBy(() -> Tensor.einsum("i->i", x)).hasMessageContaining("'i' does not fit");
         assertThatThrownBy(() -> Tensor.einsum("i1->i", x)).hasMessageContaining("'1' is not a letter");
         assertThatThrownBy(() -> Tensor.einsum("ii->i", x)).hasMessageContaining("'i' is 2 and 3");
@@ -244,12 +278,19 @@ class ProductTests {
     private static Tensor byLetters(String equation, Tensor... operands) {
         String[] sides = equation.trim().split("->", -1);
         String[] terms = sides[0].trim().split(",");
-        String all = sides[0].replace(",", "").chars().distinct().sorted()
-                .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append).toString();
+        String all = sides[0].replace(",", "")
+                .chars()
+                .distinct()
+                .sorted()
+                .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+                .toString();
         String joined = sides[0];
-        String out = sides.length == 2 ? sides[1].trim() : all.chars()
-                .filter(c -> joined.indexOf(c) == joined.lastIndexOf(c))
-                .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append).toString();
+        String out = sides.length == 2
+                ? sides[1].trim()
+                : all.chars()
+                        .filter(c -> joined.indexOf(c) == joined.lastIndexOf(c))
+                        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+                        .toString();
         long[] sizes = new long[all.length()];
         for (int t = 0; t < terms.length; t++) {
             for (int d = 0; d < terms[t].length(); d++) {

@@ -84,7 +84,8 @@ class StoredWeightTests {
                 for (int in : format.block() == 1 ? new int[] {1, 7, 13, 207, 702} : new int[] {32, 224, 2080}) {
                     StoredWeight weight = weight(format, in, 13, 7);
                     float[] table = weight.toTensor(DType.FLOAT32).toFloats();
-                    float[] rows = weight.embedding(Tensor.of(new int[] {12, 0, 5, 12}, 4)).toFloats();
+                    float[] rows = weight.embedding(Tensor.of(new int[] {12, 0, 5, 12}, 4))
+                            .toFloats();
                     for (int i = 0; i < in; i++) {
                         assertThat(new float[] {rows[i], rows[in + i], rows[2 * in + i], rows[3 * in + i]})
                                 .containsExactly(table[12 * in + i], table[i], table[5 * in + i], table[12 * in + i]);

@@ -38,7 +38,8 @@ public final class Fixtures {
         return places.stream()
                 .filter(Files::exists)
                 .findFirst()
-                .orElseGet(() -> skip("skipped: " + kind + "/" + name + " is not at hand; -Disthmus." + kind + "=DIR says where"));
+                .orElseGet(() -> skip(
+                        "skipped: " + kind + "/" + name + " is not at hand; -Disthmus." + kind + "=DIR says where"));
     }
 
     /** Surefire does not print why a test was skipped, so the line that names the input is printed here. */

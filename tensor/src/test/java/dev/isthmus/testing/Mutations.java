@@ -35,10 +35,28 @@ public final class Mutations {
     private static final Pattern NUMBER = Pattern.compile("-?\\d+(\\.\\d+)?([eE][-+]?\\d+)?");
     private static final Pattern STRING = Pattern.compile("\"[^\"\\\\\\n]{0,80}\"");
     private static final List<String> NUMBERS = List.of(
-            "-1", "0", "1", "2147483647", "2147483648", "-2147483648", "4294967296", "9223372036854775807",
-            "-9223372036854775808", "99999999999999999999", "1e308", "1e999999999", "-0.0", "0.5", "true", "null", "\"3\"");
-    private static final List<String> VALUES = List.of("[]", "{}", "null", "\"\"", "0", "[[]]", "true", "\"\\ud800\"", "\"\\u0000\"");
-    private static final long[] COUNTS = {-1, 0, 1, Integer.MIN_VALUE, Integer.MAX_VALUE, Long.MIN_VALUE, Long.MAX_VALUE, 1L << 32, 1L << 40};
+            "-1",
+            "0",
+            "1",
+            "2147483647",
+            "2147483648",
+            "-2147483648",
+            "4294967296",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "99999999999999999999",
+            "1e308",
+            "1e999999999",
+            "-0.0",
+            "0.5",
+            "true",
+            "null",
+            "\"3\"");
+    private static final List<String> VALUES =
+            List.of("[]", "{}", "null", "\"\"", "0", "[[]]", "true", "\"\\ud800\"", "\"\\u0000\"");
+    private static final long[] COUNTS = {
+        -1, 0, 1, Integer.MIN_VALUE, Integer.MAX_VALUE, Long.MIN_VALUE, Long.MAX_VALUE, 1L << 32, 1L << 40
+    };
 
     /** A parser under test. */
     public interface Parser {
@@ -135,8 +153,13 @@ public final class Mutations {
                 return replaced(bytes, at, NUMBER, NUMBERS.get(rng.nextInt(NUMBERS.size())));
             }
             case 10 -> {
-                List<String> strings = STRING.matcher(latin1(bytes)).results().map(MatchResult::group).toList();
-                return strings.isEmpty() ? bytes : replaced(bytes, at, STRING, strings.get(rng.nextInt(strings.size())));
+                List<String> strings = STRING.matcher(latin1(bytes))
+                        .results()
+                        .map(MatchResult::group)
+                        .toList();
+                return strings.isEmpty()
+                        ? bytes
+                        : replaced(bytes, at, STRING, strings.get(rng.nextInt(strings.size())));
             }
             case 11 -> {
                 Pattern value = rng.nextInt(2) == 0 ? NUMBER : STRING;
@@ -144,7 +167,8 @@ public final class Mutations {
             }
             default -> {
                 String open = List.of("[", "{\"a\":", "(", "\"", "{{", " ").get(rng.nextInt(6));
-                return spliced(bytes, at, open.repeat(1 + rng.nextInt(20_000)).getBytes(StandardCharsets.ISO_8859_1), at);
+                return spliced(
+                        bytes, at, open.repeat(1 + rng.nextInt(20_000)).getBytes(StandardCharsets.ISO_8859_1), at);
             }
         }
         return bytes;

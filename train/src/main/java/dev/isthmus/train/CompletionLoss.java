@@ -68,7 +68,9 @@ public final class CompletionLoss {
             }
         }
         Tensor hidden = model.hidden(read);
-        return read.sharing() == null && n == read.tokens() ? hidden : Functional.embedding(hidden, read.tokensAt(rows));
+        return read.sharing() == null && n == read.tokens()
+                ? hidden
+                : Functional.embedding(hidden, read.tokensAt(rows));
     }
 
     /** The sum of {@link #perToken} divided by {@code tokens}, the number of completion tokens of the whole step. */

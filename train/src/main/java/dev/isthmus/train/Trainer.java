@@ -142,8 +142,8 @@ public final class Trainer {
     /** Whether all numbers of a tensor are finite. */
     public static boolean isFinite(Tensor tensor) {
         try (Scope scope = Scope.open()) {
-            return Double.isFinite(
-                    Autograd.noGrad(() -> tensor.detach().sub(tensor.detach()).sum().item()));
+            return Double.isFinite(Autograd.noGrad(
+                    () -> tensor.detach().sub(tensor.detach()).sum().item()));
         }
     }
 
@@ -168,7 +168,8 @@ public final class Trainer {
             case FLOAT32 -> StoredType.F32;
             case FLOAT64 -> StoredType.F64;
             case INT64 -> StoredType.I64;
-            default -> throw new IsthmusException("an optimizer's state of type " + tensor.dtype() + " cannot be saved");
+            default ->
+                throw new IsthmusException("an optimizer's state of type " + tensor.dtype() + " cannot be saved");
         };
     }
 

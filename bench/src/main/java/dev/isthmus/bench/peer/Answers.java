@@ -50,6 +50,7 @@ public final class Answers {
     }
 
     private static void say(Map<String, ?> fields) {
-        new PrintStream(System.out, true, StandardCharsets.UTF_8).println(JsonMapper.shared().writeValueAsString(fields));
+        new PrintStream(System.out, true, StandardCharsets.UTF_8)
+                .println(JsonMapper.shared().writeValueAsString(fields));
     }
 }

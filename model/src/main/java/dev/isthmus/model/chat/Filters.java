@@ -24,14 +24,16 @@ final class Filters {
     /** The arguments of a filter or test, by place or by name. */
     record Given(List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
         /** The argument at a place, which must be there. */
-        @Nullable Object at(int place) {
+        @Nullable
+        Object at(int place) {
             if (place >= positional.size()) {
                 throw new TemplateException("a function lacks an argument");
             }
             return positional.get(place);
         }
 
-        @Nullable Object get(int place, String name, @Nullable Object absent) {
+        @Nullable
+        Object get(int place, String name, @Nullable Object absent) {
             if (place < positional.size()) {
                 return positional.get(place);
             }
@@ -52,7 +54,9 @@ final class Filters {
             case "length", "count" ->
                 value instanceof String text
                         ? (long) text.codePointCount(0, text.length())
-                        : value instanceof Map<?, ?> map ? (long) map.size() : (long) items(value).size();
+                        : value instanceof Map<?, ?> map
+                                ? (long) map.size()
+                                : (long) items(value).size();
             case "string", "safe" -> text(value);
             case "e", "escape" ->
                 text(value)
@@ -80,14 +84,15 @@ final class Filters {
                                 .toList());
             }
             case "default", "d" -> {
-                boolean absent = value == UNDEFINED
-                        || Values.truthy(given.get(1, "boolean", false)) && !Values.truthy(value);
+                boolean absent =
+                        value == UNDEFINED || Values.truthy(given.get(1, "boolean", false)) && !Values.truthy(value);
                 yield absent ? given.get(0, "default_value", "") : value;
             }
             case "first" -> items(value).isEmpty() ? UNDEFINED : items(value).getFirst();
             case "last" -> items(value).isEmpty() ? UNDEFINED : items(value).getLast();
             case "list" -> items(value);
-            case "items" -> value == UNDEFINED ? List.of() : value instanceof Map<?, ?> map ? Members.entries(map) : items(value);
+            case "items" ->
+                value == UNDEFINED ? List.of() : value instanceof Map<?, ?> map ? Members.entries(map) : items(value);
             case "dictsort" -> {
                 List<Object> entries = value instanceof Map<?, ?> map ? Members.entries(map) : new ArrayList<>();
                 entries.sort((a, b) -> Values.compare(((List<?>) a).get(0), ((List<?>) b).get(0)));
@@ -155,11 +160,7 @@ final class Filters {
     }
 
     private static List<@Nullable Object> kept(
-            @Nullable Object value,
-            Given given,
-            int place,
-            UnaryOperator<@Nullable Object> of,
-            boolean wanted) {
+            @Nullable Object value, Given given, int place, UnaryOperator<@Nullable Object> of, boolean wanted) {
         Object name = given.get(place, "test", null);
         Predicate<@Nullable Object> test =
                 item -> name == null ? Values.truthy(item) : test(text(name), item, rest(given, place + 1));

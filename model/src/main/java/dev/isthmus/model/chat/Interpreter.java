@@ -37,8 +37,10 @@ final class Interpreter {
     }
 
     /** Names and their values; those of the scopes around it can be read. */
-    private record Scope(Map<String, @Nullable Object> names, @Nullable Scope outer) {
-        @Nullable Object get(String name) {
+    private record Scope(
+            Map<String, @Nullable Object> names, @Nullable Scope outer) {
+        @Nullable
+        Object get(String name) {
             for (Scope s = this; s != null; s = s.outer) {
                 if (s.names.containsKey(name)) {
                     return s.names.get(name);
@@ -194,7 +196,8 @@ final class Interpreter {
         loop.put("length", (long) items.size());
         loop.put("previtem", i > 0 ? items.get(i - 1) : UNDEFINED);
         loop.put("nextitem", i + 1 < items.size() ? items.get(i + 1) : UNDEFINED);
-        loop.put("cycle", (Values.Function) given -> given.at(i % Math.max(1, given.positional().size())));
+        loop.put("cycle", (Values.Function)
+                given -> given.at(i % Math.max(1, given.positional().size())));
         return loop;
     }
 
@@ -309,12 +312,13 @@ final class Interpreter {
             case Node.Attribute n -> at(n.line(), () -> attribute(value(n.object()), n.name(), n.object()));
             case Node.Index n -> at(n.line(), () -> index(value(n.object()), value(n.index()), n.object()));
             case Node.Slice n -> at(n.line(), () -> slice(n));
-            case Node.Call n -> at(n.line(), () -> {
-                if (value(n.function()) instanceof Values.Function function) {
-                    return function.call(given(n.arguments()));
-                }
-                throw new TemplateException(described(n.function()) + " is not a function");
-            });
+            case Node.Call n ->
+                at(n.line(), () -> {
+                    if (value(n.function()) instanceof Values.Function function) {
+                        return function.call(given(n.arguments()));
+                    }
+                    throw new TemplateException(described(n.function()) + " is not a function");
+                });
             case Node.Filter n -> at(n.line(), () -> Filters.apply(n.name(), value(n.value()), given(n.arguments())));
             case Node.Test n ->
                 at(n.line(), () -> Filters.test(n.name(), value(n.value()), given(n.arguments())) != n.negated());
@@ -363,7 +367,8 @@ final class Interpreter {
             return text.repeat((int) Math.max(0, times));
         }
         if (!Values.isNumber(left) || !Values.isNumber(right)) {
-            throw new TemplateException("'" + n.op() + "' of " + described(left, n.left()) + " and " + described(right, n.right()));
+            throw new TemplateException(
+                    "'" + n.op() + "' of " + described(left, n.left()) + " and " + described(right, n.right()));
         }
         boolean whole = !(left instanceof Double) && !(right instanceof Double);
         double a = number(left);
@@ -377,7 +382,8 @@ final class Interpreter {
             case "*" -> whole ? (Object) (integer(left) * integer(right)) : (Object) (a * b);
             case "/" -> a / b;
             case "//" -> whole ? (Object) Math.floorDiv(integer(left), integer(right)) : (Object) Math.floor(a / b);
-            case "%" -> whole ? (Object) Math.floorMod(integer(left), integer(right)) : (Object) (a - b * Math.floor(a / b));
+            case "%" ->
+                whole ? (Object) Math.floorMod(integer(left), integer(right)) : (Object) (a - b * Math.floor(a / b));
             default -> whole && b >= 0 ? (Object) (long) Math.pow(a, b) : (Object) Math.pow(a, b);
         };
     }
@@ -420,7 +426,9 @@ final class Interpreter {
             throw new TemplateException(described(source) + " is undefined");
         }
         if (object instanceof Map<?, ?> map) {
-            return map.containsKey(index) ? map.get(index) : index instanceof String name ? attribute(object, name, source) : UNDEFINED;
+            return map.containsKey(index)
+                    ? map.get(index)
+                    : index instanceof String name ? attribute(object, name, source) : UNDEFINED;
         }
         if (index instanceof Long place && (object instanceof List || object instanceof String)) {
             List<@Nullable Object> items = Values.items(object);

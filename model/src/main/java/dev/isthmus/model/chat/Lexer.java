@@ -12,12 +12,13 @@ import java.util.regex.Pattern;
  */
 final class Lexer {
     private static final Pattern OPENING = Pattern.compile("\\{[%{#]");
-    private static final Pattern INSIDE = Pattern.compile("\\s+"
-            + "|(?<name>[\\p{L}_][\\p{L}\\p{N}_]*)"
-            + "|(?<float>\\d+(?:\\.\\d+(?:[eE][+-]?\\d+)?|[eE][+-]?\\d+))"
-            + "|(?<integer>\\d+)"
-            + "|(?<string>'(?:[^'\\\\]|\\\\.)*+'|\"(?:[^\"\\\\]|\\\\.)*+\")"
-            + "|(?<operator>//|\\*\\*|==|!=|<=|>=|[-+*/%~<>=()\\[\\]{}.,:|])",
+    private static final Pattern INSIDE = Pattern.compile(
+            "\\s+"
+                    + "|(?<name>[\\p{L}_][\\p{L}\\p{N}_]*)"
+                    + "|(?<float>\\d+(?:\\.\\d+(?:[eE][+-]?\\d+)?|[eE][+-]?\\d+))"
+                    + "|(?<integer>\\d+)"
+                    + "|(?<string>'(?:[^'\\\\]|\\\\.)*+'|\"(?:[^\"\\\\]|\\\\.)*+\")"
+                    + "|(?<operator>//|\\*\\*|==|!=|<=|>=|[-+*/%~<>=()\\[\\]{}.,:|])",
             Pattern.DOTALL);
 
     private final String source;

@@ -39,15 +39,21 @@ final class Members {
             case "capitalize" -> _ -> capitalize(text);
             case "startswith" -> g -> affixes(g).stream().anyMatch(text::startsWith);
             case "endswith" -> g -> affixes(g).stream().anyMatch(text::endsWith);
-            case "removeprefix" -> g -> text.startsWith(text(g.at(0))) ? text.substring(text(g.at(0)).length()) : text;
-            case "removesuffix" -> g -> text.endsWith(text(g.at(0)))
-                    ? text.substring(0, text.length() - text(g.at(0)).length())
-                    : text;
-            case "replace" -> g -> replace(text, text(g.at(0)), text(g.at(1)), g.positional().size() > 2 ? integer(g.at(2)) : -1);
+            case "removeprefix" ->
+                g -> text.startsWith(text(g.at(0)))
+                        ? text.substring(text(g.at(0)).length())
+                        : text;
+            case "removesuffix" ->
+                g -> text.endsWith(text(g.at(0)))
+                        ? text.substring(0, text.length() - text(g.at(0)).length())
+                        : text;
+            case "replace" ->
+                g -> replace(text, text(g.at(0)), text(g.at(1)), g.positional().size() > 2 ? integer(g.at(2)) : -1);
             case "split" -> g -> split(text, g);
             case "splitlines" -> _ -> new ArrayList<Object>(text.lines().toList());
-            case "join" -> g -> String.join(
-                    text, Values.items(g.at(0)).stream().map(Values::text).toList());
+            case "join" ->
+                g -> String.join(
+                        text, Values.items(g.at(0)).stream().map(Values::text).toList());
             case "find" -> g -> (long) text.indexOf(text(g.at(0)));
             case "rfind" -> g -> (long) text.lastIndexOf(text(g.at(0)));
             case "count" -> g -> count(text, text(g.at(0)));
@@ -59,9 +65,7 @@ final class Members {
     }
 
     private static List<String> affixes(Given g) {
-        return g.at(0) instanceof List<?> many
-                ? many.stream().map(Values::text).toList()
-                : List.of(text(g.at(0)));
+        return g.at(0) instanceof List<?> many ? many.stream().map(Values::text).toList() : List.of(text(g.at(0)));
     }
 
     private static String strip(String text, Given g, boolean left, boolean right) {
@@ -109,7 +113,8 @@ final class Members {
         if (separator == null) {
             String trimmed = strip(text, (String) null, true, false);
             String[] parts = limit < 0 ? trimmed.split("\\s+") : trimmed.split("\\s+", limit);
-            return new ArrayList<>(Arrays.stream(parts).filter(part -> !part.isEmpty()).toList());
+            return new ArrayList<>(
+                    Arrays.stream(parts).filter(part -> !part.isEmpty()).toList());
         }
         if (text(separator).isEmpty()) {
             throw new TemplateException("split: an empty separator");
@@ -128,7 +133,8 @@ final class Members {
     static String capitalize(String text) {
         return text.isEmpty()
                 ? text
-                : text.substring(0, 1).toUpperCase(Locale.ROOT) + text.substring(1).toLowerCase(Locale.ROOT);
+                : text.substring(0, 1).toUpperCase(Locale.ROOT)
+                        + text.substring(1).toLowerCase(Locale.ROOT);
     }
 
     static String title(String text) {
@@ -142,7 +148,10 @@ final class Members {
             case "items" -> _ -> entries(map);
             case "keys" -> _ -> new ArrayList<Object>(map.keySet());
             case "values" -> _ -> new ArrayList<Object>(map.values());
-            case "get" -> g -> map.containsKey(g.at(0)) ? map.get(g.at(0)) : g.positional().size() > 1 ? g.at(1) : null;
+            case "get" ->
+                g -> map.containsKey(g.at(0))
+                        ? map.get(g.at(0))
+                        : g.positional().size() > 1 ? g.at(1) : null;
             default -> null;
         };
     }
@@ -156,17 +165,17 @@ final class Members {
 
     private static Values.@Nullable Function ofList(List<?> list, String name) {
         return switch (name) {
-            case "index" -> g -> {
-                for (int i = 0; i < list.size(); i++) {
-                    if (Values.equal(list.get(i), g.at(0))) {
-                        return (long) i;
+            case "index" ->
+                g -> {
+                    for (int i = 0; i < list.size(); i++) {
+                        if (Values.equal(list.get(i), g.at(0))) {
+                            return (long) i;
+                        }
                     }
-                }
-                throw new TemplateException(Values.repr(g.at(0)) + " is not in the list");
-            };
-            case "count" -> g -> list.stream()
-                    .filter(item -> Values.equal(item, g.at(0)))
-                    .count();
+                    throw new TemplateException(Values.repr(g.at(0)) + " is not in the list");
+                };
+            case "count" ->
+                g -> list.stream().filter(item -> Values.equal(item, g.at(0))).count();
             default -> null;
         };
     }

@@ -27,8 +27,12 @@ sealed interface Node {
             implements Node {}
 
     /** {@code set name = value}, {@code set namespace.name = value} or {@code set name}, a body, {@code endset}. */
-    record Set(List<String> targets, @Nullable String attribute, @Nullable Node value, List<Node> body, int line)
-            implements Node {}
+    record Set(
+            List<String> targets,
+            @Nullable String attribute,
+            @Nullable Node value,
+            List<Node> body,
+            int line) implements Node {}
 
     record Macro(String name, List<Parameter> parameters, List<Node> body) implements Node {}
 
@@ -69,7 +73,12 @@ sealed interface Node {
 
     record Index(Node object, Node index, int line) implements Node {}
 
-    record Slice(Node object, @Nullable Node start, @Nullable Node stop, @Nullable Node step, int line) implements Node {}
+    record Slice(
+            Node object,
+            @Nullable Node start,
+            @Nullable Node stop,
+            @Nullable Node step,
+            int line) implements Node {}
 
     record Call(Node function, Arguments arguments, int line) implements Node {}
 

@@ -48,7 +48,10 @@ final class Parser {
                 }
                 case BLOCK_BEGIN -> {
                     String name = tokens.get(at + 1).text();
-                    if (List.of(ends).contains(name) || name.startsWith("end") || name.equals("else") || name.equals("elif")) {
+                    if (List.of(ends).contains(name)
+                            || name.startsWith("end")
+                            || name.equals("else")
+                            || name.equals("elif")) {
                         depth--;
                         return body;
                     }
@@ -94,7 +97,8 @@ final class Parser {
                 blockEnd();
                 yield new Node.Continue();
             }
-            default -> throw new TemplateException("line " + name.line() + ": the tag '" + name.text() + "' is not known");
+            default ->
+                throw new TemplateException("line " + name.line() + ": the tag '" + name.text() + "' is not known");
         };
     }
 
@@ -327,12 +331,13 @@ final class Parser {
     private Node primary() {
         Token token = next();
         return switch (token.kind()) {
-            case NAME -> switch (token.text()) {
-                case "true", "True" -> new Node.Literal(true);
-                case "false", "False" -> new Node.Literal(false);
-                case "none", "None" -> new Node.Literal(null);
-                default -> new Node.Name(token.text());
-            };
+            case NAME ->
+                switch (token.text()) {
+                    case "true", "True" -> new Node.Literal(true);
+                    case "false", "False" -> new Node.Literal(false);
+                    case "none", "None" -> new Node.Literal(null);
+                    default -> new Node.Name(token.text());
+                };
             case STRING -> {
                 StringBuilder text = new StringBuilder(token.text());
                 while (peek().kind() == Kind.STRING) {
@@ -344,43 +349,45 @@ final class Parser {
                 try {
                     yield new Node.Literal(Long.parseLong(token.text()));
                 } catch (NumberFormatException e) {
-                    throw new TemplateException("line " + token.line() + ": the number " + token.text() + " is too large");
+                    throw new TemplateException(
+                            "line " + token.line() + ": the number " + token.text() + " is too large");
                 }
             }
             case FLOAT -> new Node.Literal(Double.parseDouble(token.text()));
-            case OPERATOR -> switch (token.text()) {
-                case "(" -> {
-                    Node value = accept(")") ? new Node.ListLiteral(List.of()) : null;
-                    if (value == null) {
-                        value = tuple();
-                        expect(Kind.OPERATOR, ")");
-                    }
-                    yield value;
-                }
-                case "[" -> {
-                    List<Node> items = new ArrayList<>();
-                    while (!accept("]")) {
-                        items.add(expression());
-                        if (!peek().is(Kind.OPERATOR, "]")) {
-                            expect(Kind.OPERATOR, ",");
+            case OPERATOR ->
+                switch (token.text()) {
+                    case "(" -> {
+                        Node value = accept(")") ? new Node.ListLiteral(List.of()) : null;
+                        if (value == null) {
+                            value = tuple();
+                            expect(Kind.OPERATOR, ")");
                         }
+                        yield value;
                     }
-                    yield new Node.ListLiteral(items);
-                }
-                case "{" -> {
-                    List<Map.Entry<Node, Node>> entries = new ArrayList<>();
-                    while (!accept("}")) {
-                        Node key = expression();
-                        expect(Kind.OPERATOR, ":");
-                        entries.add(Map.entry(key, expression()));
-                        if (!peek().is(Kind.OPERATOR, "}")) {
-                            expect(Kind.OPERATOR, ",");
+                    case "[" -> {
+                        List<Node> items = new ArrayList<>();
+                        while (!accept("]")) {
+                            items.add(expression());
+                            if (!peek().is(Kind.OPERATOR, "]")) {
+                                expect(Kind.OPERATOR, ",");
+                            }
                         }
+                        yield new Node.ListLiteral(items);
                     }
-                    yield new Node.MapLiteral(entries);
-                }
-                default -> throw unexpected(token);
-            };
+                    case "{" -> {
+                        List<Map.Entry<Node, Node>> entries = new ArrayList<>();
+                        while (!accept("}")) {
+                            Node key = expression();
+                            expect(Kind.OPERATOR, ":");
+                            entries.add(Map.entry(key, expression()));
+                            if (!peek().is(Kind.OPERATOR, "}")) {
+                                expect(Kind.OPERATOR, ",");
+                            }
+                        }
+                        yield new Node.MapLiteral(entries);
+                    }
+                    default -> throw unexpected(token);
+                };
             default -> throw unexpected(token);
         };
     }
@@ -450,7 +457,8 @@ final class Parser {
                 || token.kind() == Kind.FLOAT
                 || token.is(Kind.OPERATOR, "[")
                 || token.is(Kind.OPERATOR, "{")
-                || token.kind() == Kind.NAME && !Set.of("and", "or", "else", "is", "if", "not", "in").contains(token.text());
+                || token.kind() == Kind.NAME
+                        && !Set.of("and", "or", "else", "is", "if", "not", "in").contains(token.text());
         return value ? new Arguments(List.of(postfix(primary())), Map.of()) : Arguments.NONE;
     }
 

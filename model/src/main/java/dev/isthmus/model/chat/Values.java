@@ -26,7 +26,8 @@ final class Values {
     /** A function of a template. */
     @FunctionalInterface
     interface Function {
-        @Nullable Object call(Filters.Given given);
+        @Nullable
+        Object call(Filters.Given given);
     }
 
     private Values() {}
@@ -95,8 +96,8 @@ final class Values {
         return switch (value) {
             case Collection<?> items -> new ArrayList<>(items);
             case Map<?, ?> map -> new ArrayList<>(map.keySet());
-            case String text -> new ArrayList<>(
-                    text.codePoints().mapToObj(Character::toString).toList());
+            case String text ->
+                new ArrayList<>(text.codePoints().mapToObj(Character::toString).toList());
             case null, default -> {
                 if (value == UNDEFINED) {
                     yield new ArrayList<>();
@@ -184,7 +185,8 @@ final class Values {
         }
         double size = Math.abs(x);
         if (size == 0 || size >= 1e-4 && size < 1e16) {
-            String plain = new BigDecimal(Double.toString(x)).stripTrailingZeros().toPlainString();
+            String plain =
+                    new BigDecimal(Double.toString(x)).stripTrailingZeros().toPlainString();
             return plain.contains(".") ? plain : plain + ".0";
         }
         String[] parts = Double.toString(x).split("E");
@@ -212,7 +214,8 @@ final class Values {
             case null -> out.append("null");
             case Boolean b -> out.append(b);
             case Long n -> out.append(n);
-            case Double x -> out.append(x.isNaN() ? "NaN" : x.isInfinite() ? x > 0 ? "Infinity" : "-Infinity" : real(x));
+            case Double x ->
+                out.append(x.isNaN() ? "NaN" : x.isInfinite() ? x > 0 ? "Infinity" : "-Infinity" : real(x));
             case String text -> jsonText(text, out);
             case Collection<?> items -> {
                 out.append('[');

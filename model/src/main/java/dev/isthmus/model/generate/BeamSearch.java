@@ -38,8 +38,9 @@ public record BeamSearch(int numBeams, double lengthPenalty, EarlyStopping early
      */
     public BeamSearch {
         if (numBeams < 1 || numReturnSequences < 1 || numReturnSequences > numBeams) {
-            throw new IsthmusException("num_beams must be at least 1 and num_return_sequences between 1 and num_beams, found "
-                    + numBeams + " and " + numReturnSequences);
+            throw new IsthmusException(
+                    "num_beams must be at least 1 and num_return_sequences between 1 and num_beams, found " + numBeams
+                            + " and " + numReturnSequences);
         }
     }
 
@@ -106,7 +107,8 @@ public record BeamSearch(int numBeams, double lengthPenalty, EarlyStopping early
                 }
             }
             finished.sort(Comparator.comparingDouble(Scored::score).reversed());
-            finished.subList(Math.min(numBeams, finished.size()), finished.size()).clear();
+            finished.subList(Math.min(numBeams, finished.size()), finished.size())
+                    .clear();
             if (open.isEmpty() || finished.size() == numBeams && !worthwhile(open, finished, length, limit)) {
                 return finished.subList(0, Math.min(numReturnSequences, finished.size()));
             }

@@ -86,8 +86,7 @@ public interface Draft {
                 tokens[length] = draw(p, rng);
                 probabilities.add(p);
             }
-            return new Guess(
-                    Arrays.copyOfRange(tokens, text.length(), length), probabilities.toArray(double[][]::new));
+            return new Guess(Arrays.copyOfRange(tokens, text.length(), length), probabilities.toArray(double[][]::new));
         }
 
         private float[] logits(int[] tokens, int length) {

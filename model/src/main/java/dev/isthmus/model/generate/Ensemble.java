@@ -34,8 +34,10 @@ public record Ensemble(List<Decoder> models, Combiner combiner) {
      */
     public Ensemble {
         models = List.copyOf(models);
-        List<Integer> sizes =
-                models.stream().map(model -> model.config().vocabSize()).distinct().toList();
+        List<Integer> sizes = models.stream()
+                .map(model -> model.config().vocabSize())
+                .distinct()
+                .toList();
         if (sizes.size() != 1) {
             throw new IsthmusException("models that write together need one vocabulary, found sizes " + sizes);
         }
@@ -79,7 +81,8 @@ public record Ensemble(List<Decoder> models, Combiner combiner) {
         }
         return (logits, _) -> {
             if (logits.size() != 2) {
-                throw new IsthmusException("contrastive decoding takes an expert and an amateur, found " + logits.size() + " models");
+                throw new IsthmusException(
+                        "contrastive decoding takes an expert and an amateur, found " + logits.size() + " models");
             }
             float[] expert = logits.get(0);
             float[] amateur = logits.get(1);

@@ -44,7 +44,8 @@ public record GenerationConfig(
 
     /** With someone who is told every token. */
     public GenerationConfig withStreamer(Streamer told) {
-        return new GenerationConfig(sampling, maxNewTokens, eosTokenIds, numGenerations, outputEntropies, told, adapters);
+        return new GenerationConfig(
+                sampling, maxNewTokens, eosTokenIds, numGenerations, outputEntropies, told, adapters);
     }
 
     /** With one adapter for each prompt. */

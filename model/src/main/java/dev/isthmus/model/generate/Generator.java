@@ -185,10 +185,12 @@ public final class Generator {
         List<Row> active = new ArrayList<>();
         int next = 0;
         while (next < prompts.size() || !active.isEmpty()) {
-            int room = Math.min((maxRows - active.size()) / group, caches.getFirst().freePages() / groupPages);
+            int room = Math.min(
+                    (maxRows - active.size()) / group, caches.getFirst().freePages() / groupPages);
             int admitted = Math.min(room, prompts.size() - next);
             // New prompts wait until there are enough of them to be worth a pass of their own.
-            if (admitted > 0 && (active.isEmpty() || admitted * group >= maxRows / 4 || admitted == prompts.size() - next)) {
+            if (admitted > 0
+                    && (active.isEmpty() || admitted * group >= maxRows / 4 || admitted == prompts.size() - next)) {
                 active.addAll(admit(caches, next, admitted));
                 next += admitted;
             } else {
@@ -228,8 +230,9 @@ public final class Generator {
             List<Tensor> logits = new ArrayList<>();
             for (int m = 0; m < caches.size(); m++) {
                 KvCache cache = caches.get(m);
-                List<KvCache.Sequence> parents =
-                        IntStream.range(first, first + count).mapToObj(p -> open(cache, p)).toList();
+                List<KvCache.Sequence> parents = IntStream.range(first, first + count)
+                        .mapToObj(p -> open(cache, p))
+                        .toList();
                 Tensor hidden = cache.prefill(parents, read);
                 for (Row row : rows) {
                     KvCache.Sequence parent = parents.get(row.prompt - first);
@@ -272,8 +275,8 @@ public final class Generator {
         }
         SamplingParams sampling = config.sampling();
         double temperature = sampling.doSample() ? sampling.temperature() : 1;
-        Functional.TokenLoss loss = Functional.tokenLoss(
-                logits, Tensor.of(targets, targets.length), temperature, config.outputEntropies());
+        Functional.TokenLoss loss =
+                Functional.tokenLoss(logits, Tensor.of(targets, targets.length), temperature, config.outputEntropies());
         float[] losses = loss.loss().toFloats();
         Tensor entropy = loss.entropy();
         float[] entropies = entropy == null ? new float[0] : entropy.toFloats();

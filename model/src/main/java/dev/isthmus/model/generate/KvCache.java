@@ -180,10 +180,13 @@ public final class KvCache {
                 reserve(sequences.get(s), page, slot, row);
             }
         }
-        return decoder.hidden(batch, (layer, qkv) -> {
-            append(layer, qkv, page, slot);
-            return Functional.attention(qkv, batch.ragged(), decoder.heads(layer));
-        }, null);
+        return decoder.hidden(
+                batch,
+                (layer, qkv) -> {
+                    append(layer, qkv, page, slot);
+                    return Functional.attention(qkv, batch.ragged(), decoder.heads(layer));
+                },
+                null);
     }
 
     /**
@@ -211,21 +214,24 @@ public final class KvCache {
         TokenBatch read = new TokenBatch(Tensor.of(tokens, rows), Tensor.of(positions, rows), new Ragged(starts));
         TokenBatch batch = changed(read, sequences);
         int width = heads.heads() * heads.headDim();
-        return decoder.hidden(batch, (layer, qkv) -> {
-            append(layer, qkv, page, slot);
-            Tensor out = Tensor.empty(qkv.dtype(), rows, width);
-            run(new CachedAttention(
-                    rows,
-                    decoder.heads(layer),
-                    qkv.buffer(),
-                    qkv.size(1),
-                    layers.get(layer),
-                    pages,
-                    lengths,
-                    out.buffer(),
-                    width));
-            return out;
-        }, null);
+        return decoder.hidden(
+                batch,
+                (layer, qkv) -> {
+                    append(layer, qkv, page, slot);
+                    Tensor out = Tensor.empty(qkv.dtype(), rows, width);
+                    run(new CachedAttention(
+                            rows,
+                            decoder.heads(layer),
+                            qkv.buffer(),
+                            qkv.size(1),
+                            layers.get(layer),
+                            pages,
+                            lengths,
+                            out.buffer(),
+                            width));
+                    return out;
+                },
+                null);
     }
 
     private static void run(KernelCall call) {

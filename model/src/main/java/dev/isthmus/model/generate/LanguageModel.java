@@ -111,12 +111,7 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
     }
 
     private List<Text> complete(
-            List<int[]> prompts,
-            SamplingParams sampling,
-            int maxNewTokens,
-            int count,
-            List<String> stops,
-            Rng rng) {
+            List<int[]> prompts, SamplingParams sampling, int maxNewTokens, int count, List<String> stops, Rng rng) {
         GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, eosTokenIds(), count);
         if (!stops.isEmpty()) {
             Map<Integer, TextStream> streams = new HashMap<>();

@@ -80,7 +80,8 @@ public final class SpeculativeDecoding {
     }
 
     private void run() {
-        int limit = Math.min(promptLength + config.maxNewTokens(), decoder.config().maxPositionEmbeddings());
+        int limit =
+                Math.min(promptLength + config.maxNewTokens(), decoder.config().maxPositionEmbeddings());
         KvCache cache = new KvCache(decoder, KvCache.pagesFor(limit) + 1);
         KvCache.Sequence sequence = cache.open();
         while (!ended && length < limit) {

@@ -61,7 +61,8 @@ public final class TextStream {
     }
 
     private void cut() {
-        int first = stops.stream().mapToInt(held::indexOf).filter(i -> i >= 0).min().orElse(-1);
+        int first =
+                stops.stream().mapToInt(held::indexOf).filter(i -> i >= 0).min().orElse(-1);
         if (first >= 0) {
             held.setLength(first);
             stopped = true;

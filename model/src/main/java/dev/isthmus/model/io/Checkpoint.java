@@ -69,8 +69,10 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         Map<String, StoredWeight> weights = new LinkedHashMap<>();
         for (TensorEntry tensor : tensors.values()) {
             if (tensor.shape().length == 2) {
-                boolean conv1d = config.modelType() == ModelType.GPT2 && tensor.name().contains(".c_");
-                weights.put(tensor.name(), weight(conv1d ? GgufModel.transposed(tensor, arena) : tensor, format, arena));
+                boolean conv1d =
+                        config.modelType() == ModelType.GPT2 && tensor.name().contains(".c_");
+                weights.put(
+                        tensor.name(), weight(conv1d ? GgufModel.transposed(tensor, arena) : tensor, format, arena));
             }
         }
         return weights;
@@ -114,8 +116,8 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     public static void save(Path directory, DecoderConfig config, Collection<TensorEntry> tensors) {
         Map<String, TensorEntry> byName = new LinkedHashMap<>();
         tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
-        List<TensorEntry> ordered =
-                new ArrayList<>(ParameterNames.resolve(config, byName, directory).values());
+        List<TensorEntry> ordered = new ArrayList<>(
+                ParameterNames.resolve(config, byName, directory).values());
         tensors.stream().filter(t -> ParameterNames.ofClassifier(t.name())).forEach(ordered::add);
         try {
             Files.createDirectories(directory);

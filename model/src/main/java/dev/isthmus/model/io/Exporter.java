@@ -47,7 +47,8 @@ public final class Exporter {
     public static void export(Path from, Path to, Format format, String dtype) {
         String name = format.name().toLowerCase(Locale.ROOT);
         if (!format.types.contains(dtype)) {
-            throw new IsthmusException("the format " + name + " cannot hold " + dtype + "; it can hold " + String.join(", ", format.types));
+            throw new IsthmusException("the format " + name + " cannot hold " + dtype + "; it can hold "
+                    + String.join(", ", format.types));
         }
         try (Arena arena = Arena.ofConfined()) {
             Checkpoint model = Checkpoint.open(from, arena);
@@ -68,7 +69,10 @@ public final class Exporter {
                 case GGUF -> {
                     Path directory = Files.isDirectory(from) ? from : from.resolveSibling("");
                     GgufWriter.write(
-                            to, model, GgufType.valueOf(type), GgufMetadata.of(directory, model.config().vocabSize()));
+                            to,
+                            model,
+                            GgufType.valueOf(type),
+                            GgufMetadata.of(directory, model.config().vocabSize()));
                 }
                 case BIN -> {
                     List<TensorEntry> floats = model.tensors().values().stream()
@@ -96,7 +100,9 @@ public final class Exporter {
         for (long i = 0; i < n; i++) {
             float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
             halves.setAtIndex(
-                    ValueLayout.JAVA_SHORT, i, type == StoredType.F16 ? Float.floatToFloat16(value) : BFloat16.of(value));
+                    ValueLayout.JAVA_SHORT,
+                    i,
+                    type == StoredType.F16 ? Float.floatToFloat16(value) : BFloat16.of(value));
         }
         return new TensorEntry(tensor.name(), type, tensor.shape(), halves);
     }

@@ -75,7 +75,9 @@ public record Gguf(Path file, Map<String, Object> metadata, Map<String, GgufTens
             AtomicFile.writeFully(channel, header.bytes());
             for (GgufTensor tensor : tensors) {
                 SafeTensors.write(channel, tensor.data());
-                AtomicFile.writeFully(channel, ByteBuffer.allocate(GgufHeader.padding(tensor.data().byteSize())));
+                AtomicFile.writeFully(
+                        channel,
+                        ByteBuffer.allocate(GgufHeader.padding(tensor.data().byteSize())));
             }
         });
     }

@@ -136,7 +136,8 @@ enum GgufArchitecture {
         if (part.matches()) {
             for (Map.Entry<String, String> entry : layer.entrySet()) {
                 if (entry.getValue().equals(part.group(2))) {
-                    return (gpt2 ? "transformer.h." : "model.layers.") + part.group(1) + "." + entry.getKey() + "." + part.group(3);
+                    return (gpt2 ? "transformer.h." : "model.layers.") + part.group(1) + "." + entry.getKey() + "."
+                            + part.group(3);
                 }
             }
         }

@@ -54,7 +54,8 @@ final class GgufHeader {
                 int32(7);
                 out.write(flag ? 1 : 0);
             }
-            case Long number when number >= 0 && number <= 0xffffffffL -> {
+            case Long number
+            when number >= 0 && number <= 0xffffffffL -> {
                 int32(4);
                 int32((int) (long) number);
             }
@@ -95,12 +96,16 @@ final class GgufHeader {
     }
 
     private void int32(int value) {
-        out.writeBytes(
-                ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(value).array());
+        out.writeBytes(ByteBuffer.allocate(4)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(value)
+                .array());
     }
 
     private void int64(long value) {
-        out.writeBytes(
-                ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array());
+        out.writeBytes(ByteBuffer.allocate(8)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putLong(value)
+                .array());
     }
 }

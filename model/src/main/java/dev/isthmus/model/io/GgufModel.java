@@ -13,7 +13,6 @@ import dev.isthmus.model.DecoderConfig.SlidingWindow;
 import dev.isthmus.model.io.Gguf.GgufTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -40,7 +39,8 @@ final class GgufModel {
         this.file = file;
         String name = file.string("general.architecture");
         this.architecture = GgufArchitecture.named(name == null ? "" : name)
-                .orElseThrow(() -> bad("the architecture " + ModelFormatException.quote(name == null ? "" : name) + " is not known; known are "
+                .orElseThrow(() -> bad("the architecture " + ModelFormatException.quote(name == null ? "" : name)
+                        + " is not known; known are "
                         + String.join(
                                 ", ",
                                 Arrays.stream(GgufArchitecture.values())
@@ -91,7 +91,8 @@ final class GgufModel {
         }
         int heads = needed("attention.head_count");
         int headDim = integer("attention.key_length", hidden / Math.max(1, heads));
-        if (integer("attention.value_length", headDim) != headDim || integer("rope.dimension_count", headDim) != headDim) {
+        if (integer("attention.value_length", headDim) != headDim
+                || integer("rope.dimension_count", headDim) != headDim) {
             throw bad("heads whose values, or rotated part, are of another width than their keys are not known");
         }
         GgufTensor embedding = file.tensors().get("token_embd.weight");
@@ -135,14 +136,18 @@ final class GgufModel {
             if (named.size() != layers || !named.stream().allMatch(Boolean.class::isInstance)) {
                 throw bad("attention.sliding_window_pattern does not name every layer");
             }
-            return new SlidingWindow(size, named.stream().map(Boolean.class::cast).toList());
+            return new SlidingWindow(
+                    size, named.stream().map(Boolean.class::cast).toList());
         }
         int pattern = integer("attention.sliding_window_pattern", architecture == GgufArchitecture.GEMMA2 ? 2 : 6);
         if (pattern < 1) {
             throw bad("an attention.sliding_window_pattern of " + pattern);
         }
         return new SlidingWindow(
-                size, IntStream.range(0, layers).mapToObj(i -> i % pattern < pattern - 1).toList());
+                size,
+                IntStream.range(0, layers)
+                        .mapToObj(i -> i % pattern < pattern - 1)
+                        .toList());
     }
 
     private Gemma gemma(int layers, int hidden, int heads, int headDim) {
@@ -194,7 +199,8 @@ final class GgufModel {
             return null;
         }
         double theta = file.number(key("rope.freq_base"), 10000);
-        float[] stored = new TensorEntry(GgufArchitecture.ROPE_FACTORS, "F32", factors.shape(), factors.data()).toFloats();
+        float[] stored =
+                new TensorEntry(GgufArchitecture.ROPE_FACTORS, "F32", factors.shape(), factors.data()).toFloats();
         List<Llama3Scaling> candidates =
                 new ArrayList<>(List.of(new Llama3Scaling(8, 1, 4, 8192), new Llama3Scaling(32, 1, 4, 8192)));
         if (file.metadata().containsKey(GgufArchitecture.ROPE_PARAMETERS)) {
@@ -246,7 +252,8 @@ final class GgufModel {
                 turned || shape.length < 2
                         ? dequantized(tensor, name, arena)
                         : new TensorEntry(name, tensor.type().name(), shape, tensor.data());
-            case I8, I16, I32, I64 -> throw bad("the tensor " + ModelFormatException.quote(tensor.name()) + " holds integers");
+            case I8, I16, I32, I64 ->
+                throw bad("the tensor " + ModelFormatException.quote(tensor.name()) + " holds integers");
             default -> dequantized(tensor, name, arena);
         };
         if (name.contains(".experts.*.")) {
@@ -267,7 +274,9 @@ final class GgufModel {
     }
 
     private static TensorEntry dequantized(GgufTensor tensor, String name, Arena arena) {
-        long elements = tensor.data().byteSize() / tensor.type().blockBytes() * tensor.type().blockElements();
+        long elements = tensor.data().byteSize()
+                / tensor.type().blockBytes()
+                * tensor.type().blockElements();
         MemorySegment floats = arena.allocate(4 * elements, 64);
         GgufBlocks.dequantize(tensor.type(), tensor.data(), floats);
         return new TensorEntry(name, StoredType.F32, tensor.shape(), floats);
@@ -278,8 +287,8 @@ final class GgufModel {
         long[] shape = all.shape();
         int count = config.experts() == null ? 0 : config.experts().numExperts();
         if (shape.length != 3 || shape[0] != count || count > all.data().byteSize()) {
-            throw bad("the tensor " + ModelFormatException.quote(all.name()) + " has the shape " + Arrays.toString(shape) + " for " + count
-                    + " experts");
+            throw bad("the tensor " + ModelFormatException.quote(all.name()) + " has the shape "
+                    + Arrays.toString(shape) + " for " + count + " experts");
         }
         long bytes = all.data().byteSize() / count;
         List<TensorEntry> each = new ArrayList<>(count);
@@ -305,7 +314,8 @@ final class GgufModel {
 
     /** The rows of each head, even ones first, then odd ones. */
     private TensorEntry halves(TensorEntry entry, int heads, Arena arena) {
-        return rows(file.file(), entry, heads, arena, (d, headDim) -> d < headDim / 2 ? 2 * d : 2 * (d - headDim / 2) + 1);
+        return rows(
+                file.file(), entry, heads, arena, (d, headDim) -> d < headDim / 2 ? 2 * d : 2 * (d - headDim / 2) + 1);
     }
 
     /** The rows of each head, the first of each half together, then the second: what {@link #halves} undoes. */
@@ -317,7 +327,9 @@ final class GgufModel {
         long rows = entry.shape()[0];
         if (rows == 0 || rows % (2L * heads) != 0) {
             throw new ModelFormatException(
-                    file, "the tensor " + ModelFormatException.quote(entry.name()) + " has " + rows + " rows for " + heads + " heads");
+                    file,
+                    "the tensor " + ModelFormatException.quote(entry.name()) + " has " + rows + " rows for " + heads
+                            + " heads");
         }
         long rowBytes = entry.data().byteSize() / rows;
         long headDim = rows / heads;

@@ -94,20 +94,22 @@ final class GgufWriter {
             case Llama3Scaling scaling ->
                 metadata.put(
                         GgufArchitecture.ROPE_PARAMETERS,
-                        List.of(
-                                scaling.factor(),
-                                scaling.lowFreqFactor(),
-                                scaling.highFreqFactor(),
-                                (double) scaling.originalMaxPositionEmbeddings()));
+                        List.of(scaling.factor(), scaling.lowFreqFactor(), scaling.highFreqFactor(), (double)
+                                scaling.originalMaxPositionEmbeddings()));
         }
     }
 
     private void gemma(Gemma gemma) {
         boolean gemma3 = architecture == GgufArchitecture.GEMMA3;
         double scalar = gemmaScalar(
-                architecture, config.numHiddenLayers(), config.hiddenSize(), config.numAttentionHeads(), config.headDim());
+                architecture,
+                config.numHiddenLayers(),
+                config.hiddenSize(),
+                config.numAttentionHeads(),
+                config.headDim());
         if (gemma.queryPreAttnScalar() != scalar) {
-            throw cannot("divides scores by the root of " + scalar, "query_pre_attn_scalar " + gemma.queryPreAttnScalar());
+            throw cannot(
+                    "divides scores by the root of " + scalar, "query_pre_attn_scalar " + gemma.queryPreAttnScalar());
         }
         if (config.hiddenAct() != Activation.GELU_NEW) {
             throw cannot("computes Gemma with gelu_new", config.hiddenAct().hfName());
@@ -210,19 +212,20 @@ final class GgufWriter {
                 .ggufName(name)
                 .orElseThrow(() -> new IsthmusException("Cannot write " + path + ": GGUF has no name for the tensor "
                         + ModelFormatException.quote(name) + "; use safetensors"));
-        List<TensorEntry> ordered = parts.stream().map(part -> ordered(part, arena)).toList();
+        List<TensorEntry> ordered =
+                parts.stream().map(part -> ordered(part, arena)).toList();
         long[] shape = ordered.getFirst().shape();
         // The gate of the shared expert is a vector there; the choice of experts stays exact.
         boolean vector = shape.length < 2 || name.endsWith("shared_expert_gate.weight");
         boolean exact = vector || ggufName.endsWith("ffn_gate_inp.weight");
-        GgufType type = exact
-                ? GgufType.F32
-                : shape[shape.length - 1] % wanted.blockElements() == 0 ? wanted : GgufType.F16;
+        GgufType type =
+                exact ? GgufType.F32 : shape[shape.length - 1] % wanted.blockElements() == 0 ? wanted : GgufType.F16;
         long[] stored = vector ? new long[] {shape[shape.length - 1]} : shape;
         if (!name.contains(".experts.*.")) {
             return new GgufTensor(ggufName, type, stored, encoded(ordered.getFirst(), type, arena));
         }
-        List<MemorySegment> data = ordered.stream().map(part -> encoded(part, type, arena)).toList();
+        List<MemorySegment> data =
+                ordered.stream().map(part -> encoded(part, type, arena)).toList();
         long bytes = data.getFirst().byteSize();
         MemorySegment all = arena.allocate(bytes * data.size(), 64);
         for (int e = 0; e < data.size(); e++) {

@@ -139,7 +139,9 @@ public final class HfConfig {
                 integer(json, "head_dim", fixedHeadDim == 0 ? hidden / Math.max(1, heads) : fixedHeadDim),
                 integer(json, "max_position_embeddings", defaultPositions(type)),
                 number(json, "rms_norm_eps", type == ModelType.MIXTRAL ? 1e-5 : 1e-6),
-                gemma ? activation("hidden_activation", Activation.GELU_NEW) : activation("hidden_act", Activation.SILU),
+                gemma
+                        ? activation("hidden_activation", Activation.GELU_NEW)
+                        : activation("hidden_act", Activation.SILU),
                 ropes.get(FULL),
                 switch (type) {
                     case LLAMA, QWEN3, QWEN3_MOE, GEMMA2, GEMMA3_TEXT -> flag("attention_bias", false);
@@ -210,7 +212,10 @@ public final class HfConfig {
             return null;
         }
         // Mistral, Mixtral and Qwen3-MoE have the window in every layer; the others name the layers or count them.
-        boolean named = types.isArray() && type != ModelType.MISTRAL && type != ModelType.MIXTRAL && type != ModelType.QWEN3_MOE;
+        boolean named = types.isArray()
+                && type != ModelType.MISTRAL
+                && type != ModelType.MIXTRAL
+                && type != ModelType.QWEN3_MOE;
         int first = integer(json, "max_window_layers", 28);
         int pattern = integer(json, "sliding_window_pattern", 6);
         return new SlidingWindow(
@@ -248,7 +253,8 @@ public final class HfConfig {
         if (step < 1) {
             throw bad("decoder_sparse_step", "must be positive, found " + step);
         }
-        List<Integer> dense = json.path("mlp_only_layers").valueStream()
+        List<Integer> dense = json.path("mlp_only_layers")
+                .valueStream()
                 .map(layer -> toInt("mlp_only_layers", layer))
                 .toList();
         boolean qwen2 = type == ModelType.QWEN2_MOE;
@@ -257,7 +263,9 @@ public final class HfConfig {
         return new Experts(
                 integer(json, count, mixtral ? 8 : qwen2 ? 60 : 128),
                 integer(json, "num_experts_per_tok", mixtral ? 2 : qwen2 ? 4 : 8),
-                mixtral ? integer(json, "intermediate_size") : integer(json, "moe_intermediate_size", qwen2 ? 1408 : 768),
+                mixtral
+                        ? integer(json, "intermediate_size")
+                        : integer(json, "moe_intermediate_size", qwen2 ? 1408 : 768),
                 qwen2 ? integer(json, "shared_expert_intermediate_size", 5632) : 0,
                 mixtral || flag("norm_topk_prob", false),
                 number(json, "router_aux_loss_coef", 0.001),
@@ -295,7 +303,8 @@ public final class HfConfig {
         if (type == null && !present(rope, "factor")) {
             return new Rope(theta, null);
         }
-        return switch (choice(key + ".rope_type", type, new String[] {"default", "linear", "llama3"}, Function.identity())) {
+        return switch (choice(
+                key + ".rope_type", type, new String[] {"default", "linear", "llama3"}, Function.identity())) {
             case "linear" -> new Rope(theta, new LinearScaling(number(rope, "factor", Double.NaN)));
             case "llama3" ->
                 new Rope(
@@ -443,7 +452,9 @@ public final class HfConfig {
             json.put("num_key_value_heads", config.numKeyValueHeads());
             json.put("head_dim", config.headDim());
             json.put("max_position_embeddings", config.maxPositionEmbeddings());
-            json.put(config.modelType().isGemma() ? "hidden_activation" : "hidden_act", config.hiddenAct().hfName());
+            json.put(
+                    config.modelType().isGemma() ? "hidden_activation" : "hidden_act",
+                    config.hiddenAct().hfName());
             json.put("rms_norm_eps", config.normEps());
             json.put("attention_dropout", 0.0);
             switch (config.modelType()) {
@@ -557,6 +568,8 @@ public final class HfConfig {
         }
         json.put("decoder_sparse_step", 1);
         ArrayNode dense = json.putArray("mlp_only_layers");
-        IntStream.range(0, config.numHiddenLayers()).filter(i -> !config.sparse(i)).forEach(dense::add);
+        IntStream.range(0, config.numHiddenLayers())
+                .filter(i -> !config.sparse(i))
+                .forEach(dense::add);
     }
 }

@@ -114,7 +114,9 @@ public final class ParameterNames {
         }
         found.forEach((name, tensor) -> {
             boolean tiedCopy = config.tieWordEmbeddings() && name.equals("lm_head.weight");
-            if (!tiedCopy && !ofClassifier(tensor.name()) && !BUFFERS.matcher(name).matches()) {
+            if (!tiedCopy
+                    && !ofClassifier(tensor.name())
+                    && !BUFFERS.matcher(name).matches()) {
                 unexpected.add(tensor.name());
             }
         });
@@ -181,7 +183,13 @@ public final class ParameterNames {
             }
         }
         if (experts.sharedExpertIntermediateSize() > 0) {
-            mlp(config, prefix + "shared_expert.", experts.sharedExpertIntermediateSize(), "gate_proj", "up_proj", "down_proj");
+            mlp(
+                    config,
+                    prefix + "shared_expert.",
+                    experts.sharedExpertIntermediateSize(),
+                    "gate_proj",
+                    "up_proj",
+                    "down_proj");
             add(prefix + "shared_expert_gate.weight", 1, config.hiddenSize());
         }
     }

@@ -238,8 +238,9 @@ public final class Candidates {
 
     private static double requireFinite(double value) {
         if (value == Double.NEGATIVE_INFINITY) {
-            throw new IsthmusException("no token may come next: the masks and filters have taken them all out, or the logits "
-                    + "are all -Infinity; an end-of-text token would let the text end here");
+            throw new IsthmusException(
+                    "no token may come next: the masks and filters have taken them all out, or the logits "
+                            + "are all -Infinity; an end-of-text token would let the text end here");
         }
         if (!Double.isFinite(value)) {
             throw new IsthmusException(

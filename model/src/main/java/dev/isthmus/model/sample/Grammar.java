@@ -59,7 +59,10 @@ public final class Grammar {
         public boolean equals(@Nullable Object other) {
             Stack a = this;
             Object b = other;
-            while (b instanceof Stack that && a.hash == that.hash && a.at == that.at && a.alternative == that.alternative) {
+            while (b instanceof Stack that
+                    && a.hash == that.hash
+                    && a.at == that.at
+                    && a.alternative == that.alternative) {
                 if (a.behind == that.behind) {
                     return true;
                 }
@@ -173,8 +176,9 @@ public final class Grammar {
                 }
             }
             if (seen.size() > MAX_STACKS) {
-                throw new IsthmusException("the grammar goes on in more than " + MAX_STACKS + " ways at one place; a rule that "
-                        + "begins with itself must be written the other way round: list ::= item list | item");
+                throw new IsthmusException(
+                        "the grammar goes on in more than " + MAX_STACKS + " ways at one place; a rule that "
+                                + "begins with itself must be written the other way round: list ::= item list | item");
             }
         }
         return new State(stacks, ends);

@@ -33,9 +33,14 @@ abstract class GrammarBuilder {
     abstract void space();
 
     IsthmusException wrong(String what) {
-        long line = source.substring(0, Math.min(at, source.length())).chars().filter(c -> c == '\n').count() + 1;
+        long line = source.substring(0, Math.min(at, source.length()))
+                        .chars()
+                        .filter(c -> c == '\n')
+                        .count()
+                + 1;
         int column = at - source.lastIndexOf('\n', Math.max(0, at - 1));
-        return new IsthmusException("the grammar is wrong in line " + line + ", column " + Math.max(1, column) + ": " + what);
+        return new IsthmusException(
+                "the grammar is wrong in line " + line + ", column " + Math.max(1, column) + ": " + what);
     }
 
     int peek() {

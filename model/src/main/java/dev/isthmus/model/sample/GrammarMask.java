@@ -75,7 +75,9 @@ final class GrammarMask implements LogitsProcessor {
             masks.clear();
         }
         BitSet allowed = masks.computeIfAbsent(state, this::allowed);
-        for (int token = allowed.nextClearBit(0); token < candidates.vocabSize(); token = allowed.nextClearBit(token + 1)) {
+        for (int token = allowed.nextClearBit(0);
+                token < candidates.vocabSize();
+                token = allowed.nextClearBit(token + 1)) {
             candidates.remove(token);
         }
     }

@@ -193,8 +193,7 @@ public final class LogitsProcessors {
             for (int[] word : words) {
                 int before = word.length - 1;
                 requireToken("bad_words_ids", word[before], candidates);
-                if (before <= history.length()
-                        && same(word, 0, history.tokens(), history.length() - before, before)) {
+                if (before <= history.length() && same(word, 0, history.tokens(), history.length() - before, before)) {
                     candidates.remove(word[before]);
                 }
             }

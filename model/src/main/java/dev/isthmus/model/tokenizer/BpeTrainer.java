@@ -40,8 +40,8 @@ public final class BpeTrainer {
         special.split(
                 text,
                 true,
-                (part, first) -> words.split(
-                        part, first, (word, _) -> counts.computeIfAbsent(word, _ -> new int[1])[0]++),
+                (part, first) ->
+                        words.split(part, first, (word, _) -> counts.computeIfAbsent(word, _ -> new int[1])[0]++),
                 _ -> {});
         return this;
     }
@@ -54,8 +54,8 @@ public final class BpeTrainer {
     public ByteLevelVocabulary train(int vocabSize) {
         int merges = vocabSize - specialTokens.size() - 256;
         if (merges < 0) {
-            throw new IsthmusException("a vocabulary of " + vocabSize + " tokens has no room for " + specialTokens.size()
-                    + " special tokens and 256 bytes");
+            throw new IsthmusException("a vocabulary of " + vocabSize + " tokens has no room for "
+                    + specialTokens.size() + " special tokens and 256 bytes");
         }
         return new ByteLevelVocabulary(specialTokens, new Learning().run(merges));
     }

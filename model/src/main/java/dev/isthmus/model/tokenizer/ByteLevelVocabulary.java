@@ -71,7 +71,10 @@ public final class ByteLevelVocabulary {
         for (String token : specialTokens) {
             ObjectNode node = added.addObject();
             node.put("id", ids.get(token)).put("content", token).put("single_word", false);
-            node.put("lstrip", false).put("rstrip", false).put("normalized", false).put("special", true);
+            node.put("lstrip", false)
+                    .put("rstrip", false)
+                    .put("normalized", false)
+                    .put("special", true);
         }
         root.putNull("normalizer");
         byteLevel(root.putObject("pre_tokenizer"));
@@ -96,6 +99,9 @@ public final class ByteLevelVocabulary {
     }
 
     private static void byteLevel(ObjectNode node) {
-        node.put("type", "ByteLevel").put("add_prefix_space", false).put("trim_offsets", true).put("use_regex", true);
+        node.put("type", "ByteLevel")
+                .put("add_prefix_space", false)
+                .put("trim_offsets", true)
+                .put("use_regex", true);
     }
 }

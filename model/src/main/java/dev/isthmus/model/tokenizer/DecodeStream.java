@@ -11,7 +11,8 @@ public final class DecodeStream {
 
     private final Tokenizer tokenizer;
     private final boolean skipSpecialTokens;
-    // Some tokens that were given out are decoded again with the new ones: whether a space stands between depends on both.
+    // Some tokens that were given out are decoded again with the new ones: whether a space stands between depends on
+    // both.
     private int[] window = new int[0];
     private int given;
     private String givenText = "";

@@ -63,7 +63,12 @@ public final class GgufMetadata {
         Arrays.setAll(tokens, id -> "[PAD" + id + "]");
         for (Map.Entry<String, JsonNode> entry : model.path("vocab").properties()) {
             int id = entry.getValue().asInt(-1);
-            set(tokens, types, id, entry.getKey(), Vocabulary.byteOf(entry.getKey()) >= 0 && !byteLevel ? BYTE : NORMAL);
+            set(
+                    tokens,
+                    types,
+                    id,
+                    entry.getKey(),
+                    Vocabulary.byteOf(entry.getKey()) >= 0 && !byteLevel ? BYTE : NORMAL);
         }
         for (JsonNode added : root.path("added_tokens")) {
             String token = added.path("content").asString("");
@@ -111,8 +116,9 @@ public final class GgufMetadata {
     private void set(String[] tokens, long[] types, int id, String token, long type) {
         if (id < 0 || id >= tokens.length) {
             throw new ModelFormatException(
-                    file, "the token " + ModelFormatException.quote(token) + " has the id " + id + ", the model " + tokens.length
-                            + " rows for tokens");
+                    file,
+                    "the token " + ModelFormatException.quote(token) + " has the id " + id + ", the model "
+                            + tokens.length + " rows for tokens");
         }
         tokens[id] = token;
         types[id] = type;
@@ -121,7 +127,10 @@ public final class GgufMetadata {
     private static List<String> merges(JsonNode merges) {
         List<String> lines = new ArrayList<>(merges.size());
         for (JsonNode merge : merges) {
-            lines.add(merge.isArray() ? merge.path(0).asString("") + " " + merge.path(1).asString("") : merge.asString(""));
+            lines.add(
+                    merge.isArray()
+                            ? merge.path(0).asString("") + " " + merge.path(1).asString("")
+                            : merge.asString(""));
         }
         return lines;
     }

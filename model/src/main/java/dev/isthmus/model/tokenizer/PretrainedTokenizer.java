@@ -75,16 +75,18 @@ public final class PretrainedTokenizer implements Tokenizer {
         int largest = model.vocabulary().size();
         for (AddedToken token : addedTokens) {
             if (token.id() < 0 || token.id() > model.vocabulary().size() + MOST_ADDED) {
-                throw new IllegalArgumentException("the added token " + token.content() + " has the id " + token.id() + " beside "
-                        + model.vocabulary().size() + " others");
+                throw new IllegalArgumentException("the added token " + token.content() + " has the id " + token.id()
+                        + " beside " + model.vocabulary().size() + " others");
             }
             added.put(token.id(), token);
             largest = Math.max(largest, token.id() + 1);
         }
         size = largest;
-        for (int id : IntStream.concat(IntStream.of(template.before), IntStream.of(template.behind)).toArray()) {
+        for (int id : IntStream.concat(IntStream.of(template.before), IntStream.of(template.behind))
+                .toArray()) {
             if (id < 0 || id >= size) {
-                throw new IllegalArgumentException("the token " + id + " around a text is outside the vocabulary of " + size);
+                throw new IllegalArgumentException(
+                        "the token " + id + " around a text is outside the vocabulary of " + size);
             }
         }
     }

@@ -71,9 +71,10 @@ public final class Tokenizers {
         List<String> found = names.stream()
                 .filter(name -> FILES.contains(name) || name.matches(LLAMA2C))
                 .toList();
-        throw new IsthmusException("Cannot find a tokenizer in " + directory + ": expected a tokenizer.json, a tokenizer.model, a "
-                + "vocab.json with merges.txt, a vocab.txt or one tokenizer.bin of llama2.c, found "
-                + (found.isEmpty() ? "none of them" : found));
+        throw new IsthmusException(
+                "Cannot find a tokenizer in " + directory + ": expected a tokenizer.json, a tokenizer.model, a "
+                        + "vocab.json with merges.txt, a vocab.txt or one tokenizer.bin of llama2.c, found "
+                        + (found.isEmpty() ? "none of them" : found));
     }
 
     /** Whether a tokenizer of a kind that can be read lies in a model or beside it. */

@@ -52,13 +52,14 @@ final class Vocabulary {
 
     /** Whether a {@code space} is a token and no token goes on behind the end of a word, that is, has one behind another character. */
     boolean endsAtWords(char space) {
-        return ids.containsKey(String.valueOf(space)) && ids.keySet().stream().noneMatch(token -> {
-            int word = 0;
-            while (word < token.length() && token.charAt(word) == space) {
-                word++;
-            }
-            return token.indexOf(space, word) >= 0;
-        });
+        return ids.containsKey(String.valueOf(space))
+                && ids.keySet().stream().noneMatch(token -> {
+                    int word = 0;
+                    while (word < token.length() && token.charAt(word) == space) {
+                        word++;
+                    }
+                    return token.indexOf(space, word) >= 0;
+                });
     }
 
     /** Appends the tokens of the bytes of a text's UTF-8, like {@code <0x0A>}; false if one of them is not there. */

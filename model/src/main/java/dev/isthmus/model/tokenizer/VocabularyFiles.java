@@ -71,7 +71,9 @@ final class VocabularyFiles {
                     qwen ? Normalizer.unicode(java.text.Normalizer.Form.NFC) : Normalizer.NONE,
                     PreTokenizer.sequence(List.of(
                             PreTokenizer.regex(
-                                    Patterns.compile(qwen ? PreTokenizer.QWEN2 : PreTokenizer.GPT2), Behavior.ISOLATED, false),
+                                    Patterns.compile(qwen ? PreTokenizer.QWEN2 : PreTokenizer.GPT2),
+                                    Behavior.ISOLATED,
+                                    false),
                             PreTokenizer.byteLevel(false, false))),
                     new Bpe(new Vocabulary(ids), rules, Bpe.Options.byteLevel(false)),
                     TokenDecoder.byteLevel(),

@@ -1,6 +1,5 @@
 package dev.isthmus.model.tokenizer;
 
-
 /**
  * Greedy longest-match-first (Devlin et al. 2019, section 3; Wu et al. 2016, section 4.1): the longest token that begins a
  * word, then the longest that continues it; a word that cannot be covered is one unknown token.

@@ -39,19 +39,24 @@ class ChatTemplateTests {
         JsonNode file = Json.read(fixture("tokenizer/chat_templates.json"));
         String name = c.get("template").stringValue();
         Map<String, String> tokens = new LinkedHashMap<>();
-        file.get("tokens").get(name).properties().forEach(t -> tokens.put(t.getKey(), t.getValue().stringValue()));
-        ChatTemplate template =
-                ChatTemplate.of(file.get("templates").get(name).stringValue(), tokens);
+        file.get("tokens")
+                .get(name)
+                .properties()
+                .forEach(t -> tokens.put(t.getKey(), t.getValue().stringValue()));
+        ChatTemplate template = ChatTemplate.of(file.get("templates").get(name).stringValue(), tokens);
         List<Map<String, @Nullable Object>> messages = new ArrayList<>();
         for (JsonNode message : c.get("messages")) {
             messages.add(map(message));
         }
         boolean prompt = c.get("add_generation_prompt").asBoolean();
         if (c.get("error").isNull()) {
-            assertThat(template.render(messages, prompt)).isEqualTo(c.get("rendered").stringValue());
+            assertThat(template.render(messages, prompt))
+                    .isEqualTo(c.get("rendered").stringValue());
         } else {
             assertThatThrownBy(() -> template.render(messages, prompt))
-                    .isInstanceOfSatisfying(TemplateException.class, e -> assertThat(e.isRejection()).isTrue())
+                    .isInstanceOfSatisfying(
+                            TemplateException.class,
+                            e -> assertThat(e.isRejection()).isTrue())
                     .hasMessage(c.get("error").stringValue().replaceFirst("^\\w+: ", ""));
         }
     }
@@ -65,7 +70,8 @@ class ChatTemplateTests {
     private static @Nullable Object value(JsonNode node) {
         return switch (node) {
             case JsonNode n when n.isObject() -> map(n);
-            case JsonNode n when n.isArray() -> n.valueStream().map(ChatTemplateTests::value).toList();
+            case JsonNode n
+            when n.isArray() -> n.valueStream().map(ChatTemplateTests::value).toList();
             case JsonNode n when n.isString() -> n.stringValue();
             case JsonNode n when n.isBoolean() -> n.booleanValue();
             case JsonNode n when n.isIntegralNumber() -> n.longValue();
@@ -135,10 +141,24 @@ class ChatTemplateTests {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "{% if %}", "{% for x %}{% endfor %}", "{{ 'a }}", "{{ 1 + }}", "{% unknown %}", "{% if 1 %}", "{% endif %}",
-                "{{ x.y.z }}", "{{ none.x() }}", "{{ 1 / 0 }}", "{{ 'a' + 1 }}", "{{ [1] | nosuch }}", "{{ 1 is nosuch }}",
+                "{% if %}",
+                "{% for x %}{% endfor %}",
+                "{{ 'a }}",
+                "{{ 1 + }}",
+                "{% unknown %}",
+                "{% if 1 %}",
+                "{% endif %}",
+                "{{ x.y.z }}",
+                "{{ none.x() }}",
+                "{{ 1 / 0 }}",
+                "{{ 'a' + 1 }}",
+                "{{ [1] | nosuch }}",
+                "{{ 1 is nosuch }}",
                 "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
-                "{{ 'x' * 1000000000 }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{# open", "{{ raise_exception() }}"
+                "{{ 'x' * 1000000000 }}",
+                "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+                "{# open",
+                "{{ raise_exception() }}"
             })
     void saysWhatIsWrong(String source) {
         assertThatThrownBy(() -> ChatTemplate.of(source, Map.of()).render(List.of(), false))
@@ -151,12 +171,16 @@ class ChatTemplateTests {
             String source = open.startsWith("{") ? open.repeat(5000) : "{{ " + open.repeat(5000) + " }}";
             assertThatThrownBy(() -> ChatTemplate.of(source, Map.of())).isInstanceOf(TemplateException.class);
         }
-        String good = "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}{% if loop.last and m.content is string %}{{ m.content "
-                + "| trim }}{% elif m.x %}{% set n = namespace(a=[1, 2][0:1]) %}{{ n.a | tojson(indent=2) }}{% endif %}{% endfor %}";
+        String good =
+                "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}{% if loop.last and m.content is string %}{{ m.content "
+                        + "| trim }}{% elif m.x %}{% set n = namespace(a=[1, 2][0:1]) %}{{ n.a | tojson(indent=2) }}{% endif %}{% endfor %}";
         byte[] bytes = good.getBytes(StandardCharsets.UTF_8);
-        Mutations.assertSurvives("chat template", bytes, bytes.length, damaged -> ChatTemplate.of(
-                        new String(damaged, StandardCharsets.UTF_8), Map.of())
-                .render(List.of(ChatTemplate.message("user", "hi")), true));
+        Mutations.assertSurvives(
+                "chat template",
+                bytes,
+                bytes.length,
+                damaged -> ChatTemplate.of(new String(damaged, StandardCharsets.UTF_8), Map.of())
+                        .render(List.of(ChatTemplate.message("user", "hi")), true));
     }
 
     @Test
@@ -168,6 +192,7 @@ class ChatTemplateTests {
         assertThat(ChatTemplate.load(dir).orElseThrow().render(List.of(ChatTemplate.message("user", "x")), false))
                 .isEqualTo("<s>x");
         Files.writeString(dir.resolve("chat_template.jinja"), "{{ bos_token }}!");
-        assertThat(ChatTemplate.load(dir).orElseThrow().render(List.of(), false)).isEqualTo("<s>!");
+        assertThat(ChatTemplate.load(dir).orElseThrow().render(List.of(), false))
+                .isEqualTo("<s>!");
     }
 }

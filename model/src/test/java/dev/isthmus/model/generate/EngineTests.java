@@ -79,8 +79,8 @@ class EngineTests {
 
     private static void check(
             Decoder decoder, KvCache cache, KvCache.Sequence sequence, int[] text, int at, int[] more) {
-        float[] read = cache.step(Collections.nCopies(more.length, sequence), more)
-                .toFloats();
+        float[] read =
+                cache.step(Collections.nCopies(more.length, sequence), more).toFloats();
         int[] whole = Arrays.copyOf(text, at + more.length);
         System.arraycopy(more, 0, whole, at, more.length);
         Tensor hidden = decoder.hidden(TokenBatch.of(List.of(whole)));
@@ -94,8 +94,8 @@ class EngineTests {
             int[] prompt = tokens(7, 2);
             GenerationConfig config =
                     new GenerationConfig(SamplingParams.temperature(0.6), 20, List.of(), 2).withEntropies();
-            Completion completion =
-                    Generator.generate(decoder, List.of(prompt), config, Rng.of(1)).getLast();
+            Completion completion = Generator.generate(decoder, List.of(prompt), config, Rng.of(1))
+                    .getLast();
             assertThat(completion.entropies()).hasSize(20);
             int[] whole = IntStream.concat(IntStream.of(prompt), IntStream.of(completion.tokens()))
                     .toArray();
@@ -122,7 +122,8 @@ class EngineTests {
     void samplesDoNotDependOnWhatElseIsInTheBatch() {
         try (Scope scope = Scope.open()) {
             Decoder decoder = decoder(3);
-            List<int[]> prompts = IntStream.range(0, 9).mapToObj(i -> tokens(3 + 5 * i, i)).toList();
+            List<int[]> prompts =
+                    IntStream.range(0, 9).mapToObj(i -> tokens(3 + 5 * i, i)).toList();
             SamplingParams sampling = new SamplingParams(true, 0.9, 12, 0.95, 0.01, 1.2)
                     .withProcessors(List.of(LogitsProcessors.noRepeatNgram(3)))
                     .withWarpers(List.of(LogitsProcessors.mirostat(3, 0.2)));
@@ -147,8 +148,8 @@ class EngineTests {
                 seen.get(sample).add(token);
                 return sample == 1 && seen.get(1).size() == 6;
             };
-            GenerationConfig config = new GenerationConfig(SamplingParams.temperature(1), 15, List.of(), 2)
-                    .withStreamer(streamer);
+            GenerationConfig config =
+                    new GenerationConfig(SamplingParams.temperature(1), 15, List.of(), 2).withStreamer(streamer);
             List<Completion> completions = Generator.generate(decoder(3), List.of(tokens(4, 1)), config, Rng.of(2));
             for (int s = 0; s < 2; s++) {
                 assertThat(completions.get(s).tokens())
@@ -164,7 +165,12 @@ class EngineTests {
         CharTokenizer tokenizer = new CharTokenizer("abcdefgh ", false);
         String written = "ab abc abcd efgh";
         for (List<String> stops : List.of(
-                List.of("abcd"), List.of("cd e", "abcd e"), List.of("zz"), List.<String>of(), List.of("h"), List.of("a"))) {
+                List.of("abcd"),
+                List.of("cd e", "abcd e"),
+                List.of("zz"),
+                List.<String>of(),
+                List.of("h"),
+                List.of("a"))) {
             StringBuilder given = new StringBuilder();
             TextStream stream = new TextStream(tokenizer, new int[0], stops, piece -> {
                 given.append(piece);
@@ -178,7 +184,11 @@ class EngineTests {
                 }
             }
             stream.finish();
-            int cut = stops.stream().mapToInt(written::indexOf).filter(i -> i >= 0).min().orElse(written.length());
+            int cut = stops.stream()
+                    .mapToInt(written::indexOf)
+                    .filter(i -> i >= 0)
+                    .min()
+                    .orElse(written.length());
             assertThat(stream.text()).isEqualTo(written.substring(0, cut)).isEqualTo(given.toString());
             assertThat(stream.stopped()).isEqualTo(cut < written.length());
             if (stops.equals(List.of("abcd"))) {
@@ -213,9 +223,17 @@ class EngineTests {
             GenerationConfig config = new GenerationConfig(SamplingParams.temperature(1), 30, List.of(), 2);
             List<Completion> alone = Generator.generate(expert, prompts, config, Rng.of(2));
             List<Completion> weighted = Generator.generate(
-                    new Ensemble(List.of(expert, amateur), Ensemble.productOfExperts(1, 0)), prompts, config, Rng.of(2), null);
+                    new Ensemble(List.of(expert, amateur), Ensemble.productOfExperts(1, 0)),
+                    prompts,
+                    config,
+                    Rng.of(2),
+                    null);
             List<Completion> twice = Generator.generate(
-                    new Ensemble(List.of(expert, expert), Ensemble.contrastive(0, 3)), prompts, config, Rng.of(2), null);
+                    new Ensemble(List.of(expert, expert), Ensemble.contrastive(0, 3)),
+                    prompts,
+                    config,
+                    Rng.of(2),
+                    null);
             for (int i = 0; i < alone.size(); i++) {
                 assertThat(weighted.get(i).tokens()).isEqualTo(alone.get(i).tokens());
                 assertThat(weighted.get(i).logProbs()).isEqualTo(alone.get(i).logProbs());
@@ -223,13 +241,18 @@ class EngineTests {
             }
             // The log-probabilities are those of what the models say together.
             Ensemble contrast = new Ensemble(List.of(expert, amateur), Ensemble.contrastive(0.1, 0.5));
-            Completion c = Generator.generate(contrast, prompts, config, Rng.of(2), null).getLast();
-            int[] whole = IntStream.concat(IntStream.of(prompts.get(1)), IntStream.of(c.tokens())).toArray();
+            Completion c = Generator.generate(contrast, prompts, config, Rng.of(2), null)
+                    .getLast();
+            int[] whole = IntStream.concat(IntStream.of(prompts.get(1)), IntStream.of(c.tokens()))
+                    .toArray();
             float[] e = logits(expert, whole);
             float[] a = logits(amateur, whole);
             for (int t = 0; t < c.tokens().length; t++) {
                 int row = 29 * (40 + t - 1);
-                double max = IntStream.range(0, 29).mapToDouble(i -> e[row + i]).max().orElseThrow();
+                double max = IntStream.range(0, 29)
+                        .mapToDouble(i -> e[row + i])
+                        .max()
+                        .orElseThrow();
                 double sum = IntStream.range(0, 29)
                         .filter(i -> e[row + i] >= max + Math.log(0.1))
                         .mapToDouble(i -> Math.exp(1.5 * e[row + i] - 0.5 * a[row + i]))
@@ -258,21 +281,24 @@ class EngineTests {
     @MethodSource("beams")
     void beamsAreThoseOfTransformers(JsonNode c) {
         try (Scope scope = Scope.open()) {
-            Decoder decoder = Pretrained.load(
-                    Fixtures.fixture("models/" + c.get("model").asString() + "/reference.json").getParent());
+            Decoder decoder =
+                    Pretrained.load(Fixtures.fixture("models/" + c.get("model").asString() + "/reference.json")
+                            .getParent());
             BeamSearch beams = new BeamSearch(
                     c.get("num_beams").asInt(),
                     c.get("length_penalty").asDouble(),
                     BeamSearch.EarlyStopping.valueOf(c.get("early_stopping").asString()),
                     2);
-            SamplingParams sampling =
-                    new SamplingParams(false, 1, 0, 1, 0, c.get("repetition_penalty").asDouble());
+            SamplingParams sampling = new SamplingParams(
+                    false, 1, 0, 1, 0, c.get("repetition_penalty").asDouble());
             List<Integer> eos = c.get("eos").valueStream().map(JsonNode::asInt).toList();
-            List<BeamSearch.Scored> found = beams.search(
-                    decoder, ints(c.get("prompt")), new GenerationConfig(sampling, 12, eos, 1));
+            List<BeamSearch.Scored> found =
+                    beams.search(decoder, ints(c.get("prompt")), new GenerationConfig(sampling, 12, eos, 1));
             for (int i = 0; i < 2; i++) {
-                assertThat(found.get(i).completion().tokens()).isEqualTo(ints(c.get("sequences").get(i)));
-                assertThat(found.get(i).score()).isCloseTo(c.get("scores").get(i).asDouble(), within(2e-5));
+                assertThat(found.get(i).completion().tokens())
+                        .isEqualTo(ints(c.get("sequences").get(i)));
+                assertThat(found.get(i).score())
+                        .isCloseTo(c.get("scores").get(i).asDouble(), within(2e-5));
             }
         }
     }

@@ -38,19 +38,34 @@ import tools.jackson.databind.json.JsonMapper;
 class GeneratorTests {
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(strings = {
-                "llama_untied", "gpt2_tied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2",
-                "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+    @ValueSource(
+            strings = {
+                "llama_untied",
+                "gpt2_tied",
+                "llama_tied_rope3",
+                "qwen2_tied",
+                "qwen3_tied",
+                "mistral_window",
+                "qwen2_window",
+                "gemma2",
+                "gemma3",
+                "mixtral",
+                "qwen2_moe",
+                "qwen3_moe"
             })
     void greedyTokensAreTheRecordedOnes(String name) {
         Path directory = Fixtures.fixture("models/" + name + "/reference.json").getParent();
-        JsonNode cases = JsonMapper.shared().readTree(directory.resolve("reference.json")).get("generation");
+        JsonNode cases = JsonMapper.shared()
+                .readTree(directory.resolve("reference.json"))
+                .get("generation");
         try (Scope scope = Scope.open()) {
             Decoder decoder = Pretrained.load(directory);
-            List<int[]> prompts = cases.valueStream().map(c -> ints(c.get("prompt"))).toList();
+            List<int[]> prompts =
+                    cases.valueStream().map(c -> ints(c.get("prompt"))).toList();
             List<Completion> completions = Generator.generate(decoder, prompts, greedy(16), Rng.of(0));
             for (int i = 0; i < prompts.size(); i++) {
-                assertThat(completions.get(i).tokens()).isEqualTo(ints(cases.get(i).get("greedy_new_tokens")));
+                assertThat(completions.get(i).tokens())
+                        .isEqualTo(ints(cases.get(i).get("greedy_new_tokens")));
             }
         }
     }
@@ -99,8 +114,16 @@ class GeneratorTests {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "mistral_window", "qwen2_window", "gemma2", "gemma3", "mixtral",
-                "qwen2_moe", "qwen3_moe"
+                "llama_tied_rope3",
+                "qwen2_tied",
+                "qwen3_tied",
+                "mistral_window",
+                "qwen2_window",
+                "gemma2",
+                "gemma3",
+                "mixtral",
+                "qwen2_moe",
+                "qwen3_moe"
             })
     void logProbsOfEveryArchitectureEqualThoseOfTrainingBitForBit(String name) {
         Path directory = Fixtures.fixture("models/" + name + "/reference.json").getParent();
@@ -120,7 +143,8 @@ class GeneratorTests {
                 Path directory = temp.resolve(config.modelType().hfName());
                 Pretrained.save(new Decoder(config, DType.FLOAT32).initialize(Rng.of(1)), directory);
                 Decoder decoder = Pretrained.loadStored(directory, format);
-                assertThat(decoder.stored().values()).allSatisfy(w -> assertThat(w.format()).isEqualTo(format));
+                assertThat(decoder.stored().values())
+                        .allSatisfy(w -> assertThat(w.format()).isEqualTo(format));
                 assertSameLogProbs(decoder);
             }
         }
@@ -183,7 +207,8 @@ class GeneratorTests {
             List<Completion> together = Generator.generate(decoder, prompts, two, Rng.of(9));
             List<Completion> alone = Generator.generate(decoder, prompts.subList(0, 1), one, Rng.of(9));
             assertThat(together.getFirst().tokens()).isEqualTo(alone.getFirst().tokens());
-            assertThat(together.getFirst().logProbs()).isEqualTo(alone.getFirst().logProbs());
+            assertThat(together.getFirst().logProbs())
+                    .isEqualTo(alone.getFirst().logProbs());
             assertThat(together.get(0).tokens()).isNotEqualTo(together.get(1).tokens());
         }
     }
@@ -194,8 +219,8 @@ class GeneratorTests {
         try (Scope scope = Scope.open()) {
             Decoder decoder = new Decoder(config, DType.FLOAT32).initialize(Rng.of(3));
             GenerationConfig endless = new GenerationConfig(SamplingParams.greedy(), 1000, List.of(), 1);
-            Completion completion =
-                    Generator.generate(decoder, prompts(config, 10), endless, Rng.of(1)).getFirst();
+            Completion completion = Generator.generate(decoder, prompts(config, 10), endless, Rng.of(1))
+                    .getFirst();
             assertThat(completion.tokens()).hasSize(6);
             assertThat(completion.finished()).isFalse();
             assertThatThrownBy(() -> Generator.generate(decoder, prompts(config, 16), endless, Rng.of(1)))

@@ -2,17 +2,17 @@ package dev.isthmus.model.generate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.isthmus.tensor.Autograd;
-import dev.isthmus.model.TokenBatch;
-import dev.isthmus.model.sample.TokenSampler;
-import dev.isthmus.model.sample.History;
-import java.util.Arrays;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
+import dev.isthmus.model.TokenBatch;
+import dev.isthmus.model.sample.History;
 import dev.isthmus.model.sample.SamplingParams;
+import dev.isthmus.model.sample.TokenSampler;
+import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -25,7 +25,8 @@ class SpeculativeDecodingTests {
         Decoder decoder = new Decoder(config, DType.FLOAT32).initialize(Rng.of(seed));
         // Small initial weights predict almost nothing; a sharper model can be told from another.
         decoder.parameters()
-                .forEach(p -> p.value().copyFrom(p.value().detach().mul(p.tensor().rank() == 1 ? 1 : scale)));
+                .forEach(p ->
+                        p.value().copyFrom(p.value().detach().mul(p.tensor().rank() == 1 ? 1 : scale)));
         return decoder;
     }
 
@@ -36,7 +37,8 @@ class SpeculativeDecodingTests {
             GenerationConfig config = new GenerationConfig(SamplingParams.greedy(), 60, List.of(3), 1);
             for (int p = 0; p < 6; p++) {
                 int[] prompt = Rng.of(p).ints(5 + 7 * p, 0, 29).toArray();
-                Completion plain = Generator.generate(target, List.of(prompt), config, Rng.of(1)).getFirst();
+                Completion plain = Generator.generate(target, List.of(prompt), config, Rng.of(1))
+                        .getFirst();
                 for (Draft draft : List.of(
                         Draft.promptLookup(3),
                         Draft.model(decoder(29, 1, 2, 12), SamplingParams.greedy()),
@@ -52,8 +54,7 @@ class SpeculativeDecodingTests {
     }
 
     static Stream<SamplingParams> shapes() {
-        return Stream.of(
-                SamplingParams.temperature(1), new SamplingParams(true, 1.3, 4, 0.9, 0, 1.2));
+        return Stream.of(SamplingParams.temperature(1), new SamplingParams(true, 1.3, 4, 0.9, 0, 1.2));
     }
 
     /** Chi-square of three tokens in a row against the probabilities that the model gives them one by one. */
@@ -117,11 +118,10 @@ class SpeculativeDecodingTests {
             expected[cell] = p;
             return;
         }
-        float[] logits = Autograd.noGrad(() -> target.logits(
-                        target.hidden(TokenBatch.of(List.of(text))).narrow(0, text.length - 1, 1))
-                .toFloats());
-        double[] next = new TokenSampler(sampling, 5)
-                .probabilities(logits, 0, new History(text, 5, text.length));
+        float[] logits = Autograd.noGrad(
+                () -> target.logits(target.hidden(TokenBatch.of(List.of(text))).narrow(0, text.length - 1, 1))
+                        .toFloats());
+        double[] next = new TokenSampler(sampling, 5).probabilities(logits, 0, new History(text, 5, text.length));
         for (int token = 0; token < 5; token++) {
             int[] longer = Arrays.copyOf(text, text.length + 1);
             longer[text.length] = token;

@@ -26,8 +26,19 @@ class CheckpointTests {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "gpt2_tied", "llama_untied", "llama_tied_rope3", "qwen2_tied", "qwen3_tied", "stories260K", "mistral_window",
-                "qwen2_window", "gemma2", "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"
+                "gpt2_tied",
+                "llama_untied",
+                "llama_tied_rope3",
+                "qwen2_tied",
+                "qwen3_tied",
+                "stories260K",
+                "mistral_window",
+                "qwen2_window",
+                "gemma2",
+                "gemma3",
+                "mixtral",
+                "qwen2_moe",
+                "qwen3_moe"
             })
     @Tag("fixture")
     void savesWhatItOpens(String model) {

@@ -97,7 +97,10 @@ class DamagedModelTests {
 
     @Test
     void survivesDamageOfAByteLevelVocabularyInGguf() throws IOException {
-        new BpeTrainer(List.of("<s>", "</s>")).add("the cat sat on the mat").train(270).save(dir);
+        new BpeTrainer(List.of("<s>", "</s>"))
+                .add("the cat sat on the mat")
+                .train(270)
+                .save(dir);
         Map<String, Object> metadata = GgufMetadata.of(dir, 272);
         assertVocabularySurvives("GGUF vocabulary of bytes", metadata);
     }
@@ -110,7 +113,9 @@ class DamagedModelTests {
         Map<String, Object> metadata = new LinkedHashMap<>();
         metadata.put("tokenizer.ggml.model", kind);
         metadata.put("tokenizer.ggml.tokens", tokens);
-        metadata.put("tokenizer.ggml.scores", tokens.stream().map(token -> -1.0 * token.length()).toList());
+        metadata.put(
+                "tokenizer.ggml.scores",
+                tokens.stream().map(token -> -1.0 * token.length()).toList());
         metadata.put("tokenizer.ggml.token_type", List.of(2L, 3L, 3L, 6L, 1L, 1L, 1L, 1L, 1L, 1L, 4L));
         metadata.put("tokenizer.ggml.bos_token_id", 1L);
         metadata.put("tokenizer.ggml.eos_token_id", 2L);

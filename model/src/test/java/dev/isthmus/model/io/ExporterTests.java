@@ -124,7 +124,9 @@ class ExporterTests {
                 for (int i = 0; i < wanted.length; i++) {
                     assertThat(Math.abs(found[i] - wanted[i])).as(name).isLessThanOrEqualTo((float) (relative * most));
                 }
-                assertThat(Arrays.equals(wanted, found)).as(name).isEqualTo(relative == 0 || Arrays.equals(wanted, found));
+                assertThat(Arrays.equals(wanted, found))
+                        .as(name)
+                        .isEqualTo(relative == 0 || Arrays.equals(wanted, found));
             });
         }
     }

@@ -26,7 +26,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Models in GGUF against files that llama.cpp's package wrote, and the logits that transformers computes for them. */
 class GgufModelTests {
-    private static final Map<String, Object> ENDS = Map.of("tokenizer.ggml.bos_token_id", 1L, "tokenizer.ggml.eos_token_id", 2L);
+    private static final Map<String, Object> ENDS =
+            Map.of("tokenizer.ggml.bos_token_id", 1L, "tokenizer.ggml.eos_token_id", 2L);
 
     @TempDir
     Path dir;
@@ -81,7 +82,8 @@ class GgufModelTests {
     @Tag("fixture")
     void whatGoesOutComesBackBitForBit(String name) {
         try (Arena arena = Arena.ofConfined()) {
-            Path directory = fixture("models/" + name + "/reference.safetensors").getParent();
+            Path directory =
+                    fixture("models/" + name + "/reference.safetensors").getParent();
             Checkpoint model = Checkpoint.open(directory, arena);
             Path file = dir.resolve("model.gguf");
             GgufWriter.write(file, model, GgufType.F32, ENDS);
@@ -89,7 +91,9 @@ class GgufModelTests {
             assertThat(back.tensors()).containsOnlyKeys(model.tensors().keySet());
             model.tensors().forEach((key, tensor) -> {
                 assertThat(back.tensors().get(key).shape()).as(key).isEqualTo(tensor.shape());
-                assertThat(back.tensors().get(key).data().mismatch(tensor.data())).as(key).isEqualTo(-1);
+                assertThat(back.tensors().get(key).data().mismatch(tensor.data()))
+                        .as(key)
+                        .isEqualTo(-1);
             });
         }
     }

@@ -40,7 +40,8 @@ class GgufTests {
             for (Map.Entry<String, JsonNode> entry : expected.get("tensors").properties()) {
                 GgufTensor tensor = file.tensors().get(entry.getKey());
                 float[] values = floats(tensor.type(), tensor.data());
-                assertThat(tensor.shape()).containsExactly(longs(entry.getValue().get("shape")));
+                assertThat(tensor.shape())
+                        .containsExactly(longs(entry.getValue().get("shape")));
                 assertThat(values).containsExactly(floats(entry.getValue().get("values")));
             }
         }
@@ -57,7 +58,8 @@ class GgufTests {
             }
             try (Arena arena = Arena.ofConfined()) {
                 Gguf file = Gguf.open(path, arena);
-                for (Map.Entry<String, JsonNode> value : entry.getValue().get("kv").properties()) {
+                for (Map.Entry<String, JsonNode> value :
+                        entry.getValue().get("kv").properties()) {
                     Object found = file.metadata().get(value.getKey());
                     JsonNode wanted = value.getValue();
                     if (wanted.isObject()) {
@@ -144,6 +146,7 @@ class GgufTests {
     }
 
     private static long[] longs(JsonNode array) {
-        return Arrays.stream(array.valueStream().mapToLong(JsonNode::asLong).toArray()).toArray();
+        return Arrays.stream(array.valueStream().mapToLong(JsonNode::asLong).toArray())
+                .toArray();
     }
 }

@@ -5,13 +5,13 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.DecoderConfig.Activation;
 import dev.isthmus.model.DecoderConfig.LinearScaling;
 import dev.isthmus.model.DecoderConfig.Llama3Scaling;
 import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.DecoderConfig.Norm;
 import dev.isthmus.model.DecoderConfig.Rope;
-import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.testing.Mutations;
 import java.io.IOException;
@@ -181,8 +181,7 @@ class HfConfigTests {
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {"mistral_window", "qwen2_window", "gemma2", "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"})
+    @ValueSource(strings = {"mistral_window", "qwen2_window", "gemma2", "gemma3", "mixtral", "qwen2_moe", "qwen3_moe"})
     @Tag("fixture")
     void writesWindowsAndExpertsAsItReadsThem(String model) {
         DecoderConfig config = HfConfig.read(fixture("models/" + model + "/config.json"));
@@ -201,7 +200,8 @@ class HfConfigTests {
         assertThat(windows(qwen2 + ", \"max_window_layers\": 1")).containsExactly(0, 7);
         String named = ", \"layer_types\": [\"sliding_attention\", \"full_attention\"]";
         assertThat(windows(qwen2 + named)).containsExactly(7, 0);
-        assertThat(windows(two.replace("llama", "gemma2") + ", \"num_key_value_heads\": 2")).containsExactly(7, 0);
+        assertThat(windows(two.replace("llama", "gemma2") + ", \"num_key_value_heads\": 2"))
+                .containsExactly(7, 0);
     }
 
     private static List<Integer> windows(String keys) {
@@ -222,8 +222,9 @@ class HfConfigTests {
 
     @Test
     void readsTheRopesOfBothGenerationsOfGemma3() {
-        String gemma3 = "{" + LLAMA.replace("llama", "gemma3_text") + ", \"num_key_value_heads\": 2, \"rope_theta\": 500000,"
-                + " \"rope_local_base_freq\": 100, \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8}}";
+        String gemma3 =
+                "{" + LLAMA.replace("llama", "gemma3_text") + ", \"num_key_value_heads\": 2, \"rope_theta\": 500000,"
+                        + " \"rope_local_base_freq\": 100, \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8}}";
         DecoderConfig config = parse(gemma3);
         assertThat(config.rope()).isEqualTo(new Rope(500000, new LinearScaling(8)));
         assertThat(config.gemma().localRope()).isEqualTo(new Rope(100, null));
@@ -249,7 +250,8 @@ class HfConfigTests {
         Mutations.assertSurvives("config.json of " + model, good, good.length, bytes -> {
             DecoderConfig config = HfConfig.parse(file, Json.parse(file, bytes));
             // A model of which the file holds nothing but the configuration.
-            assertThatThrownBy(() -> ParameterNames.resolve(config, Map.of(), file)).isInstanceOf(ModelFormatException.class);
+            assertThatThrownBy(() -> ParameterNames.resolve(config, Map.of(), file))
+                    .isInstanceOf(ModelFormatException.class);
         });
     }
 

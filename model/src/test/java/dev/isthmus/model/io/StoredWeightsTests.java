@@ -91,7 +91,14 @@ class StoredWeightsTests {
 
     @ParameterizedTest
     @CsvSource({
-        "GGUF, F32", "GGUF, F16", "GGUF, BF16", "GGUF, Q8_0", "GGUF, Q4_0", "SAFETENSORS, F32", "SAFETENSORS, F16", "SAFETENSORS, BF16"
+        "GGUF, F32",
+        "GGUF, F16",
+        "GGUF, BF16",
+        "GGUF, Q8_0",
+        "GGUF, Q4_0",
+        "SAFETENSORS, F32",
+        "SAFETENSORS, F16",
+        "SAFETENSORS, BF16"
     })
     void matricesAreViewsOfTheMappedFile(Exporter.Format file, WeightFormat format) {
         Path from = directory(LLAMA);
@@ -114,7 +121,8 @@ class StoredWeightsTests {
                 boolean reordered = file == Exporter.Format.GGUF && name.matches(".*(q|k)_proj.*");
                 assertThat(weight.data().isMapped()).as(name).isEqualTo(!reordered);
             });
-            assertThat(decoder.parameters()).allSatisfy(p -> assertThat(p.tensor().rank()).isEqualTo(1));
+            assertThat(decoder.parameters())
+                    .allSatisfy(p -> assertThat(p.tensor().rank()).isEqualTo(1));
             assertThat(logits(decoder)).hasSize(23 * 64).doesNotContain(Float.NaN);
         }
     }

@@ -103,7 +103,9 @@ class GrammarTests {
             }
             boolean expected = java.matcher(text).matches();
             matched += expected ? 1 : 0;
-            assertThat(matches(grammar, text.toString())).as("%s on '%s'", pattern, text).isEqualTo(expected);
+            assertThat(matches(grammar, text.toString()))
+                    .as("%s on '%s'", pattern, text)
+                    .isEqualTo(expected);
         }
         assertThat(matched).isPositive();
     }
@@ -114,7 +116,9 @@ class GrammarTests {
         for (int c = 0; c <= Character.MAX_CODE_POINT; c += c < 0x3000 ? 1 : 97) {
             if (c < Character.MIN_SURROGATE || c > Character.MAX_SURROGATE) {
                 boolean expected = !(c >= 0x80 && c <= 0xff || c >= 0x10000 && c <= 0x1F600);
-                assertThat(matches(most, Character.toString(c))).as(Integer.toHexString(c)).isEqualTo(expected);
+                assertThat(matches(most, Character.toString(c)))
+                        .as(Integer.toHexString(c))
+                        .isEqualTo(expected);
             }
         }
     }
@@ -174,13 +178,16 @@ class GrammarTests {
     @Test
     void aTextThatIsRewoundIsReadAgain() {
         Bytes tokenizer = new Bytes(List.of());
-        LogitsProcessor mask =
-                LogitsProcessors.grammar(Grammar.regex("ab|cd"), tokenizer, List.of(256)).forSequence();
+        LogitsProcessor mask = LogitsProcessors.grammar(Grammar.regex("ab|cd"), tokenizer, List.of(256))
+                .forSequence();
         TokenSampler sampler = new TokenSampler(SamplingParams.greedy().withProcessors(List.of(mask)), 257);
         int[] tokens = {'c', 0};
-        assertThat(sampler.scores(new float[257], 0, new History(tokens, 0, 1))['d']).isZero();
-        assertThat(sampler.scores(new float[257], 0, new History(tokens, 0, 0))['d']).isNegative();
-        assertThat(sampler.sample(new float[257], 0, new History(tokens, 0, 0), Rng.of(1))).isEqualTo('a');
+        assertThat(sampler.scores(new float[257], 0, new History(tokens, 0, 1))['d'])
+                .isZero();
+        assertThat(sampler.scores(new float[257], 0, new History(tokens, 0, 0))['d'])
+                .isNegative();
+        assertThat(sampler.sample(new float[257], 0, new History(tokens, 0, 0), Rng.of(1)))
+                .isEqualTo('a');
         assertThat(sampler.sample(new float[257], 0, new History(new int[] {'a', 'b'}, 0, 2), Rng.of(1)))
                 .isEqualTo(256);
     }

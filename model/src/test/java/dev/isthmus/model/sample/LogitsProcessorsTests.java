@@ -38,8 +38,10 @@ class LogitsProcessorsTests {
         int[] ids = ints(c.get("ids"));
         JsonNode attrs = c.get("attrs");
         History history = new History(ids, attrs.path("prompt").asInt(0), ids.length);
-        double[] expected =
-                c.get("probabilities").valueStream().mapToDouble(JsonNode::asDouble).toArray();
+        double[] expected = c.get("probabilities")
+                .valueStream()
+                .mapToDouble(JsonNode::asDouble)
+                .toArray();
         assertThat(probabilities(processor(c.get("name").asString(), attrs), logits, history))
                 .containsExactly(expected, within(1e-9));
     }
@@ -57,8 +59,10 @@ class LogitsProcessorsTests {
                         .toList());
             case "logit_bias" -> {
                 Map<Integer, Double> bias = new LinkedHashMap<>();
-                attrs.get("bias").properties().forEach(e -> bias.put(
-                        Integer.valueOf(e.getKey()), e.getValue().asDouble()));
+                attrs.get("bias")
+                        .properties()
+                        .forEach(e -> bias.put(
+                                Integer.valueOf(e.getKey()), e.getValue().asDouble()));
                 yield LogitsProcessors.logitBias(bias);
             }
             case "min_new_tokens" -> LogitsProcessors.minNewTokens(n, eos);
@@ -98,8 +102,7 @@ class LogitsProcessorsTests {
     void mirostatBoundsTheSurpriseAndFollowsIt() {
         Rng rng = Rng.of(4);
         LogitsProcessor mirostat = LogitsProcessors.mirostat(1.5, 0.2).forSequence();
-        TokenSampler sampler =
-                new TokenSampler(SamplingParams.temperature(1).withWarpers(List.of(mirostat)), 60);
+        TokenSampler sampler = new TokenSampler(SamplingParams.temperature(1).withWarpers(List.of(mirostat)), 60);
         int[] tokens = new int[400];
         double mu = 3;
         double observed = 0;
@@ -143,21 +146,20 @@ class LogitsProcessorsTests {
             int[] longest = new int[6];
             for (int i = 0; i + 1 < tokens.length; i++) {
                 int n = 0;
-                while (n <= i
-                        && tokens[i - n] == tokens[tokens.length - 1 - n]
-                        && !breakers.contains(tokens[i - n])) {
+                while (n <= i && tokens[i - n] == tokens[tokens.length - 1 - n] && !breakers.contains(tokens[i - n])) {
                     n++;
                 }
                 longest[tokens[i + 1]] = Math.max(longest[tokens[i + 1]], n);
             }
             TokenSampler sampler = new TokenSampler(
-                    SamplingParams.temperature(1)
-                            .withProcessors(List.of(LogitsProcessors.dry(0.8, 1.75, 2, breakers))),
+                    SamplingParams.temperature(1).withProcessors(List.of(LogitsProcessors.dry(0.8, 1.75, 2, breakers))),
                     6);
             double[] scores = sampler.scores(new float[6], 0, new History(tokens, 0, tokens.length));
             for (int i = 0; i < 6; i++) {
                 double penalty = longest[i] < 2 ? 0 : Math.min(1e6, 0.8 * Math.pow(1.75, longest[i] - 2));
-                assertThat(scores[i]).as("%s after %s", i, Arrays.toString(tokens)).isCloseTo(-penalty, within(1e-9));
+                assertThat(scores[i])
+                        .as("%s after %s", i, Arrays.toString(tokens))
+                        .isCloseTo(-penalty, within(1e-9));
             }
         }
     }

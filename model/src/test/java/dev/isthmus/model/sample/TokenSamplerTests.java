@@ -43,7 +43,8 @@ class TokenSamplerTests {
             floats[i] = (float) logits[i];
         }
         int[] seen = attrs.path("prev").valueStream().mapToInt(JsonNode::asInt).toArray();
-        double[] p = new TokenSampler(params, logits.length).probabilities(floats, 0, new History(seen, 0, seen.length));
+        double[] p =
+                new TokenSampler(params, logits.length).probabilities(floats, 0, new History(seen, 0, seen.length));
         assertThat(p).containsExactly(doubles(c.at("/output/data")), within(1e-9));
     }
 

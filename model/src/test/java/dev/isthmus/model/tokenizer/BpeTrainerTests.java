@@ -30,15 +30,18 @@ class BpeTrainerTests {
                 .add(Files.readString(reference.resolve("corpus.en")))
                 .train(500);
         assertThat(learned.merges()).isEqualTo(Files.readAllLines(reference.resolve("merges.txt")));
-        for (Map.Entry<String, JsonNode> token : Json.read(reference.resolve("vocab.json")).properties()) {
-            assertThat(learned.ids()).containsEntry(token.getKey(), token.getValue().intValue());
+        for (Map.Entry<String, JsonNode> token :
+                Json.read(reference.resolve("vocab.json")).properties()) {
+            assertThat(learned.ids())
+                    .containsEntry(token.getKey(), token.getValue().intValue());
         }
         assertThat(learned.ids()).hasSize(500);
     }
 
     @Test
     void joinsTheMostFrequentPairAndTheGreatestOfEquals() {
-        ByteLevelVocabulary learned = new BpeTrainer(List.of()).add("ab ab cd cd abab").train(259);
+        ByteLevelVocabulary learned =
+                new BpeTrainer(List.of()).add("ab ab cd cd abab").train(259);
         // "ab" stands there four times, all other pairs fewer.
         assertThat(learned.merges()).startsWith("a b").hasSize(3);
         assertThat(new BpeTrainer(List.of()).add("xy zw").train(257).merges()).containsExactly("z w");
@@ -46,12 +49,14 @@ class BpeTrainerTests {
 
     @Test
     void specialTokensBelongToNoWord() {
-        ByteLevelVocabulary learned =
-                new BpeTrainer(List.of(END)).add("a" + END + "a" + END + "aa aa").train(300);
+        ByteLevelVocabulary learned = new BpeTrainer(List.of(END))
+                .add("a" + END + "a" + END + "aa aa")
+                .train(300);
         assertThat(learned.merges()).containsExactly("a a", "\u0120 aa");
         PretrainedTokenizer tokenizer = learned.tokenizer();
         assertThat(tokenizer.encode("aa aa" + END)).containsExactly(257, 258, 0);
-        assertThat(tokenizer.decode(tokenizer.encode("é\uD83D\uDE00" + END + " 東"))).isEqualTo("é\uD83D\uDE00 東");
+        assertThat(tokenizer.decode(tokenizer.encode("é\uD83D\uDE00" + END + " 東")))
+                .isEqualTo("é\uD83D\uDE00 東");
         assertThatThrownBy(() -> new BpeTrainer(List.of(END)).train(256))
                 .isInstanceOf(IsthmusException.class)
                 .hasMessageContaining("no room");

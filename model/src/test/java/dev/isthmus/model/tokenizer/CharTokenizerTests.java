@@ -58,7 +58,8 @@ class CharTokenizerTests {
                 .isInstanceOf(ModelFormatException.class)
                 .hasMessageContaining("no vocab");
         Files.writeString(directory.resolve("tokenizer.json"), "{\"model\": {\"type\": \"Words\"}}");
-        assertThatThrownBy(() -> Tokenizers.load(directory)).hasMessageContaining("a model of the type 'Words' is not known");
+        assertThatThrownBy(() -> Tokenizers.load(directory))
+                .hasMessageContaining("a model of the type 'Words' is not known");
     }
 
     @ParameterizedTest

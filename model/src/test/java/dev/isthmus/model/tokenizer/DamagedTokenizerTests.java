@@ -28,15 +28,18 @@ class DamagedTokenizerTests {
     Path dir;
 
     static Stream<Object[]> tokenizerJsons() {
-        String added = "\"version\": \"1.0\", \"truncation\": {\"max_length\": 5}, \"padding\": null, \"added_tokens\": [{\"id\": 0,"
-                + " \"content\": \"<unk>\", \"special\": true}, {\"id\": 1, \"content\": \"<s>\", \"single_word\": false, \"lstrip\": true,"
-                + " \"rstrip\": true, \"normalized\": false, \"special\": true}, {\"id\": 2, \"content\": \"ab\", \"normalized\": true}],";
-        String around = "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}},"
-                + " {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"special_tokens\": {\"<s>\": {\"id\": \"<s>\", \"ids\": [1]}}},";
+        String added =
+                "\"version\": \"1.0\", \"truncation\": {\"max_length\": 5}, \"padding\": null, \"added_tokens\": [{\"id\": 0,"
+                        + " \"content\": \"<unk>\", \"special\": true}, {\"id\": 1, \"content\": \"<s>\", \"single_word\": false, \"lstrip\": true,"
+                        + " \"rstrip\": true, \"normalized\": false, \"special\": true}, {\"id\": 2, \"content\": \"ab\", \"normalized\": true}],";
+        String around =
+                "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}},"
+                        + " {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"special_tokens\": {\"<s>\": {\"id\": \"<s>\", \"ids\": [1]}}},";
         return Stream.of(
                 new Object[] {
                     "BPE",
-                    "{" + added + around + "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFKC\"}, {\"type\": \"Lowercase\"},"
+                    "{" + added + around
+                            + "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFKC\"}, {\"type\": \"Lowercase\"},"
                             + " {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {2,}\"}, \"content\": \" \"}, {\"type\": \"StripAccents\"}]},"
                             + " \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\":"
                             + " \"\\\\p{N}{1,3}|[^\\\\s\\\\p{L}]?\\\\p{L}+\"}, \"behavior\": \"MergedWithPrevious\", \"invert\": false},"
@@ -48,7 +51,8 @@ class DamagedTokenizerTests {
                 },
                 new Object[] {
                     "Unigram",
-                    "{" + added + around + "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Precompiled\","
+                    "{" + added + around
+                            + "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Precompiled\","
                             + " \"precompiled_charsmap\": \"CAAAAAAAAAAAAAAAYQA=\"}, {\"type\": \"Strip\", \"strip_left\": true,"
                             + " \"strip_right\": true}]}, \"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"\u2581\","
                             + " \"prepend_scheme\": \"always\", \"split\": true}, \"decoder\": {\"type\": \"Metaspace\", \"replacement\":"
@@ -58,7 +62,8 @@ class DamagedTokenizerTests {
                 },
                 new Object[] {
                     "WordPiece",
-                    "{" + added + "\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"<s>\", 1], \"cls\": [\"<s>\", 1]},"
+                    "{" + added
+                            + "\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"<s>\", 1], \"cls\": [\"<s>\", 1]},"
                             + " \"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": true, \"handle_chinese_chars\": true,"
                             + " \"strip_accents\": null, \"lowercase\": true}, \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"},"
                             + " \"decoder\": {\"type\": \"WordPiece\", \"prefix\": \"##\", \"cleanup\": true}, \"model\": {\"type\":"
@@ -68,7 +73,8 @@ class DamagedTokenizerTests {
                 },
                 new Object[] {
                     "SentencePiece BPE",
-                    "{" + added + around + "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Prepend\", \"prepend\":"
+                    "{" + added + around
+                            + "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Prepend\", \"prepend\":"
                             + " \"\u2581\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"\u2581\"}]},"
                             + " \"pre_tokenizer\": null, \"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\","
                             + " \"pattern\": {\"String\": \"\u2581\"}, \"content\": \" \"}, {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"},"
@@ -89,7 +95,10 @@ class DamagedTokenizerTests {
 
     @Test
     void survivesDamageOfTokenizerConfig() throws IOException {
-        new BpeTrainer(List.of("<s>", "</s>")).add("the cat sat on the mat").train(270).save(dir);
+        new BpeTrainer(List.of("<s>", "</s>"))
+                .add("the cat sat on the mat")
+                .train(270)
+                .save(dir);
         Files.writeString(
                 dir.resolve("tokenizer_config.json"),
                 "{\"tokenizer_class\": \"Qwen2Tokenizer\", \"bos_token\": {\"content\": \"<s>\"}, \"eos_token\": \"</s>\","
@@ -101,14 +110,17 @@ class DamagedTokenizerTests {
     @ParameterizedTest
     @ValueSource(strings = {"vocab.json", "merges.txt"})
     void survivesDamageOfVocabAndMerges(String file) throws IOException {
-        ByteLevelVocabulary learned = new BpeTrainer(List.of("<|endoftext|>")).add("the cat sat on the mat").train(264);
+        ByteLevelVocabulary learned = new BpeTrainer(List.of("<|endoftext|>"))
+                .add("the cat sat on the mat")
+                .train(264);
         StringBuilder vocab = new StringBuilder();
-        learned.ids().entrySet().stream().sorted(java.util.Map.Entry.comparingByValue()).forEach(entry -> vocab.append(
-                        vocab.isEmpty() ? "{" : ", ")
-                .append('"')
-                .append(entry.getKey().replace("\\", "\\\\").replace("\"", "\\\""))
-                .append("\": ")
-                .append(entry.getValue()));
+        learned.ids().entrySet().stream()
+                .sorted(java.util.Map.Entry.comparingByValue())
+                .forEach(entry -> vocab.append(vocab.isEmpty() ? "{" : ", ")
+                        .append('"')
+                        .append(entry.getKey().replace("\\", "\\\\").replace("\"", "\\\""))
+                        .append("\": ")
+                        .append(entry.getValue()));
         Files.writeString(dir.resolve("vocab.json"), vocab.append('}'));
         Files.writeString(dir.resolve("merges.txt"), "#version: 0.2\n" + String.join("\n", learned.merges()) + "\n");
         survives(file, file);
@@ -124,12 +136,16 @@ class DamagedTokenizerTests {
     @ValueSource(ints = {1, 2})
     void survivesDamageOfASentencePieceModel(int algorithm) throws IOException {
         ByteArrayOutputStream model = new ByteArrayOutputStream();
-        List<String> pieces = List.of("<unk>", "<s>", "</s>", "<0xC3>", "\u2581", "a", "b", "\u2581a", "\u2581ab", "cat");
+        List<String> pieces =
+                List.of("<unk>", "<s>", "</s>", "<0xC3>", "\u2581", "a", "b", "\u2581a", "\u2581ab", "cat");
         for (int id = 0; id < pieces.size(); id++) {
             ByteArrayOutputStream piece = new ByteArrayOutputStream();
             field(piece, 1, pieces.get(id).getBytes(StandardCharsets.UTF_8));
             piece.write(2 << 3 | 5);
-            piece.writeBytes(ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(-id).array());
+            piece.writeBytes(ByteBuffer.allocate(4)
+                    .order(ByteOrder.LITTLE_ENDIAN)
+                    .putFloat(-id)
+                    .array());
             piece.write(3 << 3);
             piece.write(id == 0 ? 2 : id < 3 ? 3 : id == 3 ? 6 : 1);
             field(model, 1, piece.toByteArray());
@@ -155,7 +171,8 @@ class DamagedTokenizerTests {
         Mutations.assertSurvives(what, good, good.length, bytes -> {
             Files.write(file, bytes);
             use(Tokenizers.load(dir));
-            ChatTemplate.load(dir).ifPresent(template -> template.render(List.of(ChatTemplate.message("user", "x")), true));
+            ChatTemplate.load(dir)
+                    .ifPresent(template -> template.render(List.of(ChatTemplate.message("user", "x")), true));
         });
     }
 

@@ -31,7 +31,8 @@ class DecodeStreamTests {
         for (int id : ids) {
             String part = stream.step(id);
             assertThat(part).doesNotContain("\uFFFD");
-            assertThat(part.isEmpty() || !Character.isHighSurrogate(part.charAt(part.length() - 1))).isTrue();
+            assertThat(part.isEmpty() || !Character.isHighSurrogate(part.charAt(part.length() - 1)))
+                    .isTrue();
             text.append(part);
         }
         assertThat(text.append(stream.finish()).toString()).isEqualTo(tokenizer.decode(ids));

@@ -101,14 +101,17 @@ class PretrainedTokenizerTests {
         "google-bert/bert-base-uncased, tokenizers/gguf/ggml-vocab-bert-bge.gguf, 1, 1"
     })
     void encodesTheVectorsOfTheSwiftLibrary(String name, String vocabulary, int before, int behind) {
-        JsonNode cases = Json.read(data("tokenizers/hf_swift_tokenizer_tests.json")).get(name);
+        JsonNode cases =
+                Json.read(data("tokenizers/hf_swift_tokenizer_tests.json")).get(name);
         assertThat(cases).hasSizeGreaterThanOrEqualTo(18);
         PretrainedTokenizer tokenizer = load(vocabulary);
         SoftAssertions softly = new SoftAssertions();
         for (JsonNode c : cases) {
             String text = c.get("input").stringValue();
             int[] ids = ints(c.at("/encoded/input_ids"));
-            softly.assertThat(tokenizer.encode(text)).as(text).containsExactly(Arrays.copyOfRange(ids, before, ids.length - behind));
+            softly.assertThat(tokenizer.encode(text))
+                    .as(text)
+                    .containsExactly(Arrays.copyOfRange(ids, before, ids.length - behind));
         }
         softly.assertAll();
     }
@@ -131,7 +134,8 @@ class PretrainedTokenizerTests {
         String[] texts = Files.readString(directory.resolve(name + ".inp")).split("\n__ggml_vocab_test__\n", -1);
         List<String> lines = Files.readAllLines(directory.resolve(name + ".out"));
         assertThat(lines).hasSize(46);
-        PretrainedTokenizer tokenizer = load(name.contains("llama-bpe") ? "tokenizers/llama3.2" : "tokenizers/gguf/" + name);
+        PretrainedTokenizer tokenizer =
+                load(name.contains("llama-bpe") ? "tokenizers/llama3.2" : "tokenizers/gguf/" + name);
         SoftAssertions softly = new SoftAssertions();
         for (int i = 0; i < lines.size(); i++) {
             int[] ids = lines.get(i).isBlank()
@@ -155,8 +159,9 @@ class PretrainedTokenizerTests {
     })
     void encodesABookAsHuggingFace(String vocabulary, int count, int hash) throws IOException {
         Path file = data(vocabulary);
-        PretrainedTokenizer tokenizer =
-                vocabulary.endsWith(".model") ? SentencePieceFile.read(file) : TokenizerJson.read(file, Json.read(file));
+        PretrainedTokenizer tokenizer = vocabulary.endsWith(".model")
+                ? SentencePieceFile.read(file)
+                : TokenizerJson.read(file, Json.read(file));
         String book = Files.readString(data("text/war-and-peace.txt"));
         int[] ids = tokenizer.encode(book);
         assertThat(ids).hasSize(count);

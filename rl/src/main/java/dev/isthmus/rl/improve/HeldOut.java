@@ -35,7 +35,9 @@ final class HeldOut {
         for (Path directory : List.of(Path.of(""), Path.of(System.getProperty("isthmus.data", "../shared/data")))) {
             Path file = directory.resolve(eval.data());
             if (Files.exists(file)) {
-                return Game24File.read(file, countdown).stream().limit(eval.problems()).toList();
+                return Game24File.read(file, countdown).stream()
+                        .limit(eval.problems())
+                        .toList();
             }
         }
         note.accept(eval.data() + " is not here (-Disthmus.data=DIR says where): measuring on the test split of "

@@ -36,8 +36,7 @@ final class ImproveReport {
         main = state.main();
     }
 
-    static String html(
-            Recipe recipe, String yaml, RunState state, List<Problem> heldOut, List<JsonNode> metrics) {
+    static String html(Recipe recipe, String yaml, RunState state, List<Problem> heldOut, List<JsonNode> metrics) {
         return new ImproveReport(recipe, state, metrics).page(yaml, heldOut);
     }
 
@@ -149,7 +148,8 @@ final class ImproveReport {
         }
         return new LineChart(
                 "Dev problems solved while pre-training",
-                "The base model is what has learned enough: " + percent(recipe.pretrain().targetAccuracy()) + ".",
+                "The base model is what has learned enough: "
+                        + percent(recipe.pretrain().targetAccuracy()) + ".",
                 "optimizer step",
                 Axis.share("solved"),
                 List.of(Series.of("solved (greedy)", points)));

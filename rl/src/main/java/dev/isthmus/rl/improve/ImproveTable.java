@@ -120,7 +120,8 @@ final class ImproveTable {
         progress.line("  ./isthmus generate --model " + directory.resolve("model") + " --prompt '"
                 + task.heldOut(1).getFirst().prompt() + "'");
         if (!state.rounds.containsKey(Control.SHUFFLED_REWARDS.key())) {
-            progress.line("  ./isthmus improve " + recipe.name() + " --controls    does it gain without true rewards, too?");
+            progress.line(
+                    "  ./isthmus improve " + recipe.name() + " --controls    does it gain without true rewards, too?");
         }
         progress.line("  ./isthmus recipes                       other tasks and methods");
     }

@@ -54,8 +54,7 @@ record Measurement(ObjectNode figures, String solved, String sampled, List<Strin
         evaluation.majAt().forEach((k, interval) -> put(figures, "maj_at_" + k, interval));
         put(figures, "formatted", evaluation.formatted());
         figures.put("mean_length", meanLength(greedy)).put("n", evaluation.n());
-        List<String> shown =
-                greedy.stream().limit(SHOWN).map(Rollout::text).toList();
+        List<String> shown = greedy.stream().limit(SHOWN).map(Rollout::text).toList();
         return new Measurement(figures, solved.toString(), any.toString(), shown);
     }
 

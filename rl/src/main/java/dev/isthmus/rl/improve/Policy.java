@@ -39,7 +39,11 @@ record Policy(Decoder decoder, Tokenizer tokenizer, Task task) {
 
     /** {@code count} answers to each problem, those of the first problem first. */
     List<Rollout> answer(
-            List<Problem> problems, int count, SamplingParams sampling, Rng rng, Generator.@Nullable Progress progress) {
+            List<Problem> problems,
+            int count,
+            SamplingParams sampling,
+            Rng rng,
+            Generator.@Nullable Progress progress) {
         List<int[]> prompts =
                 problems.stream().map(p -> tokenizer.encode(p.prompt())).toList();
         List<Integer> eos = tokenizer.eosTokenId().stream().boxed().toList();
@@ -48,8 +52,9 @@ record Policy(Decoder decoder, Tokenizer tokenizer, Task task) {
         for (Completion completion : Generator.generate(decoder, prompts, config, rng, progress)) {
             Problem problem = problems.get(completion.prompt());
             String text = tokenizer.decode(completion.tokens());
-            Verdict verdict =
-                    completion.finished() ? task.verify(problem, text) : Verdict.malformed("it does not come to an end");
+            Verdict verdict = completion.finished()
+                    ? task.verify(problem, text)
+                    : Verdict.malformed("it does not come to an end");
             rollouts.add(new Rollout(problem, prompts.get(completion.prompt()), completion, text, verdict));
         }
         return rollouts;

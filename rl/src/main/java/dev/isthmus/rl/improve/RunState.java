@@ -23,7 +23,8 @@ final class RunState {
     long trainerStep;
 
     /** The base model on the held-out problems, once it is trained. */
-    @Nullable Measurement before;
+    @Nullable
+    Measurement before;
 
     /** The rounds of the improvement and of each control, by {@link Control#key()}. */
     final Map<String, List<Measurement>> rounds = new LinkedHashMap<>();
@@ -32,7 +33,8 @@ final class RunState {
     double seconds;
 
     /** Where to load the weights of the stage under way from, after a resume. */
-    @Nullable Checkpoint restoreFrom;
+    @Nullable
+    Checkpoint restoreFrom;
 
     /** The rounds of the improvement itself. */
     List<Measurement> main() {
@@ -52,7 +54,10 @@ final class RunState {
         for (Map.Entry<String, JsonNode> stage : json.get("rounds").properties()) {
             state.rounds.put(
                     stage.getKey(),
-                    new ArrayList<>(stage.getValue().valueStream().map(Measurement::fromJson).toList()));
+                    new ArrayList<>(stage.getValue()
+                            .valueStream()
+                            .map(Measurement::fromJson)
+                            .toList()));
         }
         state.restoreFrom = checkpoint;
         return state;

@@ -268,7 +268,11 @@ public final class SelfImprovement {
         metrics.computeIfPresent("eval_accuracy", (_, solved) -> lastSolved = solved);
         String text = String.format(Locale.ROOT, "loss %.3f", metrics.getOrDefault("loss", Double.NaN));
         progress.update(
-                stageStep, tokens, state.before == null && recipe.pretrain().targetAccuracy() <= 1 ? text + "  solved " + ImproveTable.percent(lastSolved) : text);
+                stageStep,
+                tokens,
+                state.before == null && recipe.pretrain().targetAccuracy() <= 1
+                        ? text + "  solved " + ImproveTable.percent(lastSolved)
+                        : text);
     }
 
     // ---- checkpoints ----------------------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ public final class Bco implements TrainingMethod<BcoConfig> {
         BcoLoss loss = new BcoLoss(own.beta());
         JsonNode delta = start.state().path("delta");
         if (delta.isNumber()) {
-            loss.restore(new BcoLoss.State(delta.asDouble(), start.state().path("delta_count").asLong()));
+            loss.restore(new BcoLoss.State(
+                    delta.asDouble(), start.state().path("delta_count").asLong()));
         }
         int length = Preparation.length(trained, own.maxLength());
         return new LabelledTraining(trained, data, loss, reference, length) {
@@ -58,7 +59,8 @@ public final class Bco implements TrainingMethod<BcoConfig> {
             @Override
             public void state(ObjectNode state) {
                 super.state(state);
-                state.put("delta", loss.state().delta()).put("delta_count", loss.state().count());
+                state.put("delta", loss.state().delta())
+                        .put("delta_count", loss.state().count());
             }
         };
     }

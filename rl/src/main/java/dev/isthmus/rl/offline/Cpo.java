@@ -23,9 +23,6 @@ public final class Cpo implements TrainingMethod<CpoConfig> {
         CpoConfig own = config.own();
         TrainedModel trained = TrainedModel.load(config, start);
         return new ReferenceFreeTraining(
-                trained,
-                Preparation.pairs(config, trained, own.maxLength(), own.truncationMode()),
-                own.loss(),
-                false);
+                trained, Preparation.pairs(config, trained, own.maxLength(), own.truncationMode()), own.loss(), false);
     }
 }

@@ -25,8 +25,7 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
     public Training prepare(MethodConfig<DpoConfig> config, Start start) {
         DpoConfig own = config.own();
         TrainedModel trained = TrainedModel.load(config, start);
-        TrainingData<PairExample> data =
-                Preparation.pairs(config, trained, own.maxLength(), own.truncationMode());
+        TrainingData<PairExample> data = Preparation.pairs(config, trained, own.maxLength(), own.truncationMode());
         if (own.syncRefModel() && start.directory().isPresent()) {
             ReferenceModel moved = ReferenceModel.load(start.directory().get());
             return new DpoTraining(trained, data, own, moved);
@@ -46,7 +45,8 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
     @Override
     public void check(MethodConfig<DpoConfig> config) {
         TrainingMethod.super.check(config);
-        boolean sorts = config.own().lossType().stream().anyMatch(t -> t.toString().startsWith("aot"));
+        boolean sorts =
+                config.own().lossType().stream().anyMatch(t -> t.toString().startsWith("aot"));
         if (sorts && config.own().useWeighting()) {
             throw new IsthmusException("dpo: loss_type aot sorts the pairs of a batch, so use_weighting must be off");
         }

@@ -16,14 +16,16 @@ public record DpoConfig(
         @JsonPropertyDescription("How much a log-ratio against the reference counts.")
         double beta,
 
-        @JsonPropertyDescription("One or several of sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot,"
-                + " aot_unpaired, apo_zero, apo_down, discopop, sft, sigmoid_norm.")
+        @JsonPropertyDescription(
+                "One or several of sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot,"
+                        + " aot_unpaired, apo_zero, apo_down, discopop, sft, sigmoid_norm.")
         List<DpoLossType> lossType,
 
         @JsonPropertyDescription("What each of several loss types counts (default: 1).") @Nullable
         List<Double> lossWeights,
 
-        @JsonPropertyDescription("Share of pairs that are labelled the wrong way round, for the loss types that know of it.")
+        @JsonPropertyDescription(
+                "Share of pairs that are labelled the wrong way round, for the loss types that know of it.")
         double labelSmoothing,
 
         @JsonPropertyDescription("reverse_kl, forward_kl, js_divergence or alpha_divergence.")
@@ -38,8 +40,7 @@ public record DpoConfig(
         @JsonPropertyDescription("Weigh pairs by how likely the policy is to write them (WPO).")
         boolean useWeighting,
 
-        @JsonPropertyDescription("Temperature of discopop.")
-        double discopopTau,
+        @JsonPropertyDescription("Temperature of discopop.") double discopopTau,
 
         @JsonPropertyDescription("The reference (default: --model as it is at the start).") @Nullable
         String refModel,
@@ -50,11 +51,9 @@ public record DpoConfig(
         @JsonPropertyDescription("Move the reference towards the policy now and then (TR-DPO).")
         boolean syncRefModel,
 
-        @JsonPropertyDescription("How far it moves.")
-        double refModelMixupAlpha,
+        @JsonPropertyDescription("How far it moves.") double refModelMixupAlpha,
 
-        @JsonPropertyDescription("Steps between its moves.")
-        long refModelSyncSteps,
+        @JsonPropertyDescription("Steps between its moves.") long refModelSyncSteps,
 
         @JsonPropertyDescription("Tokens of a prompt with its completion at most.")
         int maxLength,
@@ -67,7 +66,8 @@ public record DpoConfig(
         BaseConfig.atLeast(2, "max_length", maxLength);
         BaseConfig.atLeast(1, "ref_model_sync_steps", refModelSyncSteps);
         if (precomputeRefLogProbs && syncRefModel) {
-            throw new IsthmusException("precompute_ref_log_probs is for a reference that stays as it is, so sync_ref_model must be off");
+            throw new IsthmusException(
+                    "precompute_ref_log_probs is for a reference that stays as it is, so sync_ref_model must be off");
         }
         if (!(refModelMixupAlpha >= 0 && refModelMixupAlpha <= 1)) {
             throw new IsthmusException("ref_model_mixup_alpha must be in [0, 1], found " + refModelMixupAlpha);

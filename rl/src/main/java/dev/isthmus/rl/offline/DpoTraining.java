@@ -20,8 +20,7 @@ final class DpoTraining extends OfflineTraining<PairExample> {
     private final DpoLoss loss;
     private final ReferenceModel reference;
 
-    DpoTraining(
-            TrainedModel trained, TrainingData<PairExample> data, DpoConfig settings, ReferenceModel reference) {
+    DpoTraining(TrainedModel trained, TrainingData<PairExample> data, DpoConfig settings, ReferenceModel reference) {
         super(trained, data);
         this.settings = settings;
         this.reference = reference;

@@ -19,8 +19,8 @@ record LabelledExample(Sequence sequence, boolean good) {
     static Function<Row, List<LabelledExample>> reader(RowEncoder encoder, int length, Truncation truncation) {
         return row -> {
             boolean good = row.bool("label");
-            Sequence sequence = PairExample.sequence(
-                    encoder.promptCompletion(row, "prompt", "completion"), length, truncation);
+            Sequence sequence =
+                    PairExample.sequence(encoder.promptCompletion(row, "prompt", "completion"), length, truncation);
             return sequence.learned().length == 0 ? List.of() : List.of(new LabelledExample(sequence, good));
         };
     }

@@ -52,7 +52,8 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
     }
 
     private Tensor part(List<Item<LabelledExample>> part, @Nullable Completions mismatched, StepLog log) {
-        List<Sequence> sequences = part.stream().map(item -> item.example().sequence()).toList();
+        List<Sequence> sequences =
+                part.stream().map(item -> item.example().sequence()).toList();
         boolean[] labels = new boolean[part.size()];
         for (int i = 0; i < labels.length; i++) {
             labels[i] = part.get(i).example().good();
@@ -60,8 +61,7 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
         Tensor refLogps = reference.logps(part.stream().mapToLong(Item::number).toArray(), sequences);
         TokenScores scores = TokenScores.of(model(), sequences);
         scores.log(log, labels);
-        LossResult result =
-                loss.compute(new Labelled(scores.padded(refLogps).sum(), labels, mismatched, null));
+        LossResult result = loss.compute(new Labelled(scores.padded(refLogps).sum(), labels, mismatched, null));
         log(log, result.metrics(), part.size());
         return result.loss();
     }
@@ -77,16 +77,23 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
     private Completions mismatchedCompletions(List<Item<LabelledExample>> step) {
         List<Sequence> sequences = mismatched(step);
         if (sequences.isEmpty()) {
-            throw new IsthmusException("kto compares with completions of other prompts of the same step, and a step has only one"
-                    + " example: per_device_train_batch_size x gradient_accumulation_steps must be at least 2");
+            throw new IsthmusException(
+                    "kto compares with completions of other prompts of the same step, and a step has only one"
+                            + " example: per_device_train_batch_size x gradient_accumulation_steps must be at least 2");
         }
         int[] lengths = sequences.stream().mapToInt(s -> s.learned().length).toArray();
         try (Scope scope = Scope.open()) {
             return Autograd.noGrad(() -> {
                 float[] refLogps = reference.logps(sequences);
-                Tensor logps = CompletionLoss.ofSequences(model(), sequences, 1, false).loss().neg();
-                Completions sums = TokenLogps.ofRagged(logps, Tensor.of(refLogps, refLogps.length), lengths).sum();
-                return Completions.of(sums.logps().keep(), sums.reference().keep(), sums.lengths().keep());
+                Tensor logps = CompletionLoss.ofSequences(model(), sequences, 1, false)
+                        .loss()
+                        .neg();
+                Completions sums = TokenLogps.ofRagged(logps, Tensor.of(refLogps, refLogps.length), lengths)
+                        .sum();
+                return Completions.of(
+                        sums.logps().keep(),
+                        sums.reference().keep(),
+                        sums.lengths().keep());
             });
         }
     }
@@ -99,7 +106,8 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
         List<Sequence> sequences = new ArrayList<>();
         for (int i = 0; i < step.size() && step.size() > 1; i++) {
             Sequence own = step.get(i).example().sequence();
-            Sequence other = step.get((i + step.size() - 1) % step.size()).example().sequence();
+            Sequence other =
+                    step.get((i + step.size() - 1) % step.size()).example().sequence();
             int prompt = own.learned()[0];
             int completion = Math.min(other.learned().length, length - prompt);
             if (completion > 0) {

@@ -33,8 +33,7 @@ final class PairBatch {
      *
      * @param refLogps those of {@link #sequences} under a reference, or null
      */
-    static PairBatch of(
-            Decoder model, List<Item<PairExample>> pairs, @Nullable Tensor refLogps, StepLog log) {
+    static PairBatch of(Decoder model, List<Item<PairExample>> pairs, @Nullable Tensor refLogps, StepLog log) {
         TokenScores scores = scores(model, sequences(pairs), log);
         TokenLogps completions = scores.padded(refLogps);
         return new PairBatch(scores, completions, completions);
@@ -44,9 +43,7 @@ final class PairBatch {
     static PairBatch withPrompts(Decoder model, List<Item<PairExample>> pairs, StepLog log) {
         List<Sequence> completions = sequences(pairs);
         TokenScores scores = scores(
-                model,
-                completions.stream().map(s -> Sequence.of(s.tokens(), 1)).toList(),
-                log);
+                model, completions.stream().map(s -> Sequence.of(s.tokens(), 1)).toList(), log);
         TokenLogps learned = scores.padded(null);
         int columns = (int) learned.mask().size(1);
         float[] mask = new float[completions.size() * columns];
@@ -55,7 +52,8 @@ final class PairBatch {
                 mask[n * columns + t - 1] = 1;
             }
         }
-        Tensor completion = Tensor.of(mask, completions.size(), columns).to(learned.mask().dtype());
+        Tensor completion =
+                Tensor.of(mask, completions.size(), columns).to(learned.mask().dtype());
         return new PairBatch(scores, new TokenLogps(learned.logps(), null, completion), learned);
     }
 
@@ -90,7 +88,8 @@ final class PairBatch {
 
     /** WPO's weights {@code [N]}. */
     Tensor wpo() {
-        Tensor squares = TokenLogps.ofRagged(PairWeights.logSumSquares(scores.logits().detach()), null, scores.lengths())
+        Tensor squares = TokenLogps.ofRagged(
+                        PairWeights.logSumSquares(scores.logits().detach()), null, scores.lengths())
                 .logps();
         long end = squares.size(0);
         return PairWeights.wpo(chosen, squares.slice(0, 0, end, 2), rejected, squares.slice(0, 1, end, 2));

@@ -32,7 +32,8 @@ final class Preparation {
     static Classifier classifier(
             MethodConfig<?> config, Start start, TrainedModel trained, int labels, boolean withBias) {
         if (!trained.decoder().adapters().isEmpty()) {
-            throw new IsthmusException(config.base().method() + " trains a head, which an adapter does not hold: leave peft out");
+            throw new IsthmusException(
+                    config.base().method() + " trains a head, which an adapter does not hold: leave peft out");
         }
         return Classifier.loadOrInitialize(
                 trained.decoder(),
@@ -48,8 +49,7 @@ final class Preparation {
     }
 
     /** The examples that {@code reader} makes of the rows. */
-    static <E> TrainingData<E> data(
-            MethodConfig<?> config, Function<Row, List<E>> reader, ToIntFunction<E> tokens) {
+    static <E> TrainingData<E> data(MethodConfig<?> config, Function<Row, List<E>> reader, ToIntFunction<E> tokens) {
         Rng rng = Rng.of(config.base().seed()).split("data").split("order");
         return new TrainingData<>(config.base(), config.data(), reader, tokens, rng);
     }
@@ -87,8 +87,7 @@ final class Preparation {
         Decoder policy = trained.decoder();
         String name = refModel == null ? config.model() : refModel;
         boolean adapted = refModel == null && !policy.adapters().isEmpty();
-        ReferenceModel reference =
-                new ReferenceModel(adapted ? policy.base() : Pretrained.load(Path.of(name)));
+        ReferenceModel reference = new ReferenceModel(adapted ? policy.base() : Pretrained.load(Path.of(name)));
         reference.requireId(start.state().path(ReferenceModel.ID).asString(""), name);
         return reference;
     }

@@ -27,7 +27,8 @@ public final class Prm implements TrainingMethod<PrmConfig> {
         PrmConfig own = config.own();
         TrainedModel trained = TrainedModel.load(config, start);
         if (trained.tokenizer().encode(own.stepSeparator()).length == 0) {
-            throw new IsthmusException("prm: step_separator must have at least one token, found \"" + own.stepSeparator() + "\"");
+            throw new IsthmusException(
+                    "prm: step_separator must have at least one token, found \"" + own.stepSeparator() + "\"");
         }
         Classifier classifier = Preparation.classifier(config, start, trained, 2, true);
         TrainingData<StepwiseExample> data = Preparation.data(

@@ -60,8 +60,10 @@ final class ReferenceModel {
      * @param keys by which each is remembered
      */
     Tensor logps(long[] keys, List<Sequence> sequences) {
-        List<Integer> missing =
-                IntStream.range(0, keys.length).filter(i -> !known.containsKey(keys[i])).boxed().toList();
+        List<Integer> missing = IntStream.range(0, keys.length)
+                .filter(i -> !known.containsKey(keys[i]))
+                .boxed()
+                .toList();
         Map<Long, float[]> found = new HashMap<>();
         if (!missing.isEmpty()) {
             float[] computed = logps(missing.stream().map(sequences::get).toList());
@@ -72,7 +74,8 @@ final class ReferenceModel {
                 start = end;
             }
         }
-        float[] all = new float[sequences.stream().mapToInt(s -> s.learned().length).sum()];
+        float[] all =
+                new float[sequences.stream().mapToInt(s -> s.learned().length).sum()];
         int n = 0;
         for (long key : keys) {
             float[] logps = Objects.requireNonNull(found.containsKey(key) ? found.get(key) : known.get(key));

@@ -15,8 +15,7 @@ import java.util.List;
 final class RewardTraining extends ClassifierTraining<PairExample> {
     private final RewardModelLoss loss;
 
-    RewardTraining(
-            TrainedModel trained, TrainingData<PairExample> data, Classifier classifier, RewardModelLoss loss) {
+    RewardTraining(TrainedModel trained, TrainingData<PairExample> data, Classifier classifier, RewardModelLoss loss) {
         super(trained, data, classifier);
         this.loss = loss;
     }
@@ -28,7 +27,8 @@ final class RewardTraining extends ClassifierTraining<PairExample> {
                     PairBatch.sequences(part).stream().map(Sequence::tokens).toList();
             Tensor rewards = classifier.last(tokens).reshape(-1);
             long end = rewards.size(0);
-            double[] margins = part.stream().mapToDouble(p -> p.example().margin()).toArray();
+            double[] margins =
+                    part.stream().mapToDouble(p -> p.example().margin()).toArray();
             LossResult result = loss.compute(
                     rewards.slice(0, 0, end, 2),
                     rewards.slice(0, 1, end, 2),

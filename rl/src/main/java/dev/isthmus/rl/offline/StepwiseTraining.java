@@ -32,7 +32,13 @@ final class StepwiseTraining extends ClassifierTraining<StepwiseExample> {
             Tensor targets = Tensor.of(labels, labels.length);
             Autograd.noGrad(() -> log.put(
                     "accuracy",
-                    logits.detach().argmax(1, false).to(DType.INT32).eq(targets).to(DType.FLOAT64).mean().item(),
+                    logits.detach()
+                            .argmax(1, false)
+                            .to(DType.INT32)
+                            .eq(targets)
+                            .to(DType.FLOAT64)
+                            .mean()
+                            .item(),
                     labels.length));
             double share = (double) labels.length / steps(step) * step.size() / part.size();
             return Functional.crossEntropy(logits, targets).mul(share);

@@ -140,7 +140,8 @@ final class RolloutBatch {
 
     /** {@code [T, V]}: the logits of a model for all completion tokens one after another, with gradient. */
     Tensor logits(Decoder model) {
-        return model.logits(CompletionLoss.hidden(model, examples().stream().map(Sequence::of).toList()));
+        return model.logits(CompletionLoss.hidden(
+                model, examples().stream().map(Sequence::of).toList()));
     }
 
     /** What the normalizers of losses ask for. */

@@ -56,14 +56,16 @@ public final class Classifier {
             return classifier;
         }
         try (Arena arena = Arena.ofConfined()) {
-            Map<String, TensorEntry> tensors = SafeTensors.openDirectory(model, arena).tensors();
+            Map<String, TensorEntry> tensors =
+                    SafeTensors.openDirectory(model, arena).tensors();
             for (Parameter p : classifier.head()) {
                 TensorEntry entry = tensors.get(p.name());
                 if (entry == null) {
                     return classifier;
                 }
                 if (entry.elements() != p.tensor().count()) {
-                    throw new IsthmusException(model + " has a " + entry + " where " + p.tensor().layout() + " is expected");
+                    throw new IsthmusException(
+                            model + " has a " + entry + " where " + p.tensor().layout() + " is expected");
                 }
                 entry.copyTo(p.tensor().segment());
             }
@@ -115,14 +117,16 @@ public final class Classifier {
 
     /** The numbers at the last token of each sequence: {@code [N, labels]}. */
     public Tensor last(List<int[]> sequences) {
-        return at(sequences, sequences.stream().map(s -> new int[] {s.length - 1}).toList());
+        return at(
+                sequences, sequences.stream().map(s -> new int[] {s.length - 1}).toList());
     }
 
     /** Writes a Hugging Face directory, with the head beside the decoder's weights. */
     public void save(Path directory) {
         List<TensorEntry> entries = new ArrayList<>(Pretrained.entries(decoder));
         for (Parameter p : head()) {
-            entries.add(new TensorEntry(p.name(), StoredType.F32, p.tensor().shape(), p.tensor().segment()));
+            entries.add(new TensorEntry(
+                    p.name(), StoredType.F32, p.tensor().shape(), p.tensor().segment()));
         }
         Checkpoint.save(directory, decoder.config(), entries);
     }

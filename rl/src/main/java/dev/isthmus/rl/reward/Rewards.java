@@ -29,7 +29,8 @@ public final class Rewards {
             case "repetition_penalty_reward" -> repetitionPenalty(3, -1);
             case "cosine_scaled_reward" -> cosineScaled(verifier, maxLength);
             default ->
-                throw new IsthmusException("reward_funcs '" + name + "' is unknown; there are accuracy_reward, format_reward, think_format_reward,"
+                throw new IsthmusException("reward_funcs '" + name
+                        + "' is unknown; there are accuracy_reward, format_reward, think_format_reward,"
                         + " soft_overlong_punishment_reward, repetition_penalty_reward, cosine_scaled_reward");
         };
     }

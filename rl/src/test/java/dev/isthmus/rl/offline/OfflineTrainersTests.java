@@ -71,10 +71,24 @@ class OfflineTrainersTests {
                         new Sft(),
                         Map.of(),
                         i -> "{\"prompt\":\"" + word(i, 2) + "\",\"completion\":\"" + word(i, 1 + i % 6) + "\"}"),
-                new Case(new Sft(), Map.of("packing", true, "max_length", 12), i -> "{\"text\":\"" + word(i, 2 + i % 9) + "\"}"),
+                new Case(
+                        new Sft(),
+                        Map.of("packing", true, "max_length", 12),
+                        i -> "{\"text\":\"" + word(i, 2 + i % 9) + "\"}"),
                 new Case(new Dpo(), Map.of(), pair),
                 new Case(new Dpo(), Map.of("loss_type", List.of("ipo", "sft"), "precompute_ref_log_probs", true), pair),
-                new Case(new Dpo(), Map.of("use_weighting", true, "ld_alpha", 0.5, "sync_ref_model", true, "ref_model_sync_steps", 2), pair),
+                new Case(
+                        new Dpo(),
+                        Map.of(
+                                "use_weighting",
+                                true,
+                                "ld_alpha",
+                                0.5,
+                                "sync_ref_model",
+                                true,
+                                "ref_model_sync_steps",
+                                2),
+                        pair),
                 new Case(new Kto(), Map.of(), labelled),
                 new Case(new Bco(), Map.of(), labelled),
                 new Case(new Orpo(), Map.of(), pair),
@@ -83,8 +97,8 @@ class OfflineTrainersTests {
                 new Case(
                         new Prm(),
                         Map.of(),
-                        i -> "{\"prompt\":\"" + word(i, 3) + "\",\"completions\":[\"" + word(i, 2) + "\",\"" + word(i + 3, 1 + i % 3)
-                                + "\"],\"labels\":[true," + (i % 2 == 0) + "]}"));
+                        i -> "{\"prompt\":\"" + word(i, 3) + "\",\"completions\":[\"" + word(i, 2) + "\",\""
+                                + word(i + 3, 1 + i % 3) + "\"],\"labels\":[true," + (i % 2 == 0) + "]}"));
     }
 
     private static String word(int seed, int length) {
@@ -111,7 +125,10 @@ class OfflineTrainersTests {
         Map<String, Object> settings = new LinkedHashMap<>(c.settings());
         try {
             Path data = directory.resolve("data.jsonl");
-            settings.put("data", Files.write(data, IntStream.range(0, ROWS).mapToObj(c.row()).toList()).toString());
+            settings.put(
+                    "data",
+                    Files.write(data, IntStream.range(0, ROWS).mapToObj(c.row()).toList())
+                            .toString());
             settings.put("eval_data", settings.get("data"));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -150,7 +167,9 @@ class OfflineTrainersTests {
         }
         double[] gradient = training.parameters().stream()
                 .map(Parameter::grad)
-                .flatMapToDouble(g -> g == null ? DoubleStream.empty() : Arrays.stream(g.contiguous().toDoubles()))
+                .flatMapToDouble(g -> g == null
+                        ? DoubleStream.empty()
+                        : Arrays.stream(g.contiguous().toDoubles()))
                 .toArray();
         assertThat(Arrays.stream(gradient).map(Math::abs).sum()).isGreaterThan(1e-3);
         return new Result(loss, gradient, log.means());
@@ -162,8 +181,18 @@ class OfflineTrainersTests {
         Map<String, Object> settings = settings(
                 c,
                 Map.of(
-                        "max_steps", 7, "save_steps", 3, "logging_steps", 2, "eval_steps", 4,
-                        "per_device_train_batch_size", 2, "gradient_accumulation_steps", 2));
+                        "max_steps",
+                        7,
+                        "save_steps",
+                        3,
+                        "logging_steps",
+                        2,
+                        "eval_steps",
+                        4,
+                        "per_device_train_batch_size",
+                        2,
+                        "gradient_accumulation_steps",
+                        2));
         begin(c.method(), settings, directory.resolve("whole"));
         begin(c.method(), settings, directory.resolve("killed"));
         Path killed = directory.resolve("killed");
@@ -177,9 +206,10 @@ class OfflineTrainersTests {
         TrainingLoop.resume(c.method(), killed, _ -> {});
         assertThat(killed.resolve("model/model.safetensors"))
                 .hasSameBinaryContentAs(directory.resolve("whole/model/model.safetensors"));
-        assertThat(killed.resolve("metrics.jsonl"))
-                .hasSameTextualContentAs(directory.resolve("whole/metrics.jsonl"));
-        assertThat(Files.readString(killed.resolve("metrics.jsonl"))).contains("\"eval_loss\"").contains("\"step\":7");
+        assertThat(killed.resolve("metrics.jsonl")).hasSameTextualContentAs(directory.resolve("whole/metrics.jsonl"));
+        assertThat(Files.readString(killed.resolve("metrics.jsonl")))
+                .contains("\"eval_loss\"")
+                .contains("\"step\":7");
     }
 
     @ParameterizedTest
@@ -229,7 +259,8 @@ class OfflineTrainersTests {
         try (Scope scope = Scope.open()) {
             Decoder model = Pretrained.load(directory.resolve("model"));
             List<Sequence> all = IntStream.range(0, 5)
-                    .mapToObj(i -> Sequence.of(Rng.of(3).split("s", i).ints(4 + 4 * i, 0, 13).toArray(), 1 + i))
+                    .mapToObj(i -> Sequence.of(
+                            Rng.of(3).split("s", i).ints(4 + 4 * i, 0, 13).toArray(), 1 + i))
                     .toList();
             float[] together = TokenScores.of(model, all).logps().toFloats();
             int n = 0;
@@ -263,9 +294,11 @@ class OfflineTrainersTests {
             Result lazy = first(dpo, Map.of());
             assertThat(lazy.loss()).isCloseTo(Math.log(2), within(1e-7));
             assertThat(lazy.metrics()).containsEntry("rewards/margins", 0.0).containsEntry("rewards/chosen", 0.0);
-            assertThat(first(dpo, Map.of("precompute_ref_log_probs", true)).gradient()).isEqualTo(lazy.gradient());
+            assertThat(first(dpo, Map.of("precompute_ref_log_probs", true)).gradient())
+                    .isEqualTo(lazy.gradient());
             ReferenceModel reference = new ReferenceModel(Pretrained.load(directory.resolve("model")));
-            List<Sequence> sequences = List.of(Sequence.of(new int[] {1, 2, 3, 4}, 2), Sequence.of(new int[] {1, 2, 5}, 2));
+            List<Sequence> sequences =
+                    List.of(Sequence.of(new int[] {1, 2, 3, 4}, 2), Sequence.of(new int[] {1, 2, 5}, 2));
             float[] before = reference.logps(new long[] {0, 1}, sequences).toFloats();
             Decoder zero = Pretrained.load(directory.resolve("model"));
             zero.trained().forEach(t -> t.fill(0));
@@ -281,9 +314,13 @@ class OfflineTrainersTests {
     @Test
     void aRewardModelIsSavedWithItsHead() throws IOException {
         Case reward = cases().get(9);
-        begin(reward.method(), settings(reward, Map.of("num_train_epochs", 30, "eval_steps", 1000)), directory.resolve("run"));
+        begin(
+                reward.method(),
+                settings(reward, Map.of("num_train_epochs", 30, "eval_steps", 1000)),
+                directory.resolve("run"));
         String metrics = Files.readString(directory.resolve("run/metrics.jsonl"));
-        assertThat(metrics).contains("\"eval_accuracy\"", "\"min_reward\"", "\"mean_reward\"", "\"max_reward\"", "\"margin\"");
+        assertThat(metrics)
+                .contains("\"eval_accuracy\"", "\"min_reward\"", "\"mean_reward\"", "\"max_reward\"", "\"margin\"");
         try (Scope scope = Scope.open()) {
             Classifier saved = Classifier.load(directory.resolve("run/model"), 1, false);
             CharTokenizer tokenizer = new CharTokenizer(ALPHABET, true);
@@ -299,16 +336,29 @@ class OfflineTrainersTests {
     }
 
     private static int[] tokens(CharTokenizer tokenizer, String text) {
-        return IntStream.concat(IntStream.of(tokenizer.encode(text)), IntStream.of(tokenizer.eosTokenId().getAsInt()))
+        return IntStream.concat(
+                        IntStream.of(tokenizer.encode(text)),
+                        IntStream.of(tokenizer.eosTokenId().getAsInt()))
                 .toArray();
     }
 
     @Test
     void aLossThatIsNoNumberStopsTheRunOrIsSkippedAndNothingIsDamaged() throws IOException {
-        Case sft = new Case(new Sft(), Map.of(), i -> "{\"text\":\"" + word(i, 5) + "\",\"weight\":" + (i == 9 ? "1e300" : "1") + "}");
+        Case sft = new Case(
+                new Sft(),
+                Map.of(),
+                i -> "{\"text\":\"" + word(i, 5) + "\",\"weight\":" + (i == 9 ? "1e300" : "1") + "}");
         Map<String, ?> each = Map.of(
-                "train_sampling_strategy", "sequential", "per_device_train_batch_size", 2, "max_steps", 8, "save_steps", 2,
-                "eval_data", directory.resolve("good.jsonl").toString());
+                "train_sampling_strategy",
+                "sequential",
+                "per_device_train_batch_size",
+                2,
+                "max_steps",
+                8,
+                "save_steps",
+                2,
+                "eval_data",
+                directory.resolve("good.jsonl").toString());
         Files.writeString(directory.resolve("good.jsonl"), "{\"text\":\"abc\"}");
         Path stopped = directory.resolve("stopped");
         assertThatThrownBy(() -> begin(sft.method(), settings(sft, each), stopped))
@@ -325,7 +375,8 @@ class OfflineTrainersTests {
                 stopped.resolve("checkpoints/0002-step-4"))) {
             try (Scope scope = Scope.open()) {
                 assertThat(Pretrained.load(model).trained())
-                        .allSatisfy(t -> assertThat(Arrays.stream(t.toDoubles()).allMatch(Double::isFinite)).isTrue());
+                        .allSatisfy(t -> assertThat(Arrays.stream(t.toDoubles()).allMatch(Double::isFinite))
+                                .isTrue());
             }
         }
     }

@@ -73,12 +73,19 @@ class RecordedRunTests {
                             .map(MicroBatch::loss)
                             .toList());
                     close("loss of step " + i, done.loss(), expected.get("loss").asDouble());
-                    close("gradient norm of step " + i, done.gradNorm(), expected.get("grad_norm_before_clip").asDouble());
+                    close(
+                            "gradient norm of step " + i,
+                            done.gradNorm(),
+                            expected.get("grad_norm_before_clip").asDouble());
                 }
-                for (Map.Entry<String, JsonNode> metric : expected.path("metrics").properties()) {
+                for (Map.Entry<String, JsonNode> metric :
+                        expected.path("metrics").properties()) {
                     // Those of CPO and ORPO are means over padding, too.
                     if (!metric.getKey().startsWith("logits/")) {
-                        close(metric.getKey() + " of step " + i, log.means().get(metric.getKey()), metric.getValue().asDouble());
+                        close(
+                                metric.getKey() + " of step " + i,
+                                log.means().get(metric.getKey()),
+                                metric.getValue().asDouble());
                     }
                 }
             }
@@ -190,8 +197,12 @@ class RecordedRunTests {
         List<Sequence> sequences = new ArrayList<>();
         for (int row = 0; row < ids.length / columns; row++) {
             int at = row * columns;
-            int length = (int) IntStream.range(0, columns).filter(t -> read[at + t] == 1).count();
-            int first = IntStream.range(0, columns).filter(t -> learned[at + t] == 1).findFirst().orElseThrow();
+            int length = (int)
+                    IntStream.range(0, columns).filter(t -> read[at + t] == 1).count();
+            int first = IntStream.range(0, columns)
+                    .filter(t -> learned[at + t] == 1)
+                    .findFirst()
+                    .orElseThrow();
             sequences.add(Sequence.of(Arrays.copyOfRange(ids, at, at + length), first));
         }
         return sequences;

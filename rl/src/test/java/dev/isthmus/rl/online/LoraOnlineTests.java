@@ -21,13 +21,20 @@ class LoraOnlineTests {
     void grpoTrainsAnAdapterWhoseReferenceIsItsModel(String dtype) throws IOException {
         TinyOnlineRun.world(root);
         Map<String, Object> settings = Map.of(
-                "peft", "lora",
-                "dtype", dtype,
-                "lora_target_modules", List.of("all-linear"),
-                "num_generations", 4,
-                "max_completion_length", 5,
-                "reward_funcs", List.of("soft_overlong_punishment_reward"), // no answer is right yet
-                "beta", 0.1);
+                "peft",
+                "lora",
+                "dtype",
+                dtype,
+                "lora_target_modules",
+                List.of("all-linear"),
+                "num_generations",
+                4,
+                "max_completion_length",
+                5,
+                "reward_funcs",
+                List.of("soft_overlong_punishment_reward"), // no answer is right yet
+                "beta",
+                0.1);
         TinyOnlineRun whole = TinyOnlineRun.of(OnlineTrainer.GRPO, root, "whole", settings);
         assertThat(whole.metric("sampling/sampling_logp_difference/max"))
                 .hasSize(6)

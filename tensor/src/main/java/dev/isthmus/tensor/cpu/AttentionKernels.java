@@ -132,7 +132,8 @@ final class AttentionKernels {
         long scoreBytes = roundUp(n, HEIGHT) * BLOCK_BYTES;
         long keyBytes = roundUp(n, HEIGHT) * ld;
         long k = Scratch.address(
-                Scratch.Use.ATTENTION, 2 * keyBytes + scoreBytes + BLOCK * ld + (d + 3) * BLOCK_BYTES + VIRTUAL * BYTES);
+                Scratch.Use.ATTENTION,
+                2 * keyBytes + scoreBytes + BLOCK * ld + (d + 3) * BLOCK_BYTES + VIRTUAL * BYTES);
         long v = k + keyBytes;
         long scores = v + keyBytes;
         long out = scores + scoreBytes;
@@ -222,7 +223,8 @@ final class AttentionKernels {
         unpack(n, d, dv, ld, c.dv().address() + fromV, c.ldv() * 4);
     }
 
-    // ---- products: of the rows [i, i + rows) with all keys that one of them sees, in tiles that some row sees ---------------
+    // ---- products: of the rows [i, i + rows) with all keys that one of them sees, in tiles that some row sees
+    // ---------------
 
     /** {@code to[keys, BLOCK] = scale (a[keys, d] lanes[d, BLOCK])}. */
     private static void keysByRows(
@@ -300,7 +302,8 @@ final class AttentionKernels {
         return heads.window() == 0 ? 0 : Math.max(0, i - heads.window() + 1) / HEIGHT * HEIGHT;
     }
 
-    // ---- columns of scores: one vector of rows ------------------------------------------------------------------------
+    // ---- columns of scores: one vector of rows
+    // ------------------------------------------------------------------------
 
     /** The keys that the products read for the rows {@code i + x} to {@code i + x + LANES - 1}: whole tiles. */
     private static int end(Heads heads, int n, int i, int x) {
@@ -323,7 +326,12 @@ final class AttentionKernels {
             softCap(end - start, BLOCK_BYTES, from, (float) heads.softCap());
         }
         if (heads.window() > 0) {
-            maskBefore(start, Math.min(end, i + x + LANES - heads.window()), i + x - heads.window(), Float.NEGATIVE_INFINITY, s);
+            maskBefore(
+                    start,
+                    Math.min(end, i + x + LANES - heads.window()),
+                    i + x - heads.window(),
+                    Float.NEGATIVE_INFINITY,
+                    s);
         }
         max(plain - start, from, max);
         maskAndMax(plain, end, plain - x - i, s, max);
@@ -399,7 +407,8 @@ final class AttentionKernels {
     /** {@code slope = 1 - (s / cap)^2}, what a score's gradient is multiplied by. */
     private static void capSlope(int n, long s, float cap, long slope) {
         for (int j = 0; j < n; j++) {
-            FloatVector t = fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER).mul(1 / cap);
+            FloatVector t =
+                    fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER).mul(1 / cap);
             FloatVector.broadcast(F, 1).sub(t.mul(t)).intoMemorySegment(MEM, slope + j * BLOCK_BYTES, ORDER);
         }
     }

@@ -29,8 +29,7 @@ final class AttentionTiles {
     private AttentionTiles() {}
 
     /** {@code C = scale (A B)}. */
-    static void store(
-            int k, float scale, long a, long rowA, long colA, long b, long rowB, long c, long rowC) {
+    static void store(int k, float scale, long a, long rowA, long colA, long b, long rowB, long c, long rowC) {
         a &= ADDRESS;
         b &= ADDRESS;
         c &= ADDRESS;
@@ -45,7 +44,14 @@ final class AttentionTiles {
         long a5 = a4 + rowA;
         long a6 = a5 + rowA;
         long a7 = a6 + rowA;
-        FloatVector c00 = FloatVector.zero(F), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+        FloatVector c00 = FloatVector.zero(F),
+                c01 = c00,
+                c10 = c00,
+                c11 = c00,
+                c20 = c00,
+                c21 = c00,
+                c30 = c00,
+                c31 = c00;
         FloatVector c40 = c00, c41 = c00, c50 = c00, c51 = c00, c60 = c00, c61 = c00, c70 = c00, c71 = c00;
         for (int i = 0; i < k; i++) {
             long x = i * colA;
@@ -96,8 +102,7 @@ final class AttentionTiles {
     }
 
     /** {@code C += A B}. */
-    static void add(
-            int k, long a, long rowA, long colA, long b, long rowB, long c, long rowC) {
+    static void add(int k, long a, long rowA, long colA, long b, long rowB, long c, long rowC) {
         a &= ADDRESS;
         b &= ADDRESS;
         c &= ADDRESS;
@@ -112,7 +117,14 @@ final class AttentionTiles {
         long a5 = a4 + rowA;
         long a6 = a5 + rowA;
         long a7 = a6 + rowA;
-        FloatVector c00 = FloatVector.zero(F), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+        FloatVector c00 = FloatVector.zero(F),
+                c01 = c00,
+                c10 = c00,
+                c11 = c00,
+                c20 = c00,
+                c21 = c00,
+                c30 = c00,
+                c31 = c00;
         FloatVector c40 = c00, c41 = c00, c50 = c00, c51 = c00, c60 = c00, c61 = c00, c70 = c00, c71 = c00;
         for (int i = 0; i < k; i++) {
             long x = i * colA;
@@ -148,16 +160,28 @@ final class AttentionTiles {
         fromMemorySegment(F, MEM, c + rowC, ORDER).add(c10).intoMemorySegment(MEM, c + rowC, ORDER);
         fromMemorySegment(F, MEM, c + rowC + BYTES, ORDER).add(c11).intoMemorySegment(MEM, c + rowC + BYTES, ORDER);
         fromMemorySegment(F, MEM, c + 2 * rowC, ORDER).add(c20).intoMemorySegment(MEM, c + 2 * rowC, ORDER);
-        fromMemorySegment(F, MEM, c + 2 * rowC + BYTES, ORDER).add(c21).intoMemorySegment(MEM, c + 2 * rowC + BYTES, ORDER);
+        fromMemorySegment(F, MEM, c + 2 * rowC + BYTES, ORDER)
+                .add(c21)
+                .intoMemorySegment(MEM, c + 2 * rowC + BYTES, ORDER);
         fromMemorySegment(F, MEM, c + 3 * rowC, ORDER).add(c30).intoMemorySegment(MEM, c + 3 * rowC, ORDER);
-        fromMemorySegment(F, MEM, c + 3 * rowC + BYTES, ORDER).add(c31).intoMemorySegment(MEM, c + 3 * rowC + BYTES, ORDER);
+        fromMemorySegment(F, MEM, c + 3 * rowC + BYTES, ORDER)
+                .add(c31)
+                .intoMemorySegment(MEM, c + 3 * rowC + BYTES, ORDER);
         fromMemorySegment(F, MEM, c + 4 * rowC, ORDER).add(c40).intoMemorySegment(MEM, c + 4 * rowC, ORDER);
-        fromMemorySegment(F, MEM, c + 4 * rowC + BYTES, ORDER).add(c41).intoMemorySegment(MEM, c + 4 * rowC + BYTES, ORDER);
+        fromMemorySegment(F, MEM, c + 4 * rowC + BYTES, ORDER)
+                .add(c41)
+                .intoMemorySegment(MEM, c + 4 * rowC + BYTES, ORDER);
         fromMemorySegment(F, MEM, c + 5 * rowC, ORDER).add(c50).intoMemorySegment(MEM, c + 5 * rowC, ORDER);
-        fromMemorySegment(F, MEM, c + 5 * rowC + BYTES, ORDER).add(c51).intoMemorySegment(MEM, c + 5 * rowC + BYTES, ORDER);
+        fromMemorySegment(F, MEM, c + 5 * rowC + BYTES, ORDER)
+                .add(c51)
+                .intoMemorySegment(MEM, c + 5 * rowC + BYTES, ORDER);
         fromMemorySegment(F, MEM, c + 6 * rowC, ORDER).add(c60).intoMemorySegment(MEM, c + 6 * rowC, ORDER);
-        fromMemorySegment(F, MEM, c + 6 * rowC + BYTES, ORDER).add(c61).intoMemorySegment(MEM, c + 6 * rowC + BYTES, ORDER);
+        fromMemorySegment(F, MEM, c + 6 * rowC + BYTES, ORDER)
+                .add(c61)
+                .intoMemorySegment(MEM, c + 6 * rowC + BYTES, ORDER);
         fromMemorySegment(F, MEM, c + 7 * rowC, ORDER).add(c70).intoMemorySegment(MEM, c + 7 * rowC, ORDER);
-        fromMemorySegment(F, MEM, c + 7 * rowC + BYTES, ORDER).add(c71).intoMemorySegment(MEM, c + 7 * rowC + BYTES, ORDER);
+        fromMemorySegment(F, MEM, c + 7 * rowC + BYTES, ORDER)
+                .add(c71)
+                .intoMemorySegment(MEM, c + 7 * rowC + BYTES, ORDER);
     }
 }

@@ -39,7 +39,8 @@ public final class CpuDevices {
     /** {@link Machine#measure()}. */
     public static Machine.Ceilings measure() {
         if (!hasVectorApi()) {
-            throw new TensorException("measuring needs the Vector API: pass --add-modules jdk.incubator.vector to java");
+            throw new TensorException(
+                    "measuring needs the Vector API: pass --add-modules jdk.incubator.vector to java");
         }
         return MachineProbe.measure();
     }
@@ -47,7 +48,8 @@ public final class CpuDevices {
     /** {@link Machine#kernels()}. */
     public static List<Machine.KernelSpeed> kernels() {
         if (!hasVectorApi()) {
-            throw new TensorException("measuring needs the Vector API: pass --add-modules jdk.incubator.vector to java");
+            throw new TensorException(
+                    "measuring needs the Vector API: pass --add-modules jdk.incubator.vector to java");
         }
         return TileWarmup.measure();
     }

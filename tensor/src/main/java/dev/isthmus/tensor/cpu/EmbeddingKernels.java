@@ -31,7 +31,11 @@ final class EmbeddingKernels {
         long dOut = c.dOut().address();
         long dTable = c.dTable().address();
         if (!c.accumulate()) {
-            Rows.parallel(c.words(), c.cols(), (from, to) -> MEM.asSlice(dTable + from * row, (to - from) * row).fill((byte) 0));
+            Rows.parallel(
+                    c.words(),
+                    c.cols(),
+                    (from, to) ->
+                            MEM.asSlice(dTable + from * row, (to - from) * row).fill((byte) 0));
         }
         WorkerPool.parallel((c.cols() + COLUMNS - 1) / COLUMNS, task -> {
             int n = Math.min(COLUMNS, c.cols() - task * COLUMNS);

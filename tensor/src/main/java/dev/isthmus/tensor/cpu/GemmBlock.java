@@ -55,7 +55,8 @@ final class GemmBlock {
         Rows old = new Rows(
                 call.c().address() + (matrix * call.strideC() + row * call.ldc() + col) * 4, call.ldc() * 4, 4);
         Buffer biasBuffer = call.bias();
-        Rows bias = biasBuffer == null ? Rows.NONE : new Rows(biasBuffer.plus(col).address(), 0, 4);
+        Rows bias =
+                biasBuffer == null ? Rows.NONE : new Rows(biasBuffer.plus(col).address(), 0, 4);
         // Sums of several blocks grow in C itself, or aside while C's old value is still needed.
         boolean aside = call.accumulate() && k > K_BLOCK;
         long asideBytes = panels * ROW_BYTES;
@@ -79,7 +80,16 @@ final class GemmBlock {
         if (aside) {
             for (int j = 0; j < cols; j += Panels.WIDTH) {
                 Panels.finish(
-                        rows, Math.min(Panels.WIDTH, cols - j), d.col(j), d.ld, old.col(j), old.ld, NOTHING, 0, old.col(j), old.ld);
+                        rows,
+                        Math.min(Panels.WIDTH, cols - j),
+                        d.col(j),
+                        d.ld,
+                        old.col(j),
+                        old.ld,
+                        NOTHING,
+                        0,
+                        old.col(j),
+                        old.ld);
             }
         }
     }

@@ -70,7 +70,8 @@ final class GemmKernels {
             return;
         }
         long panelBytes = c.k() * ROW_BYTES;
-        int atOnce = (int) Math.clamp(SHARED_BYTES / Math.max(1, panelBytes), Math.min(MIN_SHARED_PANELS, panels), panels);
+        int atOnce =
+                (int) Math.clamp(SHARED_BYTES / Math.max(1, panelBytes), Math.min(MIN_SHARED_PANELS, panels), panels);
         long packed = Scratch.address(Scratch.Use.PANELS, atOnce * panelBytes);
         for (int first = 0; first < panels; first += atOnce) {
             int count = Math.min(atOnce, panels - first);
@@ -80,11 +81,18 @@ final class GemmKernels {
     }
 
     static void packMatrix(PackMatrix c) {
-        pack(c.transposed(), c.k(), c.n(), c.b().address(), c.ldb() * 4, 0, Panels.count(c.n()), c.packed().address());
+        pack(
+                c.transposed(),
+                c.k(),
+                c.n(),
+                c.b().address(),
+                c.ldb() * 4,
+                0,
+                Panels.count(c.n()),
+                c.packed().address());
     }
 
-    private static void pack(
-            boolean transposed, int k, int n, long b, long ldb, int first, int count, long packed) {
+    private static void pack(boolean transposed, int k, int n, long b, long ldb, int first, int count, long packed) {
         int last = first + count;
         int whole = transposed ? first : Math.min(last, n / Panels.WIDTH);
         int slices = whole > first ? (k + PACK_ROWS - 1) / PACK_ROWS : 0;
@@ -94,13 +102,24 @@ final class GemmKernels {
                 int row = i * PACK_ROWS;
                 long to = packed + row * ROW_BYTES;
                 Panels.packRows(
-                        Math.min(PACK_ROWS, k - row), whole - first, b + row * ldb + first * ROW_BYTES, ldb, to, k * ROW_BYTES);
+                        Math.min(PACK_ROWS, k - row),
+                        whole - first,
+                        b + row * ldb + first * ROW_BYTES,
+                        ldb,
+                        to,
+                        k * ROW_BYTES);
                 return;
             }
             int panel = whole + i - slices;
             int col = panel * Panels.WIDTH;
             int cols = Math.min(Panels.WIDTH, n - col);
-            Panels.pack(transposed, k, cols, b + col * (transposed ? ldb : 4), ldb, packed + (panel - first) * k * ROW_BYTES);
+            Panels.pack(
+                    transposed,
+                    k,
+                    cols,
+                    b + col * (transposed ? ldb : 4),
+                    ldb,
+                    packed + (panel - first) * k * ROW_BYTES);
         };
         int tasks = slices + last - whole;
         if ((long) k * count * Panels.WIDTH < 30_000) {
@@ -119,6 +138,7 @@ final class GemmKernels {
         private final int panels;
         /** The packed panels, or 0 if each task packs what it needs. */
         private final long packed;
+
         private final long packedStride;
         private int rowsPerTask;
         private int panelsPerTask;
@@ -138,7 +158,8 @@ final class GemmKernels {
             int rowTiles = (call.m() + height - 1) / height;
             double flops = 2.0 * call.batch() * call.m() * call.n() * Math.max(1, call.k());
             int threads = WorkerPool.threads();
-            // What a task packs itself, other tasks may pack again, so there A's rows are split before its panels or after.
+            // What a task packs itself, other tasks may pack again, so there A's rows are split before its panels or
+            // after.
             int many = call.transA() ? rowTiles / MIN_TILES >= 2 * threads ? 2 * threads : threads : 4 * threads;
             double wanted = threads == 1 ? 1 : Math.min(flops / MIN_FLOPS_PER_TASK, many);
             int maxRows = packed != 0 && !call.transA() ? MAX_UNPACKED_ROWS : MAX_ROWS;

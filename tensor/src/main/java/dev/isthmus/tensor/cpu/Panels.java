@@ -1,7 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
 import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
-import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;

@@ -72,7 +72,9 @@ final class RopeKernels {
             VectorMask<Float> some = F.indexInRange(0, Math.min(n - j, LANES / 2));
             VectorMask<Float> mask = F.indexInRange(0, 2 * (n - j));
             FloatVector c = fromMemorySegment(F, MEM, cos + j * 4L, ORDER, some).rearrange(TWICE);
-            FloatVector s = fromMemorySegment(F, MEM, sin + j * 4L, ORDER, some).rearrange(TWICE).mul(signs);
+            FloatVector s = fromMemorySegment(F, MEM, sin + j * 4L, ORDER, some)
+                    .rearrange(TWICE)
+                    .mul(signs);
             FloatVector v = fromMemorySegment(F, MEM, x + j * 8L, ORDER, mask);
             v.fma(c, v.rearrange(NEIGHBORS).mul(s)).intoMemorySegment(MEM, x + j * 8L, ORDER, mask);
         }

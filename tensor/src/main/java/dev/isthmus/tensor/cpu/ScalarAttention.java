@@ -32,7 +32,8 @@ final class ScalarAttention {
                     int begin = begin(heads, starts[s], i);
                     double[] p = new double[end - begin];
                     for (int j = begin; j < end; j++) {
-                        p[j - begin] = capped(heads, heads.scale() * dot(c.q(), i * c.ldq() + h * d, c.k(), j * c.ldk() + kvAt, d));
+                        p[j - begin] = capped(
+                                heads, heads.scale() * dot(c.q(), i * c.ldq() + h * d, c.k(), j * c.ldk() + kvAt, d));
                     }
                     set(c.lse(), (long) i * heads.heads() + h, softmax(p));
                     for (int x = 0; x < d; x++) {
@@ -107,8 +108,14 @@ final class ScalarAttention {
         for (int i = 0; i < c.rows(); i++) {
             for (int h = 0; h < c.kvHeads(); h++) {
                 for (int x = 0; x < d; x++) {
-                    set(c.cache().keys(), keyAt(c.kvHeads(), d, c.page()[i], h, x, c.slot()[i]), get(c.k(), i * c.ldk() + h * d + x));
-                    set(c.cache().values(), valueAt(c.kvHeads(), d, c.page()[i], h, x, c.slot()[i]), get(c.v(), i * c.ldv() + h * d + x));
+                    set(
+                            c.cache().keys(),
+                            keyAt(c.kvHeads(), d, c.page()[i], h, x, c.slot()[i]),
+                            get(c.k(), i * c.ldk() + h * d + x));
+                    set(
+                            c.cache().values(),
+                            valueAt(c.kvHeads(), d, c.page()[i], h, x, c.slot()[i]),
+                            get(c.v(), i * c.ldv() + h * d + x));
                 }
             }
         }
@@ -136,7 +143,8 @@ final class ScalarAttention {
                     double sum = 0;
                     for (int t = begin; t < c.length()[i]; t++) {
                         int page = c.pages()[i][t / KvPages.PAGE];
-                        sum += p[t - begin] * get(c.cache().values(), valueAt(heads.kvHeads(), d, page, kv, x, t % KvPages.PAGE));
+                        sum += p[t - begin]
+                                * get(c.cache().values(), valueAt(heads.kvHeads(), d, page, kv, x, t % KvPages.PAGE));
                     }
                     set(c.out(), i * c.ldo() + h * d + x, sum);
                 }

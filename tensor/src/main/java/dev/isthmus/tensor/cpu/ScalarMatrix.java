@@ -35,9 +35,10 @@ final class ScalarMatrix {
         return switch (c.storingB()) {
             case PLAIN -> k * c.ldb() + j;
             case TRANSPOSED -> j * c.ldb() + k;
-            case PACKED -> (long) (j / PackMatrix.PANEL) * PackMatrix.PANEL * c.k()
-                    + (long) k * PackMatrix.PANEL
-                    + j % PackMatrix.PANEL;
+            case PACKED ->
+                (long) (j / PackMatrix.PANEL) * PackMatrix.PANEL * c.k()
+                        + (long) k * PackMatrix.PANEL
+                        + j % PackMatrix.PANEL;
         };
     }
 

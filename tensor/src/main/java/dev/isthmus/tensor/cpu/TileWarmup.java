@@ -58,9 +58,12 @@ final class TileWarmup {
             }
             List<Tile> slow = await(TILES, memory);
             if (!slow.isEmpty()) {
-                String names = String.join(" and ", slow.stream().map(Tile::name).toList());
+                String names =
+                        String.join(" and ", slow.stream().map(Tile::name).toList());
                 System.getLogger("isthmus")
-                        .log(System.Logger.Level.WARNING, "The JIT left the matrix product of " + names + " at " + PROBLEM);
+                        .log(
+                                System.Logger.Level.WARNING,
+                                "The JIT left the matrix product of " + names + " at " + PROBLEM);
             }
         }
     }
@@ -73,7 +76,9 @@ final class TileWarmup {
     private static List<Tile> await(List<Tile> tiles, long memory) {
         List<Tile> slow = new ArrayList<>(tiles);
         long start = System.nanoTime();
-        for (int calls = 0; !slow.isEmpty() && (calls < MIN_CALLS || System.nanoTime() - start < PATIENCE_NANOS); calls += CALLS) {
+        for (int calls = 0;
+                !slow.isEmpty() && (calls < MIN_CALLS || System.nanoTime() - start < PATIENCE_NANOS);
+                calls += CALLS) {
             slow.removeIf(tile -> tile.flops(CALLS, DEPTH, memory) > 1e9 * MIN_FLOPS_PER_LANE * Simd.LANES);
         }
         return slow;
@@ -93,8 +98,7 @@ final class TileWarmup {
                     best = Math.max(best, tile.flops(PROBE_CALLS, PROBE_DEPTH, memory));
                 }
                 boolean slow = best < 0.3 * ceiling;
-                speeds.add(new KernelSpeed(
-                        "matrix product, " + tile.name, best, ceiling, slow ? PROBLEM : null));
+                speeds.add(new KernelSpeed("matrix product, " + tile.name, best, ceiling, slow ? PROBLEM : null));
             }
             return speeds;
         }

@@ -135,17 +135,14 @@ final class WeightDots {
         for (int j = 0; j < n / Rows.LANES; j++) {
             long k = j * step;
             FloatVector x = fromMemorySegment(F, MEM, a + 2 * k, ORDER);
-            IntVector i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w + k, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            IntVector i = (IntVector)
+                    ShortVector.fromMemorySegment(S, MEM, w + k, ORDER).convertShape(ZERO_EXTEND_S2I, I, 0);
             c0 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c0);
-            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w1 + k, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w1 + k, ORDER).convertShape(ZERO_EXTEND_S2I, I, 0);
             c1 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c1);
-            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w2 + k, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w2 + k, ORDER).convertShape(ZERO_EXTEND_S2I, I, 0);
             c2 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c2);
-            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w3 + k, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, I, 0);
+            i = (IntVector) ShortVector.fromMemorySegment(S, MEM, w3 + k, ORDER).convertShape(ZERO_EXTEND_S2I, I, 0);
             c3 = i.lanewise(LSHL, 16).reinterpretAsFloats().fma(x, c3);
         }
         c0.intoMemorySegment(MEM, sums, ORDER);
@@ -361,12 +358,14 @@ final class WeightDots {
     }
 
     private static VectorMask<Float> far(int bit) {
-        return VectorMask.fromLong(F, switch (bit) {
-            case 8 -> 0xff00;
-            case 4 -> 0xf0f0;
-            case 2 -> 0xcccc;
-            default -> 0xaaaa;
-        });
+        return VectorMask.fromLong(
+                F,
+                switch (bit) {
+                    case 8 -> 0xff00;
+                    case 4 -> 0xf0f0;
+                    case 2 -> 0xcccc;
+                    default -> 0xaaaa;
+                });
     }
 
     private static VectorShuffle<Float> swap(int bit) {

@@ -20,8 +20,8 @@ final class WorkerPool {
     private static final long SPIN_NANOS = 40_000;
     private static final AtomicBoolean BUSY = new AtomicBoolean();
     private static final List<Worker> WORKERS = new ArrayList<>();
-    private static volatile int threads =
-            Math.max(1, Integer.getInteger("isthmus.threads", Runtime.getRuntime().availableProcessors()));
+    private static volatile int threads = Math.max(
+            1, Integer.getInteger("isthmus.threads", Runtime.getRuntime().availableProcessors()));
     private static volatile @Nullable Region current;
 
     private WorkerPool() {}

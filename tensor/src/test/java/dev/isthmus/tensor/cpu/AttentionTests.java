@@ -45,7 +45,11 @@ class AttentionTests {
             }
             int ld = (heads.heads() + 2 * heads.kvHeads()) * heads.headDim() + pad;
             return new Inputs(
-                    new Ragged(starts), heads, ld, TestMemory.gaussian(random, starts[lengths.length] * ld + pad).plus(pad));
+                    new Ragged(starts),
+                    heads,
+                    ld,
+                    TestMemory.gaussian(random, starts[lengths.length] * ld + pad)
+                            .plus(pad));
         }
 
         Buffer q() {
@@ -102,7 +106,16 @@ class AttentionTests {
 
     @ParameterizedTest
     @CsvSource({
-        "1, 1, 1", "2, 1, 7", "4, 2, 8", "2, 2, 13", "3, 3, 16", "6, 2, 20", "4, 4, 32", "4, 1, 64", "2, 1, 80", "1, 1, 128",
+        "1, 1, 1",
+        "2, 1, 7",
+        "4, 2, 8",
+        "2, 2, 13",
+        "3, 3, 16",
+        "6, 2, 20",
+        "4, 4, 32",
+        "4, 1, 64",
+        "2, 1, 80",
+        "1, 1, 128",
         "1, 1, 207"
     })
     void equalsTheScalarTwin(int heads, int kvHeads, int headDim) {
@@ -211,7 +224,8 @@ class AttentionTests {
             int first = pagesOfAll;
             int count = (n + KvPages.PAGE - 1) / KvPages.PAGE;
             pagesOfAll += count;
-            int[] own = IntStream.range(0, count).map(p -> first + count - 1 - p).toArray();
+            int[] own =
+                    IntStream.range(0, count).map(p -> first + count - 1 - p).toArray();
             for (int i = 0; i < n; i++) {
                 pages[starts[s] + i] = own;
                 length[starts[s] + i] = heads.causal() ? i + 1 : n;
@@ -237,7 +251,8 @@ class AttentionTests {
             for (int s = 0; s < in.ragged.count(); s++) {
                 int begin = in.ragged.starts()[s];
                 int n = in.ragged.starts()[s + 1] - begin;
-                Inputs alone = new Inputs(new Ragged(new int[] {0, n}), heads, in.ld, in.qkv.plus((long) begin * in.ld));
+                Inputs alone =
+                        new Inputs(new Ragged(new int[] {0, n}), heads, in.ld, in.qkv.plus((long) begin * in.ld));
                 assertThat(attend(vector, alone, 0).out)
                         .isEqualTo(java.util.Arrays.copyOfRange(all, begin * in.width(), (begin + n) * in.width()));
             }

@@ -78,7 +78,26 @@ class ElementwiseTests {
     void extremeNumbers(UnaryOp op) {
         float inf = Float.POSITIVE_INFINITY;
         float[] extremes = {
-            0, -0f, 1e-30f, -1e-8f, 1e-4f, 0.5f, 1, -1, 20, -20, 90, -90, 1e20f, -1e20f, 8191, 1e4f, -12345.67f, inf, -inf, Float.NaN
+            0,
+            -0f,
+            1e-30f,
+            -1e-8f,
+            1e-4f,
+            0.5f,
+            1,
+            -1,
+            20,
+            -20,
+            90,
+            -90,
+            1e20f,
+            -1e20f,
+            8191,
+            1e4f,
+            -12345.67f,
+            inf,
+            -inf,
+            Float.NaN
         };
         int n = extremes.length;
         try (Scope _ = Scope.open()) {
@@ -217,7 +236,9 @@ class ElementwiseTests {
         int i = Arrays.mismatch(expected, actual);
         if (i >= 0) {
             float argument = TestMemory.read(x, i + 1)[i];
-            fail("%s of %a, number %d of %d: %a, in place %a", op, argument, i, expected.length, expected[i], actual[i]);
+            fail(
+                    "%s of %a, number %d of %d: %a, in place %a",
+                    op, argument, i, expected.length, expected[i], actual[i]);
         }
     }
 

@@ -263,7 +263,14 @@ class RowKernelsTests {
                             Buffer lse = filled(rows);
                             Buffer entropy = filled(rows);
                             device.run(new CrossEntropy(
-                                    rows, words, logits, invTemperature, target, loss, lse, withEntropy ? entropy : null));
+                                    rows,
+                                    words,
+                                    logits,
+                                    invTemperature,
+                                    target,
+                                    loss,
+                                    lse,
+                                    withEntropy ? entropy : null));
                             return concat(read(loss, rows), read(lse, rows), read(entropy, rows));
                         });
                     }

@@ -56,7 +56,8 @@ class SameBitsTests {
     private static void assertHash(int hash, Buffer... results) {
         int actual = 0;
         for (Buffer result : results) {
-            actual = 31 * actual + Arrays.hashCode(read(result, (int) result.storage().length()));
+            actual = 31 * actual
+                    + Arrays.hashCode(read(result, (int) result.storage().length()));
         }
         assertThat(actual).isEqualTo(hash);
     }
@@ -74,8 +75,7 @@ class SameBitsTests {
         VECTOR.run(new RmsNormBackward(ROWS, COLS, x, COLS, weight, rstd, y, COLS, dx, false, dweight, false));
         Buffer y2 = filled(ROWS * COLS);
         VECTOR.run(new LayerNorm(ROWS, COLS, 1e-5, x, weight, null, y2, mean, rstd));
-        VECTOR.run(new LayerNormBackward(
-                ROWS, COLS, x, weight, mean, rstd, y, dx, true, dweight, true, null, false));
+        VECTOR.run(new LayerNormBackward(ROWS, COLS, x, weight, mean, rstd, y, dx, true, dweight, true, null, false));
         assertHash(-2008352908, y, y2, mean, rstd, dx, dweight);
     }
 
@@ -108,8 +108,7 @@ class SameBitsTests {
         Buffer dk = filled(75 * 2 * d);
         Buffer dv = filled(75 * 2 * d);
         VECTOR.run(new Attention(ragged, heads, q, 4 * d, k, 2 * d, v, 2 * d, out, 4 * d, lse));
-        VECTOR.run(new AttentionBackward(
-                ragged, heads, q, 4 * d, k, 2 * d, v, 2 * d, out, q, 4 * d, lse, dq, dk, dv));
+        VECTOR.run(new AttentionBackward(ragged, heads, q, 4 * d, k, 2 * d, v, 2 * d, out, q, 4 * d, lse, dq, dk, dv));
         assertHash(1677419306, out, lse, dq, dk, dv);
     }
 }

@@ -192,8 +192,7 @@ class WeightTests {
             int out = k > 1000 ? 1111 : 71; // more than a panel of rows
             StoredWeight weight = new StoredWeight(format, weight(format, out, k), k, out);
             Tensor floats = weight.toTensor(DType.FLOAT32);
-            assertThat(floats.toFloats()[k - 1])
-                    .isEqualTo(ScalarWeight.weight(format, weight.data(), 0, k - 1));
+            assertThat(floats.toFloats()[k - 1]).isEqualTo(ScalarWeight.weight(format, weight.data(), 0, k - 1));
             Rng rng = Rng.of(5);
             Tensor x = Tensor.randn(DType.FLOAT32, rng, 1, 9, k).requireGrad();
             Tensor bias = Tensor.randn(DType.FLOAT32, rng, 1, out).requireGrad();

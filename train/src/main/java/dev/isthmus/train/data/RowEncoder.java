@@ -30,7 +30,9 @@ public final class RowEncoder {
     /** An encoder for the tokenizer and the template of a model. */
     public static RowEncoder of(TrainedModel model) {
         Path files = model.files();
-        return new RowEncoder(model.tokenizer(), files == null ? null : ChatTemplate.load(files).orElse(null));
+        return new RowEncoder(
+                model.tokenizer(),
+                files == null ? null : ChatTemplate.load(files).orElse(null));
     }
 
     /** The tokenizer. */

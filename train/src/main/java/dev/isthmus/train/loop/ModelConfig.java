@@ -62,8 +62,9 @@ public record ModelConfig(
     public ModelConfig {
         loraTargetModules = List.copyOf(loraTargetModules);
         if (peft == null && dtype != StoredDtype.float32) {
-            throw new IsthmusException("dtype " + dtype + " is for weights that stay as they are, with peft: lora; weights that are"
-                    + " trained are float32");
+            throw new IsthmusException(
+                    "dtype " + dtype + " is for weights that stay as they are, with peft: lora; weights that are"
+                            + " trained are float32");
         }
         // It tells what is wrong with these.
         new LoraConfig(loraR, loraAlpha, loraDropout, loraTargetModules, useRslora, useDora, List.of(), null);
@@ -83,6 +84,7 @@ public record ModelConfig(
         }
         LoraConfig lora = new LoraConfig(
                 loraR, loraAlpha, loraDropout, loraTargetModules, useRslora, useDora, List.of(), weights.toString());
-        return model.with(new Adapter(model, lora).initialize(Rng.of(base.seed()).split("lora")));
+        return model.with(
+                new Adapter(model, lora).initialize(Rng.of(base.seed()).split("lora")));
     }
 }

@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param files where the files of the tokenizer lie; null for that of characters
  */
-public record TrainedModel(Decoder decoder, Tokenizer tokenizer, @Nullable Path files) {
+public record TrainedModel(
+        Decoder decoder, Tokenizer tokenizer, @Nullable Path files) {
     /**
      * Loads the model that a run starts from into the current scope.
      *

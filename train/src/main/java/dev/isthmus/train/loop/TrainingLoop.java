@@ -65,10 +65,7 @@ public final class TrainingLoop {
                 .forEach(e -> last.put(e.getKey(), e.getValue().asDouble()));
         table = new LoopTable(
                 progress, training.shown(), steps, state.path("seconds").asDouble(0));
-        table.opening(
-                config,
-                training.description(),
-                training.model());
+        table.opening(config, training.description(), training.model());
         trainer = new Trainer(training.model(), training.parameters(), base.arguments(steps));
         from.ifPresent(c -> trainer.restoreOptimizer(
                 c.directory(), state.path("global_step").asLong()));
@@ -109,7 +106,8 @@ public final class TrainingLoop {
             }
             MethodConfig<C> config = MethodConfig.parse(method, directory.config(), run + "/config.yaml");
             Optional<Checkpoint> from = directory.resumedFrom();
-            Training training = method.prepare(config, from.map(c -> Start.from(c, config)).orElse(Start.fresh(config.base())));
+            Training training =
+                    method.prepare(config, from.map(c -> Start.from(c, config)).orElse(Start.fresh(config.base())));
             if (from.isPresent()
                     && !from.get().state().path("data_id").asString("").equals(training.dataId())) {
                 throw new IsthmusException(config.base().data() + " is no longer the data that the run in " + run

@@ -76,7 +76,8 @@ public final class ElementwiseOptimizer implements Optimizer {
             Slot slot = Objects.requireNonNull(slots.get(p.tensor()));
             named.put(p.name() + ".step", slot.steps.tensor());
             for (int i = 0; i < slot.state.size(); i++) {
-                named.put(p.name() + "." + rule.state().get(i), slot.state.get(i).narrow(0, p.start(), p.rows()));
+                named.put(
+                        p.name() + "." + rule.state().get(i), slot.state.get(i).narrow(0, p.start(), p.rows()));
             }
         }
         return named;

@@ -232,7 +232,8 @@ public final class RunDirectory implements AutoCloseable {
     /** Writes a file of its own beside the others, such as what went wrong. */
     public void write(String name, JsonNode content) {
         try {
-            Disk.replace(path.resolve(name), (JSON.writeValueAsString(content) + "\n").getBytes(StandardCharsets.UTF_8));
+            Disk.replace(
+                    path.resolve(name), (JSON.writeValueAsString(content) + "\n").getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
             throw failed(name, e);
         }

@@ -75,7 +75,8 @@ public final class YamlSettings {
                     .filter(line -> !line.startsWith(" "))
                     .reduce("", (_, last) -> last);
             // What is wrong with the characters, not with the words, is said without a place.
-            String line = e.getLocation() == null ? "" : "line " + e.getLocation().getLineNr() + ": ";
+            String line =
+                    e.getLocation() == null ? "" : "line " + e.getLocation().getLineNr() + ": ";
             throw new IsthmusException(what + " is not valid YAML: " + line + problem, e);
         }
     }

@@ -24,7 +24,8 @@ public final class Sft implements TrainingMethod<SftConfig> {
     public Training prepare(MethodConfig<SftConfig> config, Start start) {
         Rng rng = Rng.of(config.base().seed());
         TrainedModel model = TrainedModel.load(config, start);
-        int readable = Math.min(config.own().maxLength(), model.decoder().config().maxPositionEmbeddings());
+        int readable =
+                Math.min(config.own().maxLength(), model.decoder().config().maxPositionEmbeddings());
         SftRows source = new SftRows(
                 config.base(), config.data(), config.own(), RowEncoder.of(model), readable, rng.split("data"));
         return new SupervisedTraining(config.base(), model, source, config.own().lossType());

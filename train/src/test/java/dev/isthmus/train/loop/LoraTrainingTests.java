@@ -58,8 +58,8 @@ class LoraTrainingTests {
      * @param init the adapter to begin with; null for the usual one
      * @param fails the step at which something goes wrong
      */
-    private record Batches(List<List<Example>> batches, @Nullable Path init, long fails)
-            implements TrainingMethod<SftConfig> {
+    private record Batches(
+            List<List<Example>> batches, @Nullable Path init, long fails) implements TrainingMethod<SftConfig> {
         @Override
         public String key() {
             return "sft";
@@ -157,9 +157,8 @@ class LoraTrainingTests {
         try (Arena arena = Arena.ofConfined()) {
             SafeTensors last = SafeTensors.open(Fixtures.fixture("train/sft_lora.final.safetensors"), arena);
             assertThat(numbers).containsOnlyKeys(last.tensors().keySet());
-            numbers.forEach((name, values) -> assertThat(values)
-                    .as(name)
-                    .containsExactly(last.get(name).toDoubles(), within(tolerance)));
+            numbers.forEach((name, values) ->
+                    assertThat(values).as(name).containsExactly(last.get(name).toDoubles(), within(tolerance)));
         }
     }
 
@@ -167,7 +166,8 @@ class LoraTrainingTests {
     @Test
     void aRunOfFineTuningIsThatOfPeft() throws IOException {
         JsonNode run = JsonMapper.shared().readTree(Fixtures.fixture("train/sft_lora.json"));
-        Path model = Fixtures.fixture(run.get("model").asString() + "/config.json").getParent();
+        Path model =
+                Fixtures.fixture(run.get("model").asString() + "/config.json").getParent();
         Path init = Fixtures.fixture("train/lora_init/adapter_config.json").getParent();
         Batches method = new Batches(batches(run), init, -1);
         MethodConfig<SftConfig> config = method.configure(
@@ -176,11 +176,18 @@ class LoraTrainingTests {
                         Map.entry("model", model.toString()),
                         Map.entry("peft", "lora"),
                         Map.entry("lora_r", run.get("config").get("lora_r").asInt()),
-                        Map.entry("lora_alpha", run.get("config").get("lora_alpha").asInt()),
+                        Map.entry(
+                                "lora_alpha",
+                                run.get("config").get("lora_alpha").asInt()),
                         Map.entry("lora_dropout", 0),
-                        Map.entry("learning_rate", run.get("optimizer").get("lr").asDouble()),
-                        Map.entry("weight_decay", run.get("optimizer").get("weight_decay").asDouble()),
-                        Map.entry("max_grad_norm", run.get("optimizer").get("clip_grad_norm").asDouble()),
+                        Map.entry(
+                                "learning_rate", run.get("optimizer").get("lr").asDouble()),
+                        Map.entry(
+                                "weight_decay",
+                                run.get("optimizer").get("weight_decay").asDouble()),
+                        Map.entry(
+                                "max_grad_norm",
+                                run.get("optimizer").get("clip_grad_norm").asDouble()),
                         Map.entry("lr_scheduler_type", "constant"),
                         Map.entry("max_steps", run.get("steps").size()),
                         Map.entry("logging_steps", 1)));
@@ -207,11 +214,12 @@ class LoraTrainingTests {
     @Test
     void inFloat64ARunIsExactlyThatOfPeft() {
         JsonNode run = JsonMapper.shared().readTree(Fixtures.fixture("train/sft_lora.json"));
-        Path directory = Fixtures.fixture(run.get("model").asString() + "/config.json").getParent();
+        Path directory =
+                Fixtures.fixture(run.get("model").asString() + "/config.json").getParent();
         try (Scope scope = Scope.open(Device.scalar())) {
             Decoder base = Pretrained.load(directory, DType.FLOAT64);
-            Adapter adapter =
-                    Peft.load(Fixtures.fixture("train/lora_init/adapter_config.json").getParent(), base);
+            Adapter adapter = Peft.load(
+                    Fixtures.fixture("train/lora_init/adapter_config.json").getParent(), base);
             Decoder model = base.with(adapter);
             Trainer trainer = new Trainer(model, adamW(1e-3, 0.01));
             List<List<Example>> batches = batches(run);
@@ -247,7 +255,11 @@ class LoraTrainingTests {
         return IntStream.range(0, 5)
                 .mapToObj(b -> IntStream.range(0, 4)
                         .mapToObj(row -> new Example(
-                                Rng.of(11).split("batch", b, row).ints(12, 0, vocabulary).toArray(), 3))
+                                Rng.of(11)
+                                        .split("batch", b, row)
+                                        .ints(12, 0, vocabulary)
+                                        .toArray(),
+                                3))
                         .toList())
                 .toList();
     }
@@ -257,21 +269,30 @@ class LoraTrainingTests {
     @ValueSource(booleans = {false, true})
     void aRunThatIsCutOffAndResumedEndsBitForBitLikeOneThatIsNot(boolean dora) throws IOException {
         Map<String, Object> settings = Map.of(
-                "model", tiny().toString(),
-                "peft", "lora",
-                "lora_r", 3,
-                "lora_dropout", 0.3,
-                "lora_target_modules", List.of("all-linear"),
-                "use_dora", dora,
-                "learning_rate", 0.01,
-                "max_steps", 12,
-                "save_steps", 5,
-                "logging_steps", 1);
+                "model",
+                tiny().toString(),
+                "peft",
+                "lora",
+                "lora_r",
+                3,
+                "lora_dropout",
+                0.3,
+                "lora_target_modules",
+                List.of("all-linear"),
+                "use_dora",
+                dora,
+                "learning_rate",
+                0.01,
+                "max_steps",
+                12,
+                "save_steps",
+                5,
+                "logging_steps",
+                1);
         Batches whole = new Batches(sequences(23), null, -1);
         TrainingLoop.begin(whole, whole.configure(null, settings), temp.resolve("whole"), _ -> {});
         Batches cut = new Batches(sequences(23), null, 7);
-        assertThatThrownBy(() ->
-                        TrainingLoop.begin(cut, cut.configure(null, settings), temp.resolve("cut"), _ -> {}))
+        assertThatThrownBy(() -> TrainingLoop.begin(cut, cut.configure(null, settings), temp.resolve("cut"), _ -> {}))
                 .hasMessage("pulled the plug");
         Path checkpoint = temp.resolve("cut/checkpoints/0001-step-5");
         assertThat(checkpoint.resolve("adapter_model.safetensors")).exists();
@@ -304,7 +325,10 @@ class LoraTrainingTests {
             steps(trainer);
             long trained = 4 * policy.size();
             assertThat(base.parameters()).allMatch(p -> p.grad() == null);
-            assertThat(scope.bytes() - before).isBetween(3 * trained, 3 * trained + 64L * 4 * policy.trained().size());
+            assertThat(scope.bytes() - before)
+                    .isBetween(
+                            3 * trained,
+                            3 * trained + 64L * 4 * policy.trained().size());
 
             long between = scope.bytes();
             steps(new Trainer(base, adamW(1e-3, 0)));
@@ -330,8 +354,8 @@ class LoraTrainingTests {
         Batches method = new Batches(sequences(23), null, -1);
         Map<String, Object> settings = new HashMap<>(Map.of("model", tiny().toString(), "peft", "lora"));
         settings.put(key, YamlSettings.value(value, key));
-        assertThatThrownBy(() -> TrainingLoop.begin(
-                        method, method.configure(null, settings), temp.resolve("run"), _ -> {}))
+        assertThatThrownBy(() ->
+                        TrainingLoop.begin(method, method.configure(null, settings), temp.resolve("run"), _ -> {}))
                 .isInstanceOf(IsthmusException.class)
                 .hasMessageContaining(message);
         assertThat(temp.resolve("run")).doesNotExist();

@@ -47,7 +47,8 @@ class DamagedRunTests {
 
     @Test
     void settingsSurviveDamage() {
-        byte[] good = "model: base\nsteps: 100\nlearning_rate: 1e-3\ntags: [a, \"b c\"]\n".getBytes(StandardCharsets.UTF_8);
+        byte[] good =
+                "model: base\nsteps: 100\nlearning_rate: 1e-3\ntags: [a, \"b c\"]\n".getBytes(StandardCharsets.UTF_8);
         Mutations.assertSurvives("config.yaml", good, good.length, bytes -> {
             Path file = Files.write(dir.resolve("config.yaml"), bytes);
             YamlSettings.bind(YamlSettings.read(file, "recipe"), Settings.class, "the recipe");
