@@ -1,5 +1,7 @@
 package dev.isthmus.rl;
 
+import static java.util.Map.entry;
+
 import dev.isthmus.rl.online.GrpoConfig;
 import dev.isthmus.rl.online.OnlineTrainer;
 import dev.isthmus.rl.reward.RewardFunction;
@@ -33,23 +35,15 @@ public final class GrpoScript {
 
         // Names and defaults are those of TRL's GRPOConfig.
         OnlineTrainer<GrpoConfig> grpo = OnlineTrainer.GRPO.withRewards(correct);
-        Map<String, Object> settings = Map.of(
-                "model",
-                args[0],
-                "data",
-                prompts.toString(),
-                "reward_funcs",
-                List.of("correct"),
-                "num_generations",
-                8,
-                "per_device_train_batch_size",
-                128,
-                "max_completion_length",
-                4,
-                "learning_rate",
-                1e-4,
-                "max_steps",
-                Integer.parseInt(args[2]));
+        Map<String, Object> settings = Map.ofEntries(
+                entry("model", args[0]),
+                entry("data", prompts.toString()),
+                entry("reward_funcs", List.of("correct")),
+                entry("num_generations", 8),
+                entry("per_device_train_batch_size", 128),
+                entry("max_completion_length", 4),
+                entry("learning_rate", 1e-4),
+                entry("max_steps", Integer.parseInt(args[2])));
         TrainingLoop.begin(grpo, grpo.configure(null, settings), Path.of(args[1]), System.err::println);
     }
 }
