@@ -108,7 +108,18 @@ class SupervisedCommandTests {
         List<JsonNode> metrics = lines("run/metrics.jsonl");
         assertThat(metrics).extracting(l -> l.get("step").asInt()).containsExactly(0, 4, 5, 8, 10, 12);
         assertThat(metrics.getLast().propertyNames())
-                .containsExactly("step", "loss", "grad_norm", "learning_rate", "eval_loss", "num_tokens", "epoch");
+                .containsExactly(
+                        "step",
+                        "loss",
+                        "grad_norm",
+                        "learning_rate",
+                        "mean_token_accuracy",
+                        "entropy",
+                        "eval_mean_token_accuracy",
+                        "eval_entropy",
+                        "eval_loss",
+                        "num_tokens",
+                        "epoch");
         assertThat(metrics.getLast().get("num_tokens").asLong()).isEqualTo(12 * 2 * 2 * 12);
         assertThat(values(metrics, "eval_loss").getFirst()).isBetween(2.0, 3.0);
         assertThat(values(metrics, "eval_loss").getLast()).isLessThan(1.9);
