@@ -31,10 +31,8 @@ import tools.jackson.databind.node.ObjectNode;
 /** How good a model is: at predicting a text, or at the problems of a task. */
 @Command(
         name = "eval",
-        description = {
-            "Measures a model: the perplexity of a text (--perplexity FILE),",
-            "or the share of a task's held-out problems that it solves (--task NAME)."
-        })
+        description = "Measures a model: the perplexity of a text (--perplexity FILE), or the share of a task's held-out problems"
+                + " that it solves (--task NAME).")
 final class EvalCommand implements Runnable {
     private static final int MAX_LENGTH = 2048;
 

@@ -14,10 +14,8 @@ import picocli.CommandLine.Spec;
 /** A model in another format. */
 @Command(
         name = "export",
-        description = {
-            "Writes a model for other programs: a Hugging Face directory (safetensors), a file for llama.cpp (gguf),",
-            "or one for llama2.c (bin)."
-        })
+        description = "Writes a model for other programs: a Hugging Face directory (safetensors), a file for llama.cpp (gguf), or one"
+                + " for llama2.c (bin).")
 final class ExportCommand implements Runnable {
     @Spec
     @SuppressWarnings("NullAway.Init")
