@@ -84,14 +84,25 @@ public record MiniLlmLoss(
                     ones[t] = 1;
                 }
             }
-            double[] returns = TokenRewards.returns(rewards, gamma);
-            double[] lengths = TokenRewards.returns(ones, gamma);
-            for (int t = 0; t < columns; t++) {
-                if (ones[t] != 0) {
-                    advantages[start + t] = lengthNormalization ? returns[t] / lengths[t] : returns[t];
-                }
-            }
+            System.arraycopy(
+                    advantages(rewards, ones, gamma, lengthNormalization), 0, advantages, start, columns);
         }
         return Tensor.of(advantages, mask.shape()).to(mask.dtype());
+    }
+
+    /**
+     * The advantages of the tokens of one completion.
+     *
+     * @param rewards {@code log q - log p} of each token, 0 for those that do not count
+     * @param counted 1 for the tokens that count
+     */
+    public static double[] advantages(
+            double[] rewards, double[] counted, double gamma, boolean lengthNormalization) {
+        double[] returns = TokenRewards.returns(rewards, gamma);
+        double[] lengths = TokenRewards.returns(counted, gamma);
+        for (int t = 0; t < returns.length; t++) {
+            returns[t] = counted[t] == 0 ? 0 : lengthNormalization ? returns[t] / lengths[t] : returns[t];
+        }
+        return returns;
     }
 }

@@ -3,6 +3,7 @@ package dev.isthmus.rl.online;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.rl.objective.DistillationLoss;
 import dev.isthmus.rl.objective.LossResult;
+import dev.isthmus.rl.objective.MiniLlmLoss;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.loop.MethodConfig;
@@ -69,15 +70,13 @@ final class MiniLlmMethod extends GrpoMethod {
     }
 
     private double[] advantages(float[] teacher, float[] student) {
-        double[] advantages = new double[teacher.length];
-        double sum = 0;
-        double weights = 0;
-        for (int t = advantages.length - 1; t >= 0; t--) {
-            sum = (double) teacher[t] - student[t] + own.gamma() * sum;
-            weights = 1 + own.gamma() * weights;
-            advantages[t] = own.lengthNormalization() ? sum / weights : sum;
+        double[] rewards = new double[teacher.length];
+        double[] counted = new double[teacher.length];
+        for (int t = 0; t < rewards.length; t++) {
+            rewards[t] = (double) teacher[t] - student[t];
+            counted[t] = 1;
         }
-        return advantages;
+        return MiniLlmLoss.advantages(rewards, counted, own.gamma(), own.lengthNormalization());
     }
 
     @Override

@@ -344,10 +344,7 @@ class OfflineTrainersTests {
 
     @Test
     void aLossThatIsNoNumberStopsTheRunOrIsSkippedAndNothingIsDamaged() throws IOException {
-        Case sft = new Case(
-                new Sft(),
-                Map.of(),
-                i -> "{\"text\":\"" + word(i, 5) + "\",\"weight\":" + (i == 9 ? "1e300" : "1") + "}");
+        Case sft = endlessLossInRow(9);
         Map<String, ?> each = Map.of(
                 "train_sampling_strategy",
                 "sequential",
@@ -379,6 +376,19 @@ class OfflineTrainersTests {
                                 .isTrue());
             }
         }
+        Case later = endlessLossInRow(13);
+        Path atStep7 = directory.resolve("later");
+        assertThatThrownBy(() -> begin(later.method(), settings(later, each), atStep7))
+                .hasMessageContaining("the loss became Infinity at step 7");
+        String checkpoint = "checkpoints/0002-step-4/model.safetensors";
+        assertThat(stopped.resolve(checkpoint)).hasSameBinaryContentAs(atStep7.resolve(checkpoint));
+    }
+
+    private static Case endlessLossInRow(int row) {
+        return new Case(
+                new Sft(),
+                Map.of(),
+                i -> "{\"text\":\"" + word(i, 5) + "\",\"weight\":" + (i == row ? "1e300" : "1") + "}");
     }
 
     @Test
