@@ -102,6 +102,7 @@ class TrainerCommand implements Runnable {
                             component.getType() == List.class
                                     ? label(elements(component)) + ",..."
                                     : label(component.getType()))
+                    .hideParamSyntax(true)
                     .order(first ? FIRST : settings == BaseConfig.class || settings == ModelConfig.class ? -1 : OWN)
                     .description(key.equals("data") ? data : text.value())
                     .defaultValue(shown(value));

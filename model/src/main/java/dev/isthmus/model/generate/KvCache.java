@@ -59,9 +59,8 @@ public final class KvCache {
         DecoderConfig config = decoder.config();
         long size = (long) pages * config.keyValueSize() * KvPages.PAGE;
         for (int i = 0; i < config.numHiddenLayers(); i++) {
-            // Slots that no token has reached yet are read and multiplied by zero, so they must be finite.
-            Tensor keys = Tensor.zeros(decoder.dtype(), size);
-            Tensor values = Tensor.zeros(decoder.dtype(), size);
+            Tensor keys = Tensor.empty(decoder.dtype(), size);
+            Tensor values = Tensor.empty(decoder.dtype(), size);
             stores.add(keys);
             stores.add(values);
             layers.add(new KvPages(keys.buffer(), values.buffer()));
@@ -248,7 +247,7 @@ public final class KvCache {
     private void reserve(Sequence sequence, int[] page, int[] slot, int row) {
         if (sequence.length == sequence.pages.length * KvPages.PAGE) {
             sequence.pages = Arrays.copyOf(sequence.pages, sequence.pages.length + 1);
-            sequence.pages[sequence.pages.length - 1] = take();
+            sequence.pages[sequence.pages.length - 1] = takeEmpty();
         }
         page[row] = sequence.pages[sequence.length / KvPages.PAGE];
         slot[row] = sequence.length % KvPages.PAGE;
@@ -265,10 +264,23 @@ public final class KvCache {
         return page;
     }
 
-    private void copyPage(int from, int to) {
-        long size = (long) heads.kvHeads() * heads.headDim() * KvPages.PAGE;
+    /** A page of zeros: slots that no token has reached yet are read and multiplied by zero, so they must be finite. */
+    private int takeEmpty() {
+        int page = take();
         for (Tensor store : stores) {
-            store.narrow(0, to * size, size).copyFrom(store.narrow(0, from * size, size));
+            page(store, page).fill(0);
         }
+        return page;
+    }
+
+    private void copyPage(int from, int to) {
+        for (Tensor store : stores) {
+            page(store, to).copyFrom(page(store, from));
+        }
+    }
+
+    private Tensor page(Tensor store, int page) {
+        long size = (long) heads.kvHeads() * heads.headDim() * KvPages.PAGE;
+        return store.narrow(0, page * size, size);
     }
 }

@@ -8,9 +8,6 @@ import java.lang.foreign.ValueLayout;
 
 /** Table look-ups and their gradient. */
 final class EmbeddingKernels {
-    /** The columns of a task of the gradient: each task adds up all rows, in order, in columns of its own. */
-    private static final int COLUMNS = 64;
-
     private EmbeddingKernels() {}
 
     static void embedding(Embedding c) {
@@ -25,28 +22,62 @@ final class EmbeddingKernels {
         });
     }
 
+    /** Each word adds up its rows, in order, so that every row is read once and in one piece. */
     static void embeddingBackward(EmbeddingBackward c) {
         long row = c.cols() * 4L;
-        long ids = c.ids().address();
         long dOut = c.dOut().address();
         long dTable = c.dTable().address();
-        if (!c.accumulate()) {
-            Rows.parallel(
-                    c.words(),
-                    c.cols(),
-                    (from, to) ->
-                            MEM.asSlice(dTable + from * row, (to - from) * row).fill((byte) 0));
-        }
-        WorkerPool.parallel((c.cols() + COLUMNS - 1) / COLUMNS, task -> {
-            int n = Math.min(COLUMNS, c.cols() - task * COLUMNS);
-            long column = task * COLUMNS * 4L;
-            for (int i = 0; i < c.rows(); i++) {
-                NormLoops.add(n, dOut + i * row + column, dTable + id(ids, i) * row + column, true);
+        int[] starts = new int[c.words() + 1];
+        int[] rows = byWord(c, starts);
+        // A word is as much work as its rows and one more.
+        Rows.parallel(c.rows() + c.words(), c.cols(), (from, to) -> {
+            for (int word = first(starts, from); word < c.words() && starts[word] + word < to; word++) {
+                long sum = dTable + word * row;
+                boolean accumulate = c.accumulate();
+                for (int i = starts[word]; i < starts[word + 1]; i++) {
+                    NormLoops.add(c.cols(), dOut + rows[i] * row, sum, accumulate);
+                    accumulate = true;
+                }
+                if (!accumulate) {
+                    MEM.asSlice(sum, row).fill((byte) 0);
+                }
             }
         });
     }
 
-    private static long id(long ids, int i) {
+    /** The rows sorted by word; those of word {@code w} begin at {@code starts[w]}. */
+    private static int[] byWord(EmbeddingBackward c, int[] starts) {
+        long ids = c.ids().address();
+        for (int i = 0; i < c.rows(); i++) {
+            starts[id(ids, i) + 1]++;
+        }
+        for (int word = 0; word < c.words(); word++) {
+            starts[word + 1] += starts[word];
+        }
+        int[] next = starts.clone();
+        int[] rows = new int[c.rows()];
+        for (int i = 0; i < c.rows(); i++) {
+            rows[next[id(ids, i)]++] = i;
+        }
+        return rows;
+    }
+
+    /** The first word with {@code starts[word] + word >= place}. */
+    private static int first(int[] starts, int place) {
+        int low = 0;
+        int high = starts.length - 1;
+        while (low < high) {
+            int middle = (low + high) >>> 1;
+            if (starts[middle] + middle < place) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        return low;
+    }
+
+    private static int id(long ids, int i) {
         return MEM.get(ValueLayout.JAVA_INT_UNALIGNED, ids + i * 4L);
     }
 }

@@ -198,7 +198,7 @@ class RowKernelsTests {
     void embedding() {
         for (int cols : COLS) {
             int rows = 130;
-            int words = 17;
+            int words = cols % 2 == 0 ? 1_300 : 17;
             Buffer ids = TestMemory.of(gaussianIds(rows, words));
             Buffer table = gaussian(1, words * cols);
             Buffer dOut = gaussian(2, rows * cols);
