@@ -13,7 +13,9 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -21,6 +23,9 @@ import java.util.Set;
 /** Brings adapters in from the directories of PEFT and takes them out again. */
 public final class Peft {
     private static final String FILE = "adapter_model.safetensors";
+    /** What PEFT puts before the name of a module. */
+    private static final String PREFIX = "base_model.model.";
+
     private static final Set<String> READABLE = Set.of("F64", "F32", "F16", "BF16");
 
     private Peft() {}
@@ -32,13 +37,50 @@ public final class Peft {
      * @throws IsthmusException if there is no adapter, or it cannot be read
      */
     public static Adapter load(Path directory, Decoder decoder) {
+        requireDirectory(directory);
+        return load(directory, decoder, PeftConfig.read(directory));
+    }
+
+    /** The same of an adapter that may bring {@linkplain #modules modules} of its own, which are left where they are. */
+    public static Adapter loadWithoutModules(Path directory, Decoder decoder) {
+        requireDirectory(directory);
+        return load(directory, decoder, PeftConfig.readWithModules(directory));
+    }
+
+    /**
+     * The parameters of the modules that were trained whole beside the changes, PEFT's {@code modules_to_save}, under the model's
+     * names, such as {@code score.weight}.
+     *
+     * @param arena how long they live
+     */
+    public static Map<String, TensorEntry> modules(Path directory, Arena arena) {
+        List<String> modules = PeftConfig.modulesToSave(directory);
+        Map<String, TensorEntry> found = new LinkedHashMap<>();
+        SafeTensors.open(directory.resolve(FILE), arena).tensors().forEach((name, entry) -> {
+            if (isOf(modules, name)) {
+                found.put(name.substring(PREFIX.length()), entry);
+            }
+        });
+        return found;
+    }
+
+    private static boolean isOf(List<String> modules, String name) {
+        return modules.stream().anyMatch(module -> name.startsWith(PREFIX + module + "."));
+    }
+
+    private static void requireDirectory(Path directory) {
         if (!Files.isDirectory(directory)) {
             throw new IsthmusException("Cannot read an adapter from " + directory + ": there is no such directory");
         }
-        LoraConfig config = PeftConfig.read(directory);
+    }
+
+    private static Adapter load(Path directory, Decoder decoder, LoraConfig config) {
         Path file = directory.resolve(FILE);
+        List<String> modules = PeftConfig.modulesToSave(directory);
         try (Arena arena = Arena.ofConfined()) {
-            Map<String, TensorEntry> tensors = SafeTensors.open(file, arena).tensors();
+            Map<String, TensorEntry> tensors =
+                    new LinkedHashMap<>(SafeTensors.open(file, arena).tensors());
+            tensors.keySet().removeIf(name -> isOf(modules, name));
             check(file, tensors, shapes(directory, decoder, config));
             Adapter adapter = new Adapter(decoder, config);
             for (Parameter p : adapter.parameters()) {
@@ -90,24 +132,49 @@ public final class Peft {
         }
     }
 
+    /** What a model is for, by PEFT's names. */
+    public enum TaskType {
+        CAUSAL_LM,
+        SEQ_CLS,
+        TOKEN_CLS
+    }
+
     /**
      * Writes adapter_config.json and adapter_model.safetensors, as PEFT's {@code save_pretrained} does.
      *
      * @param decoder the model that the adapter changes, float32
      */
     public static void save(Adapter adapter, Decoder decoder, Path directory) {
+        save(adapter, decoder, directory, TaskType.CAUSAL_LM, List.of());
+    }
+
+    /**
+     * Writes an adapter and modules that are trained whole beside it.
+     *
+     * @param modules their parameters under the model's names, float32
+     */
+    public static void save(
+            Adapter adapter, Decoder decoder, Path directory, TaskType taskType, List<Parameter> modules) {
         try {
             Files.createDirectories(directory);
         } catch (IOException e) {
             throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
         }
-        List<TensorEntry> entries = adapter.parameters().stream()
-                .map(p -> new TensorEntry(
-                        p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
-                .toList();
+        List<TensorEntry> entries = new ArrayList<>();
+        adapter.parameters().forEach(p -> entries.add(entry(p.name(), p)));
+        modules.forEach(p -> entries.add(entry(PREFIX + p.name(), p)));
         SafeTensors.write(directory.resolve(FILE), entries);
         boolean conv1d = decoder.config().modelType() == DecoderConfig.ModelType.GPT2;
-        PeftConfig.write(directory, adapter.config(), conv1d);
+        List<String> names = modules.stream()
+                .map(p -> p.name().substring(0, p.name().lastIndexOf('.')))
+                .distinct()
+                .toList();
+        PeftConfig.write(directory, adapter.config(), conv1d, taskType.name(), names);
+    }
+
+    private static TensorEntry entry(String name, Parameter p) {
+        return new TensorEntry(
+                name, StoredType.F32, p.value().shape(), p.value().segment());
     }
 
     /**
@@ -117,7 +184,7 @@ public final class Peft {
      * @throws IsthmusException if it names none that is here
      */
     public static Path base(Path directory) {
-        String name = PeftConfig.read(directory).baseModelNameOrPath();
+        String name = PeftConfig.readWithModules(directory).baseModelNameOrPath();
         try {
             if (name != null && Files.exists(Path.of(name))) {
                 return Path.of(name);

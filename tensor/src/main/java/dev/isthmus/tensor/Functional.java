@@ -219,7 +219,7 @@ public final class Functional {
      *
      * @param logits {@code [N, V]}
      * @param target {@code [N]} int32
-     * @param withEntropy whether to compute each row's entropy, {@code [N]}, which carries no gradient
+     * @param withEntropy whether to compute each row's entropy, {@code [N]}, whose gradient costs nothing where it is not asked for
      */
     public static TokenLoss tokenLoss(Tensor logits, Tensor target, double temperature, boolean withEntropy) {
         return Losses.tokenLoss(logits, target, temperature, withEntropy);

@@ -21,7 +21,28 @@ final class Losses {
                     + " for logits of " + logits.layout() + "; expected one INT32 for each row");
         }
         Tensor entropy = withEntropy ? Tensor.empty(logits.dtype(), Functional.rows(logits)) : null;
-        return new TokenLoss(rowLoss(logits, target, 1 / temperature, 0, null, entropy), entropy);
+        Tensor loss = rowLoss(logits, target, 1 / temperature, 0, null, entropy);
+        return new TokenLoss(loss, entropy == null ? null : entropyOf(logits, temperature, entropy));
+    }
+
+    /** {@code dH / dlogits[i] = -p[i] (log p[i] + H) / temperature}; a word of probability 0 gets none. */
+    private static Tensor entropyOf(Tensor logits, double temperature, Tensor entropy) {
+        return Autograd.record(
+                "entropy",
+                entropy,
+                dEntropy -> {
+                    Tensor logp = logits.detach()
+                            .reshape(entropy.count(), -1)
+                            .div(temperature)
+                            .logSoftmax(-1);
+                    Tensor surplus =
+                            logp.clamp(-Float.MAX_VALUE, 0).add(entropy.detach().unsqueeze(1));
+                    Tensor d = logp.exp()
+                            .mul(surplus)
+                            .mul(dEntropy.div(-temperature).unsqueeze(1));
+                    logits.addGrad(d.reshape(logits.shape()));
+                },
+                logits);
     }
 
     /** One {@link CrossEntropy} of each row: {@code [N]}. */

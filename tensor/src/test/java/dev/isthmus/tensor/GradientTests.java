@@ -215,6 +215,7 @@ class GradientTests {
     void losses() {
         Tensor target = Tensor.of(new int[] {3, -100, 0, 4}, 4);
         check(t -> Functional.tokenLoss(t[0], target, 0.8, true).loss(), random(4, 5));
+        check(t -> Functional.tokenLoss(t[0], target, 0.8, true).entropy(), random(4, 5));
         Tensor ids = Tensor.of(new int[] {1, 1, 0, 4}, 4);
         check(t -> Functional.embedding(t[0], ids), random(5, 3));
     }

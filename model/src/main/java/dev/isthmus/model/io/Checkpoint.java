@@ -125,6 +125,12 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
             throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
         }
         SafeTensors.write(directory.resolve("model.safetensors"), ordered);
-        HfConfig.write(directory, config);
+        TensorEntry head = byName.get("score.weight");
+        if (head == null) {
+            HfConfig.write(directory, config);
+        } else {
+            HfConfig.writeClassifier(
+                    directory, config, Math.toIntExact(head.shape()[0]), byName.containsKey("score.bias"));
+        }
     }
 }

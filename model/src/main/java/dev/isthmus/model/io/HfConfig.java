@@ -75,6 +75,20 @@ public final class HfConfig {
         Json.write(directory.resolve(FILE), toJson(config));
     }
 
+    /** The same for a model that says {@code labels} numbers of a sequence or, if {@code ofTokens}, of each token. */
+    static void writeClassifier(Path directory, DecoderConfig config, int labels, boolean ofTokens) {
+        ObjectNode json = toJson(config);
+        String body = config.modelType().architecture().replaceFirst("(ForCausalLM|LMHeadModel)$", "");
+        json.putArray("architectures").add(body + (ofTokens ? "ForTokenClassification" : "ForSequenceClassification"));
+        ObjectNode names = json.putObject("id2label");
+        ObjectNode numbers = json.putObject("label2id");
+        for (int i = 0; i < labels; i++) {
+            names.put(Integer.toString(i), "LABEL_" + i);
+            numbers.put("LABEL_" + i, i);
+        }
+        Json.write(directory.resolve(FILE), json);
+    }
+
     private DecoderConfig decoder() {
         ModelType type = choice("model_type", json.get("model_type"), ModelType.values(), ModelType::hfName);
         reject("quantization_config", present(json, "quantization_config"));

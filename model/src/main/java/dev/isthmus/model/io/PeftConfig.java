@@ -37,7 +37,10 @@ public final class PeftConfig {
             "runtime_config",
             "task_type");
 
+    private static final String MODULES = "modules_to_save";
+
     private static final Set<String> READ = Set.of(
+            MODULES,
             "peft_type",
             "r",
             "lora_alpha",
@@ -61,14 +64,36 @@ public final class PeftConfig {
     /**
      * Reads the adapter_config.json of a directory.
      *
-     * @throws ModelFormatException if a value is missing, damaged, or asks for what cannot be computed
+     * @throws ModelFormatException if a value is missing, damaged, or asks for what cannot be computed, modules of its own ({@code
+     *     modules_to_save}) included
      * @throws IsthmusException if the file cannot be read
      */
     public static LoraConfig read(Path directory) {
+        PeftConfig config = open(directory);
+        if (!config.modules().isEmpty()) {
+            throw config.bad(MODULES, "is not something that adapters of language models are computed with here");
+        }
+        return config.checked();
+    }
+
+    /** The same of an adapter that may bring modules of its own. */
+    public static LoraConfig readWithModules(Path directory) {
+        return open(directory).checked();
+    }
+
+    /** The modules that were trained whole beside the changes: PEFT's {@code modules_to_save}. */
+    public static List<String> modulesToSave(Path directory) {
+        return open(directory).modules();
+    }
+
+    private static PeftConfig open(Path directory) {
         Path file = directory.resolve(FILE);
-        PeftConfig config = new PeftConfig(file, Json.read(file));
+        return new PeftConfig(file, Json.read(file));
+    }
+
+    private LoraConfig checked() {
         try {
-            return config.lora();
+            return lora();
         } catch (ModelFormatException e) {
             throw e;
         } catch (IsthmusException e) {
@@ -133,6 +158,21 @@ public final class PeftConfig {
             throw bad("target_modules", "must be a list of names; a pattern is not read");
         }
         return targets;
+    }
+
+    private List<String> modules() {
+        JsonNode value = json.path(MODULES);
+        List<String> modules = new ArrayList<>();
+        for (JsonNode item : value) {
+            if (!value.isArray() || !item.isString()) {
+                throw bad(MODULES, "must be a list of names");
+            }
+            modules.add(item.stringValue());
+        }
+        if (modules.isEmpty() && !isOff(value)) {
+            throw bad(MODULES, "must be a list of names");
+        }
+        return modules;
     }
 
     private @Nullable String base() {
@@ -207,8 +247,11 @@ public final class PeftConfig {
      * Writes an adapter_config.json, atomically.
      *
      * @param conv1d whether weights are stored {@code [in, out]}, as GPT-2's are
+     * @param taskType PEFT's name of what the model is for, such as {@code CAUSAL_LM}
+     * @param modulesToSave the modules that are trained whole
      */
-    public static void write(Path directory, LoraConfig config, boolean conv1d) {
+    public static void write(
+            Path directory, LoraConfig config, boolean conv1d, String taskType, List<String> modulesToSave) {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("base_model_name_or_path", config.baseModelNameOrPath());
         json.put("bias", "none");
@@ -222,7 +265,11 @@ public final class PeftConfig {
         }
         json.put("lora_alpha", config.loraAlpha());
         json.put("lora_dropout", config.loraDropout());
-        json.putNull("modules_to_save");
+        if (modulesToSave.isEmpty()) {
+            json.putNull(MODULES);
+        } else {
+            modulesToSave.forEach(json.putArray(MODULES)::add);
+        }
         json.put("peft_type", "LORA");
         json.put("r", config.r());
         if (config.targetModules().equals(List.of(LoraConfig.ALL_LINEAR))) {
@@ -231,7 +278,7 @@ public final class PeftConfig {
             ArrayNode targets = json.putArray("target_modules");
             config.targetModules().forEach(targets::add);
         }
-        json.put("task_type", "CAUSAL_LM");
+        json.put("task_type", taskType);
         json.put("use_dora", config.useDora());
         json.put("use_rslora", config.useRslora());
         Json.write(directory.resolve(FILE), json);

@@ -24,20 +24,12 @@ import org.jspecify.annotations.Nullable;
 final class Preparation {
     private Preparation() {}
 
-    /**
-     * The model with a head of {@code labels} numbers: that of its files, else a new one.
-     *
-     * @throws IsthmusException if only an adapter is to be trained, which has no place for the head
-     */
+    /** The model with a head of {@code labels} numbers: that of its files, else a new one. */
     static Classifier classifier(
             MethodConfig<?> config, Start start, TrainedModel trained, int labels, boolean withBias) {
-        if (!trained.decoder().adapters().isEmpty()) {
-            throw new IsthmusException(
-                    config.base().method() + " trains a head, which an adapter does not hold: leave peft out");
-        }
         return Classifier.loadOrInitialize(
                 trained.decoder(),
-                Objects.requireNonNull(start.weights()),
+                start.directory().orElse(Objects.requireNonNull(start.weights())),
                 labels,
                 withBias,
                 Rng.of(config.base().seed()).split("head"));

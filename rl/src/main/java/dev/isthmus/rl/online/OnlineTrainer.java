@@ -6,6 +6,7 @@ import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 
 /**
@@ -78,22 +79,26 @@ public final class OnlineTrainer<C extends Record> implements TrainingMethod<C> 
         TrainingMethod.super.check(config);
         OnlineSettings checked = method.apply(config).settings();
         checked.promptsPerGeneration(config.base());
-        functions(checked);
+        checked.rewards().rewardFuncs().stream()
+                .filter(name -> own(name).isEmpty())
+                .forEach(name -> RewardFunctions.requireKnown(name, checked.maxNewTokens()));
     }
 
     @Override
     public Training prepare(MethodConfig<C> config, Start start) {
         OnlineMethod made = method.apply(config);
         PromptedModel policy = PromptedModel.load(config, start, made.settings());
-        return new OnlineTraining(config, made, functions(made.settings()), policy, start);
+        int batchSize = config.base().perDeviceTrainBatchSize();
+        return new OnlineTraining(config, made, functions(made.settings(), batchSize), policy, start);
     }
 
-    private List<RewardFunction> functions(OnlineSettings from) {
+    private List<RewardFunction> functions(OnlineSettings from, int batchSize) {
         return from.rewards().rewardFuncs().stream()
-                .map(name -> own.stream()
-                        .filter(function -> function.name().equals(name))
-                        .findFirst()
-                        .orElseGet(() -> RewardFunctions.named(name, from.maxNewTokens())))
+                .map(name -> own(name).orElseGet(() -> RewardFunctions.named(name, from.maxNewTokens(), batchSize)))
                 .toList();
+    }
+
+    private Optional<RewardFunction> own(String name) {
+        return own.stream().filter(function -> function.name().equals(name)).findFirst();
     }
 }

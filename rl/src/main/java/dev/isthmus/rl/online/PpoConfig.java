@@ -7,6 +7,7 @@ import dev.isthmus.rl.objective.KlEstimator;
 import dev.isthmus.rl.objective.PpoLoss;
 import dev.isthmus.rl.objective.TrlNames;
 import dev.isthmus.train.loop.BaseConfig;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The settings of {@code ppo} beside those of all trainers: TRL's PPOConfig, and the adaptive controller of its earlier versions. */
@@ -61,7 +62,10 @@ public record PpoConfig(
         boolean whitenRewards,
 
         @JsonPropertyDescription("What the value model begins as; by default the model itself.") @Nullable
-        String valueModel) {
+        String valueModel,
+
+        @JsonPropertyDescription("A reward model that judges in place of reward_funcs.") @Nullable
+        String rewardModelPath) {
     public PpoConfig {
         BaseConfig.atLeast(1, "response_length", responseLength);
         BaseConfig.atLeast(1, "num_ppo_epochs", numPpoEpochs);
@@ -69,8 +73,11 @@ public record PpoConfig(
     }
 
     OnlineSettings settings() {
+        RewardFuncsConfig judges = rewardModelPath == null
+                ? rewards
+                : new RewardFuncsConfig(List.of(rewardModelPath), null, rewards.logCompletions());
         return new OnlineSettings(
-                sampling, rewards, responseLength, 1, 1, numMiniBatches, numPpoEpochs, true, false, 0, null);
+                sampling, judges, responseLength, 1, 1, numMiniBatches, numPpoEpochs, true, false, 0, null);
     }
 
     PpoLoss loss() {

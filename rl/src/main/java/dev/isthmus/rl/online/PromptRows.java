@@ -120,7 +120,9 @@ record PromptRows(List<Row> rows, int leftOut, String crc32c) {
         }
         Map<String, Object> columns = new LinkedHashMap<>();
         for (Map.Entry<String, JsonNode> column : json.properties()) {
-            if (!column.getValue().isNull() && !column.getKey().equals("prompt")) {
+            // Of a text the problem is the prompt already; messages a reward model writes with a template of its own.
+            boolean known = column.getKey().equals("prompt") && prompt.isString();
+            if (!column.getValue().isNull() && !known) {
                 columns.put(column.getKey(), JSON.treeToValue(column.getValue(), Object.class));
             }
         }

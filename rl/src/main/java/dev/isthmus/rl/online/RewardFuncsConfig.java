@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
 
 /** What judges completions, in the words of all online trainers. */
 public record RewardFuncsConfig(
-        @JsonPropertyDescription("Reward functions, of which each completion's weighted sum is its reward.")
+        @JsonPropertyDescription(
+                "Reward functions, or directories of reward models; a completion's reward is their weighted sum.")
         List<String> rewardFuncs,
 
         @JsonPropertyDescription("One weight for each of them; 1 where nothing is said.") @Nullable

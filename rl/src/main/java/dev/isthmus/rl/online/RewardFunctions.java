@@ -1,6 +1,7 @@
 package dev.isthmus.rl.online;
 
 import dev.isthmus.rl.reward.RewardFunction;
+import dev.isthmus.rl.reward.RewardModel;
 import dev.isthmus.rl.reward.Rewards;
 import dev.isthmus.rl.task.Problem;
 import dev.isthmus.rl.task.Task;
@@ -8,6 +9,7 @@ import dev.isthmus.rl.task.Tasks;
 import dev.isthmus.rl.task.Verdict;
 import dev.isthmus.tensor.IsthmusException;
 import java.math.BigDecimal;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
@@ -23,12 +25,30 @@ final class RewardFunctions {
     private RewardFunctions() {}
 
     /**
-     * The function of a name: one of TRL's, with its defaults, or a task's verifier.
+     * Throws if there is no function of a name; what a directory holds is not looked at.
+     *
+     * @throws IsthmusException listing the names
+     */
+    static void requireKnown(String name, int maxLength) {
+        if (!RewardModel.present(Path.of(name))) {
+            written(name, maxLength);
+        }
+    }
+
+    /**
+     * The function of a name: one of TRL's, with its defaults, or a task's verifier; of a directory the reward model in it, which is
+     * loaded into the current scope.
      *
      * @param maxLength the limit of generation in tokens
+     * @param batchSize completions that a reward model reads at once
      * @throws IsthmusException listing the names if there is none
      */
-    static RewardFunction named(String name, int maxLength) {
+    static RewardFunction named(String name, int maxLength, int batchSize) {
+        Path directory = Path.of(name);
+        return RewardModel.present(directory) ? RewardModel.load(directory, batchSize) : written(name, maxLength);
+    }
+
+    private static RewardFunction written(String name, int maxLength) {
         return switch (name) {
             case "accuracy_reward" -> accuracy(name, text -> text);
             case "reasoning_accuracy_reward" ->
@@ -51,8 +71,8 @@ final class RewardFunctions {
         if (!TASKS.contains(name)) {
             throw new IsthmusException("reward_funcs '" + name + "' is unknown; there are accuracy_reward,"
                     + " reasoning_accuracy_reward, think_format_reward, get_soft_overlong_punishment,"
-                    + " get_repetition_penalty_reward, get_cosine_scaled_reward, and the verifiers of "
-                    + String.join(", ", TASKS));
+                    + " get_repetition_penalty_reward, get_cosine_scaled_reward, the verifiers of "
+                    + String.join(", ", TASKS) + ", and directories of reward models");
         }
         Task task = Tasks.of(name, Map.of());
         RewardFunction judged = Rewards.accuracy(task);

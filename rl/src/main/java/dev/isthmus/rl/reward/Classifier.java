@@ -2,6 +2,8 @@ package dev.isthmus.rl.reward;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Parameter;
+import dev.isthmus.model.Peft;
+import dev.isthmus.model.Peft.TaskType;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.TokenBatch;
 import dev.isthmus.model.io.Checkpoint;
@@ -16,6 +18,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -49,33 +52,65 @@ public final class Classifier {
         return new Classifier(decoder, weight.requireGrad(), bias);
     }
 
-    /** A decoder with the head that {@link #save} wrote, or else a new one. */
-    public static Classifier loadOrInitialize(Decoder decoder, Path model, int labels, boolean withBias, Rng rng) {
+    /**
+     * A decoder with the head that {@link #save} wrote, or else a new one.
+     *
+     * @param files a model, or an adapter that brings a head
+     */
+    public static Classifier loadOrInitialize(Decoder decoder, Path files, int labels, boolean withBias, Rng rng) {
         Classifier classifier = initialize(decoder, labels, withBias, rng);
-        if (!Files.exists(model.resolve("config.json"))) {
-            return classifier;
-        }
         try (Arena arena = Arena.ofConfined()) {
-            Map<String, TensorEntry> tensors =
-                    SafeTensors.openDirectory(model, arena).tensors();
-            for (Parameter p : classifier.head()) {
-                TensorEntry entry = tensors.get(p.name());
-                if (entry == null) {
-                    return classifier;
-                }
-                if (entry.elements() != p.tensor().count()) {
-                    throw new IsthmusException(
-                            model + " has a " + entry + " where " + p.tensor().layout() + " is expected");
-                }
-                entry.copyTo(p.tensor().segment());
+            classifier.fill(tensors(files, arena), files);
+        }
+        return classifier;
+    }
+
+    /**
+     * Loads a decoder, or an adapter with the model that it names, and its head into the current scope.
+     *
+     * @throws IsthmusException if there is no head
+     */
+    public static Classifier load(Path files, int labels, boolean withBias) {
+        Classifier classifier = initialize(decoder(files), labels, withBias, Rng.of(0));
+        try (Arena arena = Arena.ofConfined()) {
+            if (!classifier.fill(tensors(files, arena), files)) {
+                throw new IsthmusException(files + " has no " + WEIGHT + ": it is no reward model");
             }
         }
         return classifier;
     }
 
-    /** Loads a decoder and its head into the current scope. */
-    public static Classifier load(Path model, int labels, boolean withBias) {
-        return loadOrInitialize(Pretrained.load(model), model, labels, withBias, Rng.of(0));
+    private static Decoder decoder(Path files) {
+        if (!Peft.present(files)) {
+            return Pretrained.load(files);
+        }
+        Decoder base = Pretrained.load(Peft.base(files));
+        return base.with(Peft.loadWithoutModules(files, base));
+    }
+
+    private static Map<String, TensorEntry> tensors(Path files, Arena arena) {
+        if (Peft.present(files)) {
+            return Peft.modules(files, arena);
+        }
+        return Files.exists(files.resolve("config.json"))
+                ? SafeTensors.openDirectory(files, arena).tensors()
+                : Map.of();
+    }
+
+    /** Whether the head was there. */
+    private boolean fill(Map<String, TensorEntry> tensors, Path files) {
+        for (Parameter p : head()) {
+            TensorEntry entry = tensors.get(p.name());
+            if (entry == null) {
+                return false;
+            }
+            if (!Arrays.equals(entry.shape(), p.tensor().shape())) {
+                throw new IsthmusException(
+                        files + " has a " + entry + " where " + p.tensor().layout() + " is expected");
+            }
+            entry.copyTo(p.tensor().segment());
+        }
+        return true;
     }
 
     /** The model under the head. */
@@ -88,9 +123,9 @@ public final class Classifier {
         return bias == null ? List.of(weights) : List.of(weights, new Parameter(BIAS, bias, 0, bias.size(0)));
     }
 
-    /** All that is trained: the decoder without the head that says words, and the head that says numbers. */
+    /** All that is trained: the decoder or its adapter, without the head that says words, and the head that says numbers. */
     public List<Parameter> parameters() {
-        List<Parameter> parameters = new ArrayList<>(decoder.parameters());
+        List<Parameter> parameters = new ArrayList<>(decoder.trainable());
         parameters.removeIf(p -> p.name().equals("lm_head.weight"));
         parameters.addAll(head());
         return parameters;
@@ -121,8 +156,16 @@ public final class Classifier {
                 sequences, sequences.stream().map(s -> new int[] {s.length - 1}).toList());
     }
 
-    /** Writes a Hugging Face directory, with the head beside the decoder's weights. */
+    /**
+     * Writes a Hugging Face directory, with the head beside the decoder's weights; of a decoder with an adapter only that, with the
+     * head as PEFT's {@code modules_to_save}.
+     */
     public void save(Path directory) {
+        if (!decoder.adapters().isEmpty()) {
+            TaskType task = bias == null ? TaskType.SEQ_CLS : TaskType.TOKEN_CLS;
+            Peft.save(decoder.adapters().getFirst(), decoder, directory, task, head());
+            return;
+        }
         List<TensorEntry> entries = new ArrayList<>(Pretrained.entries(decoder));
         for (Parameter p : head()) {
             entries.add(new TensorEntry(

@@ -14,7 +14,8 @@ import java.util.Map;
  * <p>It gets the prompts, the completions and every other column of the data set by name, all of the same length, and
  * returns one number for each completion; {@link Double#NaN} where TRL has {@code None}, for a completion that this
  * function has nothing to say about. The trainer gives the columns {@code solution} (the true answers),
- * {@code completion_ids} (an {@code int[]} each), {@code problem} (the {@link Problem}s) and those of the problems.
+ * {@code completion_ids} (an {@code int[]} each), {@code problem} (the {@link Problem}s) and those of the problems; of prompts that are
+ * conversations {@code prompt} holds the messages.
  */
 public interface RewardFunction {
     /** The name in the metrics {@code rewards/NAME/mean} and {@code rewards/NAME/std}. */

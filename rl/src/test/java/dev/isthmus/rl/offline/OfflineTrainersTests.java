@@ -43,12 +43,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.JsonNodeFactory;
 
 /** What must hold for every trainer on files, on a model of a few thousand weights. */
 class OfflineTrainersTests {
     private static final String ALPHABET = "abcdefgh +=.\n";
     private static final int ROWS = 24;
+    private static final Map<String, ?> ADAPTER = Map.of("peft", "lora", "lora_r", 4, "use_dora", true);
 
     @TempDir
     private Path directory;
@@ -66,6 +68,8 @@ class OfflineTrainersTests {
                 + "\",\"rejected\":\"" + word(i + 2, 1 + i % 4) + "\"}";
         IntFunction<String> labelled = i -> "{\"prompt\":\"" + word(i, 3) + "=\",\"completion\":\""
                 + word(i + 1, 2 + i % 5) + "\",\"label\":" + (i % 3 != 0) + "}";
+        IntFunction<String> stepwise = i -> "{\"prompt\":\"" + word(i, 3) + "\",\"completions\":[\"" + word(i, 2)
+                + "\",\"" + word(i + 3, 1 + i % 3) + "\"],\"labels\":[true," + (i % 2 == 0) + "]}";
         return List.of(
                 new Case(
                         new Sft(),
@@ -94,11 +98,9 @@ class OfflineTrainersTests {
                 new Case(new Orpo(), Map.of(), pair),
                 new Case(new Cpo(), Map.of("loss_type", "simpo"), pair),
                 new Case(new Reward(), Map.of("center_rewards_coefficient", 0.01), pair),
-                new Case(
-                        new Prm(),
-                        Map.of(),
-                        i -> "{\"prompt\":\"" + word(i, 3) + "\",\"completions\":[\"" + word(i, 2) + "\",\""
-                                + word(i + 3, 1 + i % 3) + "\"],\"labels\":[true," + (i % 2 == 0) + "]}"));
+                new Case(new Reward(), ADAPTER, pair),
+                new Case(new Prm(), Map.of(), stepwise),
+                new Case(new Prm(), ADAPTER, stepwise));
     }
 
     private static String word(int seed, int length) {
@@ -204,8 +206,9 @@ class OfflineTrainersTests {
             }
         }
         TrainingLoop.resume(c.method(), killed, _ -> {});
-        assertThat(killed.resolve("model/model.safetensors"))
-                .hasSameBinaryContentAs(directory.resolve("whole/model/model.safetensors"));
+        String weights = "model/" + (c.settings().containsKey("peft") ? "adapter_" : "") + "model.safetensors";
+        assertThat(killed.resolve(weights))
+                .hasSameBinaryContentAs(directory.resolve("whole").resolve(weights));
         assertThat(killed.resolve("metrics.jsonl")).hasSameTextualContentAs(directory.resolve("whole/metrics.jsonl"));
         assertThat(Files.readString(killed.resolve("metrics.jsonl")))
                 .contains("\"eval_loss\"")
@@ -311,9 +314,10 @@ class OfflineTrainersTests {
         }
     }
 
-    @Test
-    void aRewardModelIsSavedWithItsHead() throws IOException {
-        Case reward = cases().get(9);
+    @ParameterizedTest
+    @ValueSource(ints = {9, 10})
+    void aRewardModelIsSavedWithItsHead(int index) throws IOException {
+        Case reward = cases().get(index);
         begin(
                 reward.method(),
                 settings(reward, Map.of("num_train_epochs", 30, "eval_steps", 1000)),

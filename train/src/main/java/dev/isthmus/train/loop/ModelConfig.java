@@ -80,7 +80,7 @@ public record ModelConfig(
             return model;
         }
         if (start.directory().isPresent()) {
-            return model.with(Peft.load(start.directory().get(), model));
+            return model.with(Peft.loadWithoutModules(start.directory().get(), model));
         }
         LoraConfig lora = new LoraConfig(
                 loraR, loraAlpha, loraDropout, loraTargetModules, useRslora, useDora, List.of(), weights.toString());
