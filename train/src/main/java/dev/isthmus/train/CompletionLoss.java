@@ -7,6 +7,7 @@ import dev.isthmus.tensor.Functional.TokenLoss;
 import dev.isthmus.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The negative log-probability of every completion token: what all losses of this project are made of. */
 public final class CompletionLoss {
@@ -24,7 +25,22 @@ public final class CompletionLoss {
      * several completions, one after another, is read once.
      */
     public static TokenLoss perToken(Decoder model, List<Example> batch, double temperature, boolean withEntropy) {
-        return ofSequences(model, batch.stream().map(Sequence::of).toList(), temperature, withEntropy);
+        return perToken(model, batch, temperature, withEntropy, null);
+    }
+
+    /**
+     * The same.
+     *
+     * @param trace sees what is computed on the way; or null
+     */
+    public static TokenLoss perToken(
+            Decoder model,
+            List<Example> batch,
+            double temperature,
+            boolean withEntropy,
+            Decoder.@Nullable Trace trace) {
+        Prediction prediction = predict(model, batch.stream().map(Sequence::of).toList(), trace);
+        return Functional.tokenLoss(prediction.logits, prediction.targets, temperature, withEntropy);
     }
 
     /** {@code -log p(token | the tokens before it)} for the learned tokens of all sequences one after another: {@code [T]}. */
@@ -43,14 +59,27 @@ public final class CompletionLoss {
 
     /** What {@code model} expects in the places of the learned tokens of all sequences one after another. */
     public static Prediction predict(Decoder model, List<Sequence> batch) {
+        return predict(model, batch, null);
+    }
+
+    /**
+     * The same.
+     *
+     * @param trace sees what is computed on the way; or null
+     */
+    public static Prediction predict(Decoder model, List<Sequence> batch, Decoder.@Nullable Trace trace) {
         int[] targets = batch.stream()
                 .flatMapToInt(s -> Arrays.stream(s.learned()).map(t -> s.tokens()[t]))
                 .toArray();
-        return new Prediction(model.logits(hidden(model, batch)), Tensor.of(targets, targets.length));
+        return new Prediction(model.logits(hidden(model, batch, trace)), Tensor.of(targets, targets.length));
     }
 
     /** The hidden states that the learned tokens of all sequences are told from, one after another: {@code [T, C]}. */
     public static Tensor hidden(Decoder model, List<Sequence> batch) {
+        return hidden(model, batch, null);
+    }
+
+    private static Tensor hidden(Decoder model, List<Sequence> batch, Decoder.@Nullable Trace trace) {
         int longest = batch.stream().mapToInt(s -> s.tokens().length - 1).max().orElse(0);
         model.requireLength(longest);
         TokenBatch read = TokenBatch.of(
@@ -67,7 +96,7 @@ public final class CompletionLoss {
                 rows[n++] = read.ragged().starts()[i] + t - 1;
             }
         }
-        Tensor hidden = model.hidden(read);
+        Tensor hidden = model.hidden(read, trace);
         return read.sharing() == null && n == read.tokens()
                 ? hidden
                 : Functional.embedding(hidden, read.tokensAt(rows));

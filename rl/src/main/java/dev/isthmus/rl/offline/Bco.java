@@ -37,7 +37,7 @@ public final class Bco implements TrainingMethod<BcoConfig> {
                     delta.asDouble(), start.state().path("delta_count").asLong()));
         }
         int length = Preparation.length(trained, own.maxLength());
-        return new LabelledTraining(trained, data, loss, reference, length) {
+        return new LabelledTraining(trained, data, loss, 0, reference, length) {
             /** As it was before the step that is being taken. */
             private BcoLoss.State before = loss.state();
 

@@ -42,6 +42,9 @@ public record DpoConfig(
 
         @JsonPropertyDescription("Temperature of discopop.") double discopopTau,
 
+        @JsonPropertyDescription("Weight of the loss that balances the experts of a model that has some.")
+        double routerAuxLossCoef,
+
         @JsonPropertyDescription("The reference (default: --model as it is at the start).") @Nullable
         String refModel,
 

@@ -7,6 +7,7 @@ import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.data.TrainingData;
 import dev.isthmus.train.data.TrainingData.Item;
+import dev.isthmus.train.loop.RouterAuxLoss;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import java.nio.file.Path;
@@ -48,13 +49,14 @@ final class DpoTraining extends OfflineTraining<PairExample> {
     PartLoss<PairExample> step(List<Item<PairExample>> step, StepLog log) {
         return part -> {
             Tensor refLogps = reference.logps(keys(part), PairBatch.sequences(part));
-            PairBatch batch = PairBatch.of(model(), part, refLogps, log);
+            RouterAuxLoss balance = new RouterAuxLoss(model(), settings.routerAuxLossCoef());
+            PairBatch batch = PairBatch.of(model(), part, refLogps, balance.trace(), log);
             Double ldAlpha = settings.ldAlpha();
             Pairs pairs = (ldAlpha == null ? batch.pairs() : batch.lengthDesensitized(ldAlpha))
                     .withNll(batch.nll(part, step, false));
             LossResult result = loss.compute(settings.useWeighting() ? pairs.withWeights(batch.wpo()) : pairs);
             log.putAll(result.metrics(), part.size());
-            return result.loss();
+            return balance.addTo(result.loss(), 1, log);
         };
     }
 

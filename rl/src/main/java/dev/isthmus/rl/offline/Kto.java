@@ -27,6 +27,6 @@ public final class Kto implements TrainingMethod<KtoConfig> {
                 Preparation.labelled(config, trained, own.maxLength(), own.truncationMode());
         ReferenceModel reference = Preparation.reference(config, own.refModel(), start, trained);
         int length = Preparation.length(trained, own.maxLength());
-        return new LabelledTraining(trained, data, own.loss(), reference, length);
+        return new LabelledTraining(trained, data, own.loss(), own.routerAuxLossCoef(), reference, length);
     }
 }

@@ -20,6 +20,9 @@ public record KtoConfig(
         @JsonPropertyDescription("What a bad completion counts.")
         double undesirableWeight,
 
+        @JsonPropertyDescription("Weight of the loss that balances the experts of a model that has some.")
+        double routerAuxLossCoef,
+
         @JsonPropertyDescription("The reference (default: --model as it is at the start).") @Nullable
         String refModel,
 

@@ -13,6 +13,7 @@ import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Sequence;
 import dev.isthmus.train.data.TrainingData;
 import dev.isthmus.train.data.TrainingData.Item;
+import dev.isthmus.train.loop.RouterAuxLoss;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import java.util.ArrayList;
@@ -25,6 +26,7 @@ import tools.jackson.databind.node.ObjectNode;
 /** Learns from completions that are good or bad by themselves, against a reference. */
 class LabelledTraining extends OfflineTraining<LabelledExample> {
     private final LabelledLoss loss;
+    private final double routerAuxLossCoef;
     private final ReferenceModel reference;
     private final int length;
 
@@ -37,10 +39,12 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
             TrainedModel trained,
             TrainingData<LabelledExample> data,
             LabelledLoss loss,
+            double routerAuxLossCoef,
             ReferenceModel reference,
             int length) {
         super(trained, data);
         this.loss = loss;
+        this.routerAuxLossCoef = routerAuxLossCoef;
         this.reference = reference;
         this.length = length;
     }
@@ -59,11 +63,12 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
             labels[i] = part.get(i).example().good();
         }
         Tensor refLogps = reference.logps(part.stream().mapToLong(Item::number).toArray(), sequences);
-        TokenScores scores = TokenScores.of(model(), sequences);
+        RouterAuxLoss balance = new RouterAuxLoss(model(), routerAuxLossCoef);
+        TokenScores scores = TokenScores.of(model(), sequences, balance.trace());
         scores.log(log, labels);
         LossResult result = loss.compute(new Labelled(scores.padded(refLogps).sum(), labels, mismatched, null));
         log(log, result.metrics(), part.size());
-        return result.loss();
+        return balance.addTo(result.loss(), 1, log);
     }
 
     /** The means of a label count as often as there are completions with it. */

@@ -32,9 +32,15 @@ final class PairBatch {
      * What {@code model} makes of pairs.
      *
      * @param refLogps those of {@link #sequences} under a reference, or null
+     * @param trace sees what the model computes; or null
      */
-    static PairBatch of(Decoder model, List<Item<PairExample>> pairs, @Nullable Tensor refLogps, StepLog log) {
-        TokenScores scores = scores(model, sequences(pairs), log);
+    static PairBatch of(
+            Decoder model,
+            List<Item<PairExample>> pairs,
+            @Nullable Tensor refLogps,
+            Decoder.@Nullable Trace trace,
+            StepLog log) {
+        TokenScores scores = scores(model, sequences(pairs), trace, log);
         TokenLogps completions = scores.padded(refLogps);
         return new PairBatch(scores, completions, completions);
     }
@@ -43,7 +49,7 @@ final class PairBatch {
     static PairBatch withPrompts(Decoder model, List<Item<PairExample>> pairs, StepLog log) {
         List<Sequence> completions = sequences(pairs);
         TokenScores scores = scores(
-                model, completions.stream().map(s -> Sequence.of(s.tokens(), 1)).toList(), log);
+                model, completions.stream().map(s -> Sequence.of(s.tokens(), 1)).toList(), null, log);
         TokenLogps learned = scores.padded(null);
         int columns = (int) learned.mask().size(1);
         float[] mask = new float[completions.size() * columns];
@@ -57,8 +63,9 @@ final class PairBatch {
         return new PairBatch(scores, new TokenLogps(learned.logps(), null, completion), learned);
     }
 
-    private static TokenScores scores(Decoder model, List<Sequence> sequences, StepLog log) {
-        TokenScores scores = TokenScores.of(model, sequences);
+    private static TokenScores scores(
+            Decoder model, List<Sequence> sequences, Decoder.@Nullable Trace trace, StepLog log) {
+        TokenScores scores = TokenScores.of(model, sequences, trace);
         boolean[] isChosen = new boolean[sequences.size()];
         for (int i = 0; i < isChosen.length; i += 2) {
             isChosen[i] = true;

@@ -30,7 +30,7 @@ final class ReferenceFreeTraining extends OfflineTraining<PairExample> {
         return part -> {
             PairBatch batch = imitatesPrompts
                     ? PairBatch.withPrompts(model(), part, log)
-                    : PairBatch.of(model(), part, null, log);
+                    : PairBatch.of(model(), part, null, null, log);
             LossResult result = loss.compute(batch.pairs().withNll(batch.nll(part, step, imitatesPrompts)));
             log.putAll(result.metrics(), part.size());
             return result.loss();

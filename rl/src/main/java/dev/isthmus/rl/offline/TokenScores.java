@@ -26,7 +26,11 @@ import org.jspecify.annotations.Nullable;
  */
 record TokenScores(Tensor logits, Tensor targets, Tensor logps, Tensor entropy, int[] lengths) {
     static TokenScores of(Decoder model, List<Sequence> sequences) {
-        Prediction prediction = CompletionLoss.predict(model, sequences);
+        return of(model, sequences, null);
+    }
+
+    static TokenScores of(Decoder model, List<Sequence> sequences, Decoder.@Nullable Trace trace) {
+        Prediction prediction = CompletionLoss.predict(model, sequences, trace);
         TokenLoss loss = Functional.tokenLoss(prediction.logits(), prediction.targets(), 1, true);
         return new TokenScores(
                 prediction.logits(),

@@ -48,7 +48,16 @@ public final class CompletionBatch {
 
     /** What {@code model} makes of the completions at a temperature. */
     public Scores scores(Decoder model, double temperature, boolean withEntropy) {
-        TokenLoss loss = CompletionLoss.perToken(model, examples, temperature, withEntropy);
+        return scores(model, temperature, withEntropy, null);
+    }
+
+    /**
+     * The same.
+     *
+     * @param trace sees what the model computes; or null
+     */
+    Scores scores(Decoder model, double temperature, boolean withEntropy, Decoder.@Nullable Trace trace) {
+        TokenLoss loss = CompletionLoss.perToken(model, examples, temperature, withEntropy, trace);
         Tensor entropy = loss.entropy();
         return new Scores(pad(loss.loss().neg()), entropy == null ? null : pad(entropy));
     }

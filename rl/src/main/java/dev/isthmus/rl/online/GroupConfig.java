@@ -35,6 +35,9 @@ public record GroupConfig(
         @JsonPropertyDescription("How far it may climb above 1; by default as far (DAPO: 0.28).") @Nullable
         Double epsilonHigh,
 
+        @JsonPropertyDescription("Weight of the loss that balances the experts of a model that has some.")
+        double routerAuxLossCoef,
+
         @JsonPropertyDescription("Whether completions that reached the limit count for nothing.")
         boolean maskTruncatedCompletions,
 

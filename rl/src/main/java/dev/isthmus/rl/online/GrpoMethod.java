@@ -18,6 +18,7 @@ import tools.jackson.databind.node.ObjectNode;
 class GrpoMethod implements OnlineMethod {
     private final OnlineSettings settings;
     private final GrpoLoss loss;
+    private final double routerAuxLossCoef;
     private final ScaleRewards scaling;
     private final MultiObjectiveAggregation aggregation;
     private @Nullable AdaptiveEntropy adaptive;
@@ -29,6 +30,7 @@ class GrpoMethod implements OnlineMethod {
     GrpoMethod(MethodConfig<?> config, GrpoConfig own) {
         settings = own.group().settings(config.base(), own.dynamicSampling() ? own.maxNumGenBatches() : 0);
         loss = own.loss();
+        routerAuxLossCoef = own.group().routerAuxLossCoef();
         scaling = own.scaling();
         aggregation = own.aggregation();
         adaptive = own.adaptiveEntropy();
@@ -37,6 +39,11 @@ class GrpoMethod implements OnlineMethod {
     @Override
     public OnlineSettings settings() {
         return settings;
+    }
+
+    @Override
+    public double routerAuxLossCoef() {
+        return routerAuxLossCoef;
     }
 
     @Override

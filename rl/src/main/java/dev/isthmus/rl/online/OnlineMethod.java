@@ -22,6 +22,11 @@ interface OnlineMethod {
     /** Whether it looks at a reference. */
     boolean usesReference();
 
+    /** The weight of the loss that balances the experts of the policy, if it has some. */
+    default double routerAuxLossCoef() {
+        return 0;
+    }
+
     /** Loads the models that it needs beside policy and reference into the current scope. */
     default void load(PromptedModel policy, Start start) {}
 

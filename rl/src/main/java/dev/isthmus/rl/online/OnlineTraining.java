@@ -15,6 +15,7 @@ import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.loop.BaseConfig;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.MicroBatch;
+import dev.isthmus.train.loop.RouterAuxLoss;
 import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.Training;
@@ -156,16 +157,17 @@ final class OnlineTraining implements Training {
     }
 
     private Tensor loss(List<Rollout> rollouts, double items, boolean onPolicy, StepLog log) {
-        RolloutBatch batch =
-                new RolloutBatch(model(), settings, rollouts, Math.max(1, items), base.gradientAccumulationSteps());
+        RouterAuxLoss balance = new RouterAuxLoss(model(), method.routerAuxLossCoef());
+        int parts = base.gradientAccumulationSteps();
+        RolloutBatch batch = new RolloutBatch(model(), settings, rollouts, Math.max(1, items), parts, balance.trace());
         LossResult result = method.loss(batch);
         Map<String, Double> metrics = new LinkedHashMap<>(result.metrics());
         if (batch.scored()) {
             Autograd.noGrad(() -> look(batch, onPolicy, metrics));
         }
-        metrics.forEach((key, value) -> stepMetrics.merge(key, value / base.gradientAccumulationSteps(), Double::sum));
+        metrics.forEach((key, value) -> stepMetrics.merge(key, value / parts, Double::sum));
         log.putAll(metrics);
-        return result.loss();
+        return balance.addTo(result.loss(), 1.0 / parts, log);
     }
 
     private static void look(RolloutBatch batch, boolean onPolicy, Map<String, Double> metrics) {

@@ -27,6 +27,11 @@ final class RlooMethod implements OnlineMethod {
     }
 
     @Override
+    public double routerAuxLossCoef() {
+        return own.group().routerAuxLossCoef();
+    }
+
+    @Override
     public boolean usesReference() {
         return own.group().beta() != 0;
     }

@@ -22,6 +22,7 @@ final class RolloutBatch {
     private final Tensor mask;
     private final double numItemsInBatch;
     private final int gradientAccumulationSteps;
+    private final Decoder.@Nullable Trace trace;
     private CompletionBatch.@Nullable Scores scores;
 
     /**
@@ -29,18 +30,21 @@ final class RolloutBatch {
      *
      * @param numItemsInBatch tokens that count in the whole step
      * @param gradientAccumulationSteps micro-batches of the step
+     * @param trace sees what the policy computes; or null
      */
     RolloutBatch(
             Decoder policy,
             OnlineSettings settings,
             List<Rollout> rollouts,
             double numItemsInBatch,
-            int gradientAccumulationSteps) {
+            int gradientAccumulationSteps,
+            Decoder.@Nullable Trace trace) {
         this.policy = policy;
         this.settings = settings;
         this.rollouts = List.copyOf(rollouts);
         this.numItemsInBatch = numItemsInBatch;
         this.gradientAccumulationSteps = gradientAccumulationSteps;
+        this.trace = trace;
         layout = new CompletionBatch(rollouts.stream().map(Rollout::example).toList());
         mask = maskOf(rollout -> rollout.counts(settings));
     }
@@ -59,7 +63,7 @@ final class RolloutBatch {
 
     private CompletionBatch.Scores scores() {
         if (scores == null) {
-            scores = layout.scores(policy, settings.sampling().temperature(), true);
+            scores = layout.scores(policy, settings.sampling().temperature(), true, trace);
         }
         return scores;
     }

@@ -180,7 +180,7 @@ class RecordedRunTests {
         TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<LabelledExample> data = Preparation.labelled(config, trained, 100, own.truncationMode());
         ReferenceModel reference = Preparation.reference(config, null, start, trained);
-        return new LabelledTraining(trained, data, own.loss(), reference, 100) {
+        return new LabelledTraining(trained, data, own.loss(), 0, reference, 100) {
             @Override
             List<Sequence> mismatched(List<Item<LabelledExample>> step) {
                 JsonNode batch = run.get("batches").get(step.getFirst().number() / step.size());

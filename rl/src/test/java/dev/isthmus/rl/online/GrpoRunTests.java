@@ -126,7 +126,8 @@ class GrpoRunTests {
                 List<Rollout> rollouts = learned;
                 Map<String, Double> metrics = new LinkedHashMap<>();
                 Trainer.Step done = trainer.step(List.of(() -> {
-                    LossResult result = method.loss(new RolloutBatch(policy, method.settings(), rollouts, items, 1));
+                    LossResult result =
+                            method.loss(new RolloutBatch(policy, method.settings(), rollouts, items, 1, null));
                     metrics.putAll(result.metrics());
                     return result.loss();
                 }));

@@ -58,7 +58,8 @@ public final class Pretrain implements TrainingMethod<PretrainConfig> {
                     + model.config().maxPositionEmbeddings() + " positions (max_position_embeddings)");
         }
         TextWindows source = new TextWindows(data, held, tokenizer, length, rng.split("data"));
-        return new SupervisedTraining(config.base(), new TrainedModel(model, tokenizer, weights), source, LossType.NLL);
+        return new SupervisedTraining(
+                config.base(), new TrainedModel(model, tokenizer, weights), source, LossType.NLL, 0);
     }
 
     private static Decoder fresh(PretrainConfig settings, Tokenizer tokenizer, Rng rng) {

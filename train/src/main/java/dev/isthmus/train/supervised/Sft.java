@@ -28,6 +28,11 @@ public final class Sft implements TrainingMethod<SftConfig> {
                 Math.min(config.own().maxLength(), model.decoder().config().maxPositionEmbeddings());
         SftRows source = new SftRows(
                 config.base(), config.data(), config.own(), RowEncoder.of(model), readable, rng.split("data"));
-        return new SupervisedTraining(config.base(), model, source, config.own().lossType());
+        return new SupervisedTraining(
+                config.base(),
+                model,
+                source,
+                config.own().lossType(),
+                config.own().routerAuxLossCoef());
     }
 }

@@ -12,6 +12,9 @@ public record SftConfig(
         @JsonPropertyDescription("nll, or dft: each token weighted by its probability.")
         LossType lossType,
 
+        @JsonPropertyDescription("Weight of the loss that balances the experts of a model that has some.")
+        double routerAuxLossCoef,
+
         @JsonPropertyDescription("Tokens that the model reads of an example, or of a packed row, at most.")
         int maxLength,
 

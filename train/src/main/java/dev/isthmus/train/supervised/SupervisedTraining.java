@@ -15,6 +15,7 @@ import dev.isthmus.train.CompletionLoss.Prediction;
 import dev.isthmus.train.Sequence;
 import dev.isthmus.train.loop.BaseConfig;
 import dev.isthmus.train.loop.MicroBatch;
+import dev.isthmus.train.loop.RouterAuxLoss;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
@@ -37,12 +38,15 @@ final class SupervisedTraining implements Training {
     private final TrainedModel trained;
     private final SequenceSource source;
     private final LossType lossType;
+    private final double routerAuxLossCoef;
 
-    SupervisedTraining(BaseConfig base, TrainedModel trained, SequenceSource source, LossType lossType) {
+    SupervisedTraining(
+            BaseConfig base, TrainedModel trained, SequenceSource source, LossType lossType, double routerAuxLossCoef) {
         this.base = base;
         this.trained = trained;
         this.source = source;
         this.lossType = lossType;
+        this.routerAuxLossCoef = routerAuxLossCoef;
     }
 
     @Override
@@ -79,7 +83,7 @@ final class SupervisedTraining implements Training {
         return batches.stream()
                 .map(batch -> new MicroBatch(
                         batch.stream().mapToLong(s -> s.tokens().length - 1).sum(),
-                        () -> sum(batch, log).div(learned)))
+                        () -> loss(batch, learned, 1.0 / batches.size(), log)))
                 .toList();
     }
 
@@ -87,9 +91,19 @@ final class SupervisedTraining implements Training {
         return batch.stream().mapToLong(s -> s.learned().length).sum();
     }
 
-    /** The sum of the losses of all learned tokens. */
-    private Tensor sum(List<Sequence> batch, StepLog log) {
-        Prediction prediction = CompletionLoss.predict(model(), batch);
+    /**
+     * The losses of all learned tokens of a batch.
+     *
+     * @param tokens what their sum is divided by
+     * @param share what the batch counts in what is minimized
+     */
+    private Tensor loss(List<Sequence> batch, long tokens, double share, StepLog log) {
+        RouterAuxLoss balance = new RouterAuxLoss(model(), routerAuxLossCoef);
+        Tensor sum = sum(batch, CompletionLoss.predict(model(), batch, balance.trace()), log);
+        return balance.addTo(sum.div(tokens), share, log);
+    }
+
+    private Tensor sum(List<Sequence> batch, Prediction prediction, StepLog log) {
         TokenLoss tokens = Functional.tokenLoss(prediction.logits(), prediction.targets(), 1, true);
         long learned = learned(batch);
         Autograd.noGrad(() -> {
@@ -131,10 +145,12 @@ final class SupervisedTraining implements Training {
                     .mapToObj(source::heldOut)
                     .flatMap(List::stream)
                     .toList();
+            long tokens = learned(batch);
             try (Scope scope = Scope.open()) {
-                sum += Autograd.noGrad(() -> sum(batch, log).item());
+                sum += tokens
+                        * Autograd.noGrad(() -> loss(batch, tokens, 1, log).item());
             }
-            learned += learned(batch);
+            learned += tokens;
         }
         if (learned > 0) {
             log.put("loss", sum / learned);
