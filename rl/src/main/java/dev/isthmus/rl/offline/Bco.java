@@ -1,15 +1,19 @@
 package dev.isthmus.rl.offline;
 
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Pretrained;
 import dev.isthmus.rl.objective.preference.BcoLoss;
+import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.Scope;
 import dev.isthmus.train.data.TrainingData;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
-import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
+import java.nio.file.Path;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ObjectNode;
 
 /** Binary classifier optimization: a policy learns to tell good completions from bad ones by its own log-ratios. */
 public final class Bco implements TrainingMethod<BcoConfig> {
@@ -36,32 +40,26 @@ public final class Bco implements TrainingMethod<BcoConfig> {
             loss.restore(new BcoLoss.State(
                     delta.asDouble(), start.state().path("delta_count").asLong()));
         }
+        DensityRatios ratios =
+                own.embeddingModel() == null ? null : ratios(config, own.embeddingModel(), trained, data);
         int length = Preparation.length(trained, own.maxLength());
-        return new LabelledTraining(trained, data, loss, 0, reference, length) {
-            /** As it was before the step that is being taken. */
-            private BcoLoss.State before = loss.state();
+        return new BcoTraining(trained, data, loss, ratios, reference, length);
+    }
 
-            @Override
-            public void stepped(long globalStep, StepLog log) {
-                if (!Double.isFinite(loss.state().delta())) {
-                    loss.restore(before);
-                }
-                before = loss.state();
+    private static DensityRatios ratios(
+            MethodConfig<BcoConfig> config, String name, TrainedModel trained, TrainingData<LabelledExample> data) {
+        BcoConfig own = config.own();
+        try (Scope scope = Scope.open()) {
+            Decoder model = Pretrained.load(Path.of(name));
+            int words = trained.decoder().config().vocabSize();
+            if (model.config().vocabSize() != words) {
+                throw new IsthmusException("embedding_model is a model of "
+                        + model.config().vocabSize() + " tokens, and the model that is trained has " + words
+                        + "; they need the same vocabulary");
             }
-
-            @Override
-            public void evaluate(StepLog log) {
-                BcoLoss.State trainedOn = loss.state();
-                super.evaluate(log);
-                loss.restore(trainedOn);
-            }
-
-            @Override
-            public void state(ObjectNode state) {
-                super.state(state);
-                state.put("delta", loss.state().delta())
-                        .put("delta_count", loss.state().count());
-            }
-        };
+            Rng rng = Rng.of(config.base().seed()).split("prompts");
+            return DensityRatios.of(
+                    model, data, own.promptSampleSize(), own.minDensityRatio(), own.maxDensityRatio(), rng);
+        }
     }
 }

@@ -66,9 +66,20 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
         RouterAuxLoss balance = new RouterAuxLoss(model(), routerAuxLossCoef);
         TokenScores scores = TokenScores.of(model(), sequences, balance.trace());
         scores.log(log, labels);
-        LossResult result = loss.compute(new Labelled(scores.padded(refLogps).sum(), labels, mismatched, null));
+        Tensor weights = weights(part);
+        LossResult result = loss.compute(new Labelled(
+                scores.padded(refLogps).sum(),
+                labels,
+                mismatched,
+                weights == null ? null : weights.to(scores.logps().dtype())));
         log(log, result.metrics(), part.size());
         return balance.addTo(result.loss(), 1, log);
+    }
+
+    /** What each example counts, {@code [N]}; null for 1. */
+    @Nullable
+    Tensor weights(List<Item<LabelledExample>> part) {
+        return null;
     }
 
     /** The means of a label count as often as there are completions with it. */

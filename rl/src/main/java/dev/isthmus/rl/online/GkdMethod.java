@@ -6,9 +6,12 @@ import dev.isthmus.rl.objective.DistillationLoss;
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.online.PromptRows.Row;
 import dev.isthmus.rl.online.PromptedModel.Answer;
+import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Rng;
+import dev.isthmus.tensor.Scope;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
+import dev.isthmus.train.loop.StepLog;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -26,12 +29,14 @@ final class GkdMethod implements OnlineMethod {
     private final GkdConfig own;
     private final OnlineSettings settings;
     private final DistillationLoss loss;
+    private final int evalBatchSize;
     private @Nullable FrozenModel teacher;
 
     GkdMethod(MethodConfig<GkdConfig> config) {
         own = config.own();
         settings = new OnlineSettings(
                 own.sampling(), RewardFuncsConfig.none(own.logCompletions()), own.maxNewTokens(), 1, 1);
+        evalBatchSize = config.base().perDeviceEvalBatchSize();
         loss = new DistillationLoss(own.beta(), 1);
         FrozenModel.requireTeacher(own.teacherModelNameOrPath());
     }
@@ -77,6 +82,23 @@ final class GkdMethod implements OnlineMethod {
 
     private FrozenModel teacher() {
         return Objects.requireNonNull(teacher);
+    }
+
+    /** The mean divergence of the tokens of the completions that are given. */
+    @Override
+    public void evaluate(PromptedModel policy, List<Row> heldOut, StepLog log) {
+        List<Rollout> given = heldOut.stream()
+                .filter(row -> row.completion().length > 0)
+                .map(row -> Rollout.of(row.tokens(), row.completion(), new float[0], true))
+                .toList();
+        for (int i = 0; i < given.size(); i += evalBatchSize) {
+            List<Rollout> some = given.subList(i, Math.min(given.size(), i + evalBatchSize));
+            int tokens = some.stream().mapToInt(r -> r.completion().length).sum();
+            try (Scope scope = Scope.open()) {
+                RolloutBatch batch = new RolloutBatch(policy.model(), settings, some, tokens, 1, null);
+                log.put("loss", Autograd.noGrad(() -> loss(batch).loss().item()), tokens);
+            }
+        }
     }
 
     @Override

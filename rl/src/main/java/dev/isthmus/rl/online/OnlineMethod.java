@@ -47,6 +47,9 @@ interface OnlineMethod {
     /** The loss of a micro-batch; those of a step add up to the loss of the step. */
     LossResult loss(RolloutBatch batch);
 
+    /** Puts what rows that are held out say without completions of the policy; nothing if they say nothing. */
+    default void evaluate(PromptedModel policy, List<Row> heldOut, StepLog log) {}
+
     /** What is trained beside the policy. */
     default List<Parameter> parameters() {
         return List.of();

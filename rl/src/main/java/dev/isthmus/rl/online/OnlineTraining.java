@@ -278,6 +278,7 @@ final class OnlineTraining implements Training {
             double[][] rewards = judged.stream().map(Judged::rewards).toArray(double[][]::new);
             log.putAll(RolloutMetrics.of(
                     completions(judged), functions, rewards, Advantages.weightedSums(rewards, weights)));
+            method.evaluate(policy, rows, log);
         }
     }
 

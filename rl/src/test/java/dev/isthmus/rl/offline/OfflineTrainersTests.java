@@ -50,6 +50,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
 class OfflineTrainersTests {
     private static final String ALPHABET = "abcdefgh +=.\n";
     private static final int ROWS = 24;
+    private static final String MODEL = "the model";
     private static final Map<String, ?> ADAPTER = Map.of("peft", "lora", "lora_r", 4, "use_dora", true);
 
     @TempDir
@@ -94,7 +95,7 @@ class OfflineTrainersTests {
                                 2),
                         pair),
                 new Case(new Kto(), Map.of(), labelled),
-                new Case(new Bco(), Map.of(), labelled),
+                new Case(new Bco(), Map.of("embedding_model", MODEL, "prompt_sample_size", 5), labelled),
                 new Case(new Orpo(), Map.of(), pair),
                 new Case(new Cpo(), Map.of("loss_type", "simpo"), pair),
                 new Case(new Reward(), Map.of("center_rewards_coefficient", 0.01), pair),
@@ -136,6 +137,7 @@ class OfflineTrainersTests {
             throw new UncheckedIOException(e);
         }
         settings.put("model", directory.resolve("model").toString());
+        settings.replaceAll((_, value) -> value.equals(MODEL) ? settings.get("model") : value);
         settings.put("learning_rate", 0.01);
         settings.putAll(more);
         return settings;

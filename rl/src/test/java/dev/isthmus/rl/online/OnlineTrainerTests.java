@@ -258,6 +258,31 @@ class OnlineTrainerTests {
         assertThat(run.metric("loss")[59]).isLessThan(0.2 * run.metric("loss")[0]);
     }
 
+    /** A step of all rows, before which nothing is learned, sees what evaluation sees. */
+    @Test
+    void theHeldOutLossOfGkdIsTheDivergenceOfTheGivenCompletions() throws IOException {
+        TinyOnlineRun.world(root);
+        TinyOnlineRun run = TinyOnlineRun.of(
+                OnlineTrainer.GKD,
+                root,
+                "run",
+                with(
+                        "teacher_model_name_or_path",
+                        "@teacher",
+                        "eval_data",
+                        "@prompts.jsonl",
+                        "per_device_train_batch_size",
+                        20,
+                        "per_device_eval_batch_size",
+                        3,
+                        "max_new_tokens",
+                        5,
+                        "lmbda",
+                        0));
+        assertThat(run.metric("eval_loss")[0]).isCloseTo(run.metric("loss")[0], within(1e-6));
+        assertThat(run.metric("eval_loss")[1]).isLessThan(run.metric("eval_loss")[0]);
+    }
+
     @ParameterizedTest
     @MethodSource("trainers")
     void aStepDoesNotDependOnHowItIsDivided(TrainingMethod<?> method, Map<String, ?> settings) throws IOException {

@@ -17,6 +17,7 @@ import java.util.Map;
 public final class BcoLoss implements LabelledLoss {
     private final double beta;
     private State state = new State(0, 0);
+    private boolean counting = true;
 
     public BcoLoss(double beta) {
         Require.positive("beta", beta);
@@ -36,13 +37,20 @@ public final class BcoLoss implements LabelledLoss {
         state = saved;
     }
 
-    /** The loss; the batch counts towards {@code delta} before it is used, as in TRL. */
+    /** Whether batches count towards {@code delta}: those that are learned do, those that are only looked at do not. */
+    public void setCounting(boolean counting) {
+        this.counting = counting;
+    }
+
+    /** The loss; a batch that counts towards {@code delta} does so before it is used, as in TRL. */
     @Override
     public LossResult compute(Labelled batch) {
         Tensor rewards = batch.completions().logRatios().mul(beta);
-        double mean = Autograd.noGrad(() -> rewards.to(DType.FLOAT64).mean().item());
-        long count = state.count + batch.labels().length;
-        state = new State(state.delta + (mean - state.delta) * batch.labels().length / count, count);
+        if (counting) {
+            double mean = Autograd.noGrad(() -> rewards.to(DType.FLOAT64).mean().item());
+            long count = state.count + batch.labels().length;
+            state = new State(state.delta + (mean - state.delta) * batch.labels().length / count, count);
+        }
         Tensor losses = DpoLossType.logistic(rewards.sub(state.delta).mul(batch.signs()));
         Map<String, Double> metrics = batch.metrics(beta);
         metrics.put("delta", state.delta);
