@@ -39,14 +39,21 @@ class GrpoLossTests {
         Double entropyCoef = fixture.optional("entropy_coef");
         var loss = new GrpoLoss(
                 type.normalizer(),
-                type.surrogate(clipped, Surrogate.Sapo.defaults(), Surrogate.Vespo.defaults()),
+                type.surrogate(
+                        clipped,
+                        new Surrogate.Sapo(
+                                fixture.number("sapo_temperature_neg", 1.05),
+                                fixture.number("sapo_temperature_pos", 1)),
+                        Surrogate.Vespo.defaults()),
                 ImportanceSamplingLevel.valueOf(
                         fixture.config("importance_sampling_level").asString().toUpperCase(Locale.ROOT)),
                 fixture.config("beta").asDouble(),
                 fixture.config("use_bias_correction_kl").asBoolean(false),
                 fixture.optional("opsm"),
-                1,
+                fixture.number("top_entropy_quantile", 1),
                 entropyCoef == null ? 0 : entropyCoef);
+        assertThat(fixture.optionalInput("old_per_token_logps") == null)
+                .isEqualTo(fixture.config("on_policy").asBoolean());
         try (Scope scope = Scope.open(Device.scalar())) {
             Tensor logps = fixture.input("per_token_logps").requireGrad();
             LossResult result = loss.compute(new GrpoLoss.Inputs(
@@ -89,7 +96,8 @@ class GrpoLossTests {
         double[] advantages = fixture.input("advantages").toDoubles();
         double[] mask = fixture.input("completion_mask").toDoubles();
         double[] log = logps.detach().toDoubles();
-        double[] old = fixture.input("old_per_token_logps").toDoubles();
+        Tensor given = fixture.optionalInput("old_per_token_logps");
+        double[] old = given == null ? log : given.toDoubles();
         double[] expected = new double[log.length];
         double[] throughPhi = new double[log.length];
         int length = log.length / advantages.length;

@@ -6,31 +6,47 @@ import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.testing.Fixtures;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.provider.Arguments;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** A case of {@code losses/*.json} in one precision: its inputs as tensors, and the comparison with what it expects. */
-public record LossFixture(JsonNode json, DType dtype) {
+/**
+ * A case of {@code losses/*.json} in one precision: its inputs as tensors, and the comparison with what it expects.
+ *
+ * <p>JUnit closes it behind the test, which then fails if there was an option that nobody asked for: a formula that does not know it
+ * may have come to the right number by chance only.
+ *
+ * @param asked the options that were asked for
+ */
+public record LossFixture(JsonNode json, DType dtype, Set<String> asked) implements AutoCloseable {
     /** All cases of a file, each in both precisions, as arguments {@code name, fixture}. */
     public static List<Arguments> all(String file) {
+        return all(file, DType.FLOAT64, DType.FLOAT32);
+    }
+
+    /** All cases of a file in some precisions. */
+    public static List<Arguments> all(String file, DType... dtypes) {
         JsonNode root = JsonMapper.shared().readTree(Fixtures.fixture("losses/" + file));
         return root.get("cases")
                 .valueStream()
-                .flatMap(each -> List.of(DType.FLOAT64, DType.FLOAT32).stream()
+                .flatMap(each -> Stream.of(dtypes)
                         .map(dtype -> Arguments.of(
                                 each.get("name").asString() + " " + dtype.name().toLowerCase(Locale.ROOT),
-                                new LossFixture(each, dtype))))
+                                new LossFixture(each, dtype, new HashSet<>()))))
                 .toList();
     }
 
     /** An option; a missing node if it is not there. */
     public JsonNode config(String name) {
+        asked.add(name);
         return json.get("config").path(name);
     }
 
@@ -121,15 +137,33 @@ public record LossFixture(JsonNode json, DType dtype) {
         }
     }
 
-    static double[] doubles(JsonNode tensor) {
+    /** The numbers of a tensor; truth values are 1 and 0. */
+    public static double[] doubles(JsonNode tensor) {
         return tensor.get("data")
                 .valueStream()
                 .mapToDouble(v -> v.isBoolean() ? (v.asBoolean() ? 1 : 0) : Double.parseDouble(v.asString()))
                 .toArray();
     }
 
+    /** The size of an input in a dimension. */
+    public int size(String name, int dim) {
+        return (int) shape(json.at("/inputs/" + name))[dim];
+    }
+
+    /** The numbers of an input. */
+    public double[] numbers(String name) {
+        return doubles(json.at("/inputs/" + name));
+    }
+
     static long[] shape(JsonNode tensor) {
         return tensor.get("shape").valueStream().mapToLong(JsonNode::asLong).toArray();
+    }
+
+    @Override
+    public void close() {
+        assertThat(asked)
+                .as("the options of " + json.get("name").asString())
+                .containsAll(json.path("config").propertyNames());
     }
 
     @Override

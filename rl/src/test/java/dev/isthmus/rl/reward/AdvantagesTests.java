@@ -4,13 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.isthmus.rl.Fixtures;
+import dev.isthmus.rl.objective.LossFixture;
+import dev.isthmus.rl.objective.TrlNames;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
 import dev.isthmus.rl.reward.Advantages.ScaleRewards;
+import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.IsthmusException;
-import java.io.IOException;
 import java.util.List;
-import java.util.Locale;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,30 +19,23 @@ import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 
 class AdvantagesTests {
-    static List<Arguments> grpo() throws IOException {
-        return named("losses/grpo_advantages.json");
+    static List<Arguments> grpo() {
+        return LossFixture.all("grpo_advantages.json", DType.FLOAT64);
     }
 
-    static List<Arguments> rloo() throws IOException {
-        return named("losses/rloo.json");
-    }
-
-    private static List<Arguments> named(String file) throws IOException {
-        return Fixtures.cases(file).stream()
-                .map(each -> Arguments.of(each.get("name").asString(), each))
-                .toList();
+    static List<Arguments> rloo() {
+        return LossFixture.all("rloo.json", DType.FLOAT64);
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("grpo")
     @Tag("fixture")
-    void groupRelativeIsTrls(String name, JsonNode fixture) {
-        JsonNode config = fixture.get("config");
-        double[] weights = config.get("reward_weights")
+    void groupRelativeIsTrls(String name, LossFixture c) {
+        double[] weights = c.config("reward_weights")
                 .valueStream()
                 .mapToDouble(JsonNode::asDouble)
                 .toArray();
-        double[] flat = Fixtures.doubles(fixture.get("inputs").get("rewards_per_func"));
+        double[] flat = c.numbers("rewards_per_func");
         var rewards = new double[flat.length / weights.length][weights.length];
         for (int i = 0; i < flat.length; i++) {
             rewards[i / weights.length][i % weights.length] = flat[i];
@@ -50,49 +43,41 @@ class AdvantagesTests {
         var advantages = Advantages.groupRelative(
                 rewards,
                 weights,
-                config.get("num_generations").asInt(),
-                ScaleRewards.valueOf(upper(config.get("scale_rewards"))),
-                MultiObjectiveAggregation.valueOf(upper(config.get("multi_objective_aggregation"))));
-        assertClose(advantages.values(), Fixtures.doubles(fixture.get("outputs").get("advantages")));
+                c.config("num_generations").asInt(),
+                TrlNames.find("scale_rewards", c.text("scale_rewards", ""), ScaleRewards.values()),
+                TrlNames.find(
+                        "multi_objective_aggregation",
+                        c.text("multi_objective_aggregation", ""),
+                        MultiObjectiveAggregation.values()));
+        c.assertClose("advantages", advantages.values(), c.output("advantages"));
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("rloo")
     @Tag("fixture")
-    void leaveOneOutIsTrls(String name, JsonNode fixture) {
-        JsonNode config = fixture.get("config");
-        JsonNode inputs = fixture.get("inputs");
-        double[] rewards = Fixtures.doubles(inputs.get("rewards"));
-        double[] old = Fixtures.doubles(inputs.get("old_per_token_logps_for_kl"));
-        double[] reference = Fixtures.doubles(inputs.get("ref_per_token_logps"));
-        double[] mask = Fixtures.doubles(inputs.get("completion_mask"));
-        JsonNode clip = config.get("reward_clip_range");
+    void leaveOneOutIsTrls(String name, LossFixture c) {
+        // Those of the loss, which RlooLossTests compares.
+        List.of("epsilon_low", "epsilon_high").forEach(c::config);
+        double[] rewards = c.numbers("rewards");
+        double[] old = c.numbers("old_per_token_logps_for_kl");
+        double[] reference = c.numbers("ref_per_token_logps");
+        double[] mask = c.numbers("completion_mask");
+        JsonNode clip = c.config("reward_clip_range");
         int tokens = old.length / rewards.length;
         for (int i = 0; i < rewards.length; i++) {
-            if (!clip.isNull()) {
+            if (clip.isArray()) {
                 rewards[i] = Math.clamp(
                         rewards[i], clip.get(0).asDouble(), clip.get(1).asDouble());
             }
             for (int t = i * tokens; t < (i + 1) * tokens; t++) {
-                rewards[i] -= config.get("beta").asDouble() * mask[t] * (old[t] - reference[t]);
+                rewards[i] -= c.config("beta").asDouble() * mask[t] * (old[t] - reference[t]);
             }
         }
         var advantages = Advantages.leaveOneOut(
                 rewards,
-                config.get("num_generations").asInt(),
-                config.get("normalize_advantages").asBoolean());
-        assertClose(advantages.values(), Fixtures.doubles(fixture.get("outputs").get("advantages")));
-    }
-
-    private static String upper(JsonNode node) {
-        return node.asString().toUpperCase(Locale.ROOT);
-    }
-
-    private static void assertClose(double[] actual, double[] expected) {
-        assertThat(actual).hasSameSizeAs(expected);
-        for (int i = 0; i < expected.length; i++) {
-            assertThat(actual[i]).as("row %d", i).isCloseTo(expected[i], within(1e-11 + 1e-9 * Math.abs(expected[i])));
-        }
+                c.config("num_generations").asInt(),
+                c.config("normalize_advantages").asBoolean());
+        c.assertClose("advantages", advantages.values(), c.output("advantages"));
     }
 
     @Test

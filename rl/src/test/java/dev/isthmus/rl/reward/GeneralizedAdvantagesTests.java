@@ -4,43 +4,39 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.isthmus.rl.Fixtures;
-import java.io.IOException;
+import dev.isthmus.rl.objective.LossFixture;
+import dev.isthmus.tensor.DType;
 import java.util.Arrays;
 import java.util.List;
-import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import tools.jackson.databind.JsonNode;
 
 class GeneralizedAdvantagesTests {
-    static List<JsonNode> cases() throws IOException {
-        return Fixtures.cases("losses/gae.json");
+    static List<Arguments> cases() {
+        return LossFixture.all("gae.json", DType.FLOAT64);
     }
 
     @Tag("fixture")
-    @ParameterizedTest
+    @ParameterizedTest(name = "{0}")
     @MethodSource("cases")
-    void equalsTheTextbook(JsonNode fixture) {
-        int steps = fixture.at("/inputs/rewards/shape/1").asInt();
-        double[][] rewards = rows(Fixtures.doubles(fixture.at("/inputs/rewards")), steps);
-        double[][] values = rows(Fixtures.doubles(fixture.at("/inputs/values_T_plus_1")), steps + 1);
-        boolean[] flat = new boolean[rewards.length * steps];
+    void equalsTheTextbook(String name, LossFixture c) {
+        int steps = c.size("rewards", 1);
+        double[] flat = c.numbers("dones");
+        var dones = new boolean[flat.length / steps][steps];
         for (int i = 0; i < flat.length; i++) {
-            flat[i] = fixture.at("/inputs/dones/data").get(i).asBoolean();
+            dones[i / steps][i % steps] = flat[i] != 0;
         }
-        var dones = new boolean[rewards.length][];
-        Arrays.setAll(dones, i -> Arrays.copyOfRange(flat, i * steps, (i + 1) * steps));
         var estimate = GeneralizedAdvantages.of(
-                rewards,
-                values,
+                rows(c.numbers("rewards"), steps),
+                rows(c.numbers("values_T_plus_1"), steps + 1),
                 dones,
-                fixture.at("/config/gamma").asDouble(),
-                fixture.at("/config/lam").asDouble());
-        assertClose(estimate.advantages(), Fixtures.doubles(fixture.at("/outputs/advantages")));
-        assertClose(estimate.returns(), Fixtures.doubles(fixture.at("/outputs/returns")));
+                c.config("gamma").asDouble(),
+                c.config("lam").asDouble());
+        c.assertClose("advantages", flat(estimate.advantages()), c.output("advantages"));
+        c.assertClose("returns", flat(estimate.returns()), c.output("returns"));
     }
 
     private static double[][] rows(double[] flat, int columns) {
@@ -49,12 +45,8 @@ class GeneralizedAdvantagesTests {
         return rows;
     }
 
-    private static void assertClose(double[][] actual, double[] expected) {
-        double[] flat = Arrays.stream(actual).flatMapToDouble(Arrays::stream).toArray();
-        assertThat(flat).hasSameSizeAs(expected);
-        for (int i = 0; i < flat.length; i++) {
-            assertThat(flat[i]).isCloseTo(expected[i], Offset.offset(1e-11 + 1e-9 * Math.abs(expected[i])));
-        }
+    private static double[] flat(double[][] rows) {
+        return Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
     }
 
     /** gamma 1/2, lambda 1/2: delta = (1 + 2/2 - 4, 3 - 2) = (-2, 1), A = (-2 + 1/4, 1). */

@@ -3,9 +3,9 @@ package dev.isthmus.rl.task;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.isthmus.rl.Fixtures;
 import dev.isthmus.rl.task.Countdown.Format;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.testing.Fixtures;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -10,6 +10,7 @@ import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.LoraConfig;
 import dev.isthmus.model.Peft;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.io.PeftConfig;
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Device;
@@ -162,6 +163,15 @@ class LoraTrainingTests {
         }
     }
 
+    /** The optimizer of a record; matrices are all that there is in an adapter. */
+    private static JsonNode optimizer(JsonNode run) {
+        JsonNode optimizer = run.get("optimizer");
+        assertThat(optimizer.get("type").asString()).isEqualTo("AdamW");
+        assertThat(optimizer.propertyNames())
+                .isSubsetOf("type", "lr", "betas", "eps", "weight_decay", "decay_applies_to", "clip_grad_norm");
+        return optimizer;
+    }
+
     @Tag("fixture")
     @Test
     void aRunOfFineTuningIsThatOfPeft() throws IOException {
@@ -170,24 +180,35 @@ class LoraTrainingTests {
                 Fixtures.fixture(run.get("model").asString() + "/config.json").getParent();
         Path init = Fixtures.fixture("train/lora_init/adapter_config.json").getParent();
         Batches method = new Batches(batches(run), init, -1);
+        JsonNode optimizer = optimizer(run);
+        LoraConfig lora = PeftConfig.read(init);
+        JsonNode recorded = run.get("config");
+        assertThat(recorded.propertyNames()).isSubsetOf("lora_r", "lora_alpha", "scale", "init");
+        assertThat(lora.r()).isEqualTo(recorded.get("lora_r").asInt());
+        assertThat(lora.loraAlpha()).isEqualTo(recorded.get("lora_alpha").asDouble());
+        assertThat(lora.scaling()).isEqualTo(recorded.get("scale").asDouble());
+        assertThat(run.get("steps").valueStream().map(s -> s.get("lr").asDouble()))
+                .as("a constant learning rate")
+                .containsOnly(optimizer.get("lr").asDouble());
         MethodConfig<SftConfig> config = method.configure(
                 null,
                 Map.ofEntries(
                         Map.entry("model", model.toString()),
                         Map.entry("peft", "lora"),
-                        Map.entry("lora_r", run.get("config").get("lora_r").asInt()),
-                        Map.entry(
-                                "lora_alpha",
-                                run.get("config").get("lora_alpha").asInt()),
+                        Map.entry("lora_r", lora.r()),
+                        Map.entry("lora_alpha", lora.loraAlpha()),
                         Map.entry("lora_dropout", 0),
-                        Map.entry(
-                                "learning_rate", run.get("optimizer").get("lr").asDouble()),
-                        Map.entry(
-                                "weight_decay",
-                                run.get("optimizer").get("weight_decay").asDouble()),
+                        Map.entry("lora_target_modules", lora.targetModules()),
+                        Map.entry("use_rslora", lora.useRslora()),
+                        Map.entry("use_dora", lora.useDora()),
+                        Map.entry("learning_rate", optimizer.get("lr").asDouble()),
+                        Map.entry("weight_decay", optimizer.get("weight_decay").asDouble()),
                         Map.entry(
                                 "max_grad_norm",
-                                run.get("optimizer").get("clip_grad_norm").asDouble()),
+                                optimizer.path("clip_grad_norm").asDouble(0)),
+                        Map.entry("adam_beta1", optimizer.at("/betas/0").asDouble()),
+                        Map.entry("adam_beta2", optimizer.at("/betas/1").asDouble()),
+                        Map.entry("adam_epsilon", optimizer.get("eps").asDouble()),
                         Map.entry("lr_scheduler_type", "constant"),
                         Map.entry("max_steps", run.get("steps").size()),
                         Map.entry("logging_steps", 1)));
@@ -221,7 +242,19 @@ class LoraTrainingTests {
             Adapter adapter = Peft.load(
                     Fixtures.fixture("train/lora_init/adapter_config.json").getParent(), base);
             Decoder model = base.with(adapter);
-            Trainer trainer = new Trainer(model, adamW(1e-3, 0.01));
+            JsonNode optimizer = optimizer(run);
+            Trainer trainer = new Trainer(
+                    model,
+                    new TrainingArguments(
+                            1,
+                            step -> run.get("steps").get((int) step).get("lr").asDouble(),
+                            OptimizerConfig.adamW(
+                                    optimizer.at("/betas/0").asDouble(),
+                                    optimizer.at("/betas/1").asDouble(),
+                                    optimizer.get("eps").asDouble()),
+                            optimizer.get("weight_decay").asDouble(),
+                            optimizer.path("clip_grad_norm").asDouble(0),
+                            false));
             List<List<Example>> batches = batches(run);
             for (int i = 0; i < run.get("steps").size(); i++) {
                 JsonNode expected = run.get("steps").get(i);

@@ -220,6 +220,8 @@ class PreferenceFixtureTests {
     @ParameterizedTest(name = "{0}")
     @MethodSource("orpoLogits")
     void orpoLogits(String name, LossFixture c) {
+        // They stand in the record and mean something to CPO only.
+        List.of("loss_type", "simpo_gamma", "cpo_alpha").forEach(c::config);
         fromLogits(c, new OrpoLoss(c.number("beta", 0.1)), true);
     }
 
