@@ -1,7 +1,7 @@
 package dev.isthmus.app;
 
-import dev.isthmus.model.StoredDtype;
 import dev.isthmus.model.chat.ChatTemplate;
+import dev.isthmus.model.generate.Conversation;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.tensor.IsthmusException;
@@ -13,7 +13,6 @@ import java.io.InputStreamReader;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -34,32 +33,13 @@ final class ChatCommand implements Runnable {
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
 
-    @Option(
-            names = "--model",
-            paramLabel = "DIR",
-            required = true,
-            description = "A model's directory with a chat template, or a .gguf file.")
+    @Mixin
     @SuppressWarnings("NullAway.Init")
-    private Path model;
+    private ModelOptions model;
 
     @Option(names = "--system", paramLabel = "TEXT", description = "What the model is told about its task.")
     @Nullable
     private String system;
-
-    @Option(
-            names = "--adapter",
-            paramLabel = "DIR",
-            description = "Changes the model: an adapter that PEFT or a trainer wrote.")
-    @Nullable
-    private Path adapter;
-
-    @Option(
-            names = "--dtype",
-            paramLabel = "TYPE",
-            description =
-                    "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
-            defaultValue = "auto")
-    private StoredDtype dtype = StoredDtype.auto;
 
     @Mixin
     @SuppressWarnings("NullAway.Init")
@@ -71,10 +51,9 @@ final class ChatCommand implements Runnable {
             options.requireNothingRandom("--greedy");
         }
         try (Scope scope = Scope.open()) {
-            LanguageModel loaded = LanguageModel.loadStored(model, dtype.format());
-            LanguageModel language = adapter == null ? loaded : loaded.withAdapter(adapter);
-            ChatTemplate template = ChatTemplate.load(model)
-                    .orElseThrow(() -> new IsthmusException("the model in " + model
+            LanguageModel language = model.load();
+            ChatTemplate template = ChatTemplate.load(model.model)
+                    .orElseThrow(() -> new IsthmusException("the model in " + model.model
                             + " has no chat template; './isthmus generate' goes on with a text"));
             talk(language, template, options.params(language));
         } catch (IOException e) {
@@ -86,6 +65,7 @@ final class ChatCommand implements Runnable {
         PrintWriter out = spec.commandLine().getOut();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         String prompt = System.console() == null ? "" : "> ";
+        Conversation conversation = new Conversation(language.decoder());
         List<Map<String, String>> messages = new ArrayList<>();
         if (system != null) {
             messages.add(Map.of("role", "system", "content", system));
@@ -103,9 +83,10 @@ final class ChatCommand implements Runnable {
             messages.add(Map.of("role", "user", "content", line));
             String text = template.render(messages, true, Map.of()).text();
             String answer = language.stream(
+                    conversation,
                     language.tokenizer().encode(text),
                     sampling,
-                    options.maxNewTokens,
+                    options.maxNewTokens(language),
                     options.stop,
                     Rng.of(options.seed).split("turn", turn),
                     piece -> {

@@ -21,6 +21,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -31,8 +32,9 @@ import tools.jackson.databind.node.ObjectNode;
 /** How good a model is: at predicting a text, or at the problems of a task. */
 @Command(
         name = "eval",
-        description = "Measures a model: the perplexity of a text (--perplexity FILE), or the share of a task's held-out problems"
-                + " that it solves (--task NAME).")
+        description =
+                "Measures a model: the perplexity of a text (--perplexity FILE), or the share of a task's held-out problems"
+                        + " that it solves (--task NAME).")
 final class EvalCommand implements Runnable {
     private static final int MAX_LENGTH = 2048;
 
@@ -40,13 +42,9 @@ final class EvalCommand implements Runnable {
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
 
-    @Option(
-            names = "--model",
-            paramLabel = "DIR",
-            required = true,
-            description = "A Hugging Face directory, a .gguf file, or a llama2.c file, with its tokenizer.")
+    @Mixin
     @SuppressWarnings("NullAway.Init")
-    private Path model;
+    private ModelOptions model;
 
     @Option(names = "--perplexity", paramLabel = "FILE", description = "The text to predict, in UTF-8.")
     private @Nullable Path text;
@@ -134,7 +132,7 @@ final class EvalCommand implements Runnable {
     }
 
     private void perplexity(String read, ObjectNode figures) {
-        LanguageModel language = LanguageModel.load(model);
+        LanguageModel language = model.load();
         int length = maxLength == null
                 ? Math.min(MAX_LENGTH, language.decoder().config().maxPositionEmbeddings())
                 : maxLength;
@@ -149,8 +147,7 @@ final class EvalCommand implements Runnable {
     }
 
     private void solved(Task posed, ObjectNode figures) {
-        Evaluation found =
-                TaskEvaluation.of(LanguageModel.load(model), posed, problems, numGenerations, Rng.of(seed), null);
+        Evaluation found = TaskEvaluation.of(model.load(), posed, problems, numGenerations, Rng.of(seed), null);
         figures.put("task", posed.name()).put("problems", found.n());
         put(figures, "accuracy", found.accuracy());
         put(figures, "formatted", found.formatted());

@@ -14,8 +14,9 @@ import picocli.CommandLine.Spec;
 /** A model in another format. */
 @Command(
         name = "export",
-        description = "Writes a model for other programs: a Hugging Face directory (safetensors), a file for llama.cpp (gguf), or one"
-                + " for llama2.c (bin).")
+        description =
+                "Writes a model for other programs: a Hugging Face directory (safetensors), a file for llama.cpp (gguf), one"
+                        + " for llama2.c (bin), or an adapter alone (peft).")
 final class ExportCommand implements Runnable {
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -24,16 +25,24 @@ final class ExportCommand implements Runnable {
     @Parameters(
             index = "0",
             paramLabel = "MODEL",
-            description = "A Hugging Face directory, a .gguf file, or a llama2.c file.")
+            description =
+                    "A Hugging Face directory, a .gguf file, a llama2.c file, or an adapter's directory that names its model.")
     @SuppressWarnings("NullAway.Init")
     private Path model;
+
+    @Option(
+            names = "--adapter",
+            paramLabel = "DIR",
+            description =
+                    "An adapter that PEFT or a trainer wrote; the model is written with its change in the weights.")
+    private @Nullable Path adapter;
 
     @Option(
             names = "--to",
             paramLabel = "FORMAT",
             required = true,
             converter = FormatName.class,
-            description = "safetensors, gguf or bin.")
+            description = "safetensors, gguf, bin or peft.")
     @SuppressWarnings("NullAway.Init")
     private Format format;
 
@@ -47,7 +56,7 @@ final class ExportCommand implements Runnable {
     @Option(
             names = "--out",
             paramLabel = "PATH",
-            description = "Where to write; by default beside the model, named after it.")
+            description = "Where to write; by default beside the model, or the adapter, named after it.")
     private @Nullable Path out;
 
     /** The names of formats in lower case, as they are typed. */
@@ -61,18 +70,19 @@ final class ExportCommand implements Runnable {
     @Override
     public void run() {
         Path to = out == null ? beside() : out;
-        Exporter.export(model, to, format, dtype.toLowerCase(Locale.ROOT));
+        Exporter.export(model, adapter, to, format, dtype.toLowerCase(Locale.ROOT));
         spec.commandLine().getOut().println("wrote " + to);
     }
 
     private Path beside() {
-        String name =
-                model.toAbsolutePath().normalize().getFileName().toString().replaceFirst("\\.(gguf|bin)$", "");
+        Path from = (adapter == null ? model : adapter).toAbsolutePath().normalize();
+        String name = from.getFileName().toString().replaceFirst("\\.(gguf|bin)$", "");
         String suffix = switch (format) {
             case SAFETENSORS -> "-" + dtype;
             case GGUF -> "-" + dtype + ".gguf";
             case BIN -> ".bin";
+            case PEFT -> "-peft-" + dtype;
         };
-        return model.toAbsolutePath().normalize().resolveSibling(name + suffix);
+        return from.resolveSibling(name + suffix);
     }
 }

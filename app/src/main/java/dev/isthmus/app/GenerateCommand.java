@@ -1,6 +1,5 @@
 package dev.isthmus.app;
 
-import dev.isthmus.model.StoredDtype;
 import dev.isthmus.model.generate.BeamSearch;
 import dev.isthmus.model.generate.Draft;
 import dev.isthmus.model.generate.LanguageModel;
@@ -29,15 +28,9 @@ final class GenerateCommand implements Runnable {
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
 
-    @Option(
-            names = "--model",
-            paramLabel = "DIR",
-            required = true,
-            description =
-                    "A directory with config.json, model.safetensors and tokenizer.json, with a llama2.c model, or with an "
-                            + "adapter of a model that it names; or a .gguf file.")
+    @Mixin
     @SuppressWarnings("NullAway.Init")
-    private Path model;
+    private ModelOptions model;
 
     @Option(
             names = "--prompt",
@@ -45,21 +38,6 @@ final class GenerateCommand implements Runnable {
             description = "The text to go on from; none for models with a token that begins a text.",
             defaultValue = "")
     private String prompt = "";
-
-    @Option(
-            names = "--adapter",
-            paramLabel = "DIR",
-            description = "Changes the model: an adapter that PEFT or a trainer wrote.")
-    @Nullable
-    private Path adapter;
-
-    @Option(
-            names = "--dtype",
-            paramLabel = "TYPE",
-            description =
-                    "How the weights lie in memory: ${COMPLETION-CANDIDATES}; auto is as the file holds them, mapped.",
-            defaultValue = "auto")
-    private StoredDtype dtype = StoredDtype.auto;
 
     @Mixin
     @SuppressWarnings("NullAway.Init")
@@ -125,8 +103,7 @@ final class GenerateCommand implements Runnable {
         requireOneWay();
         PrintWriter out = spec.commandLine().getOut();
         try (Scope scope = Scope.open()) {
-            LanguageModel loaded = LanguageModel.loadStored(model, dtype.format());
-            LanguageModel language = adapter == null ? loaded : loaded.withAdapter(adapter);
+            LanguageModel language = model.load();
             SamplingParams sampling = options.params(language);
             List<LanguageModel.Text> texts = write(language, sampling);
             for (int i = 0; i < texts.size(); i++) {
@@ -141,17 +118,24 @@ final class GenerateCommand implements Runnable {
     private List<LanguageModel.Text> write(LanguageModel language, SamplingParams sampling) {
         if (numBeams != 1) {
             BeamSearch search = new BeamSearch(numBeams, lengthPenalty, stopping(), numReturnSequences);
-            return language.beams(prompt, sampling, options.maxNewTokens, options.stop, search);
+            return language.beams(prompt, sampling, options.maxNewTokens(language), options.stop, search);
         }
         Rng rng = Rng.of(options.seed);
         if (assistantModel == null && promptLookupNumTokens == null) {
-            return language.complete(prompt, sampling, options.maxNewTokens, numReturnSequences, options.stop, rng);
+            return language.complete(
+                    prompt, sampling, options.maxNewTokens(language), numReturnSequences, options.stop, rng);
         }
         Draft draft = draft(language, sampling);
         int ahead = promptLookupNumTokens == null ? numAssistantTokens : promptLookupNumTokens;
         return IntStream.range(0, numReturnSequences)
                 .mapToObj(i -> language.assisted(
-                        prompt, sampling, options.maxNewTokens, options.stop, draft, ahead, rng.split("sequence", i)))
+                        prompt,
+                        sampling,
+                        options.maxNewTokens(language),
+                        options.stop,
+                        draft,
+                        ahead,
+                        rng.split("sequence", i)))
                 .toList();
     }
 
@@ -159,7 +143,7 @@ final class GenerateCommand implements Runnable {
         if (assistantModel == null) {
             return Draft.promptLookup(MAX_MATCHING_NGRAM_SIZE);
         }
-        LanguageModel assistant = LanguageModel.loadStored(assistantModel, dtype.format());
+        LanguageModel assistant = model.load(assistantModel);
         int size = language.decoder().config().vocabSize();
         int other = assistant.decoder().config().vocabSize();
         if (size != other) {

@@ -1,6 +1,7 @@
 package dev.isthmus.app;
 
 import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.io.HfGenerationConfig;
 import dev.isthmus.model.sample.Grammar;
 import dev.isthmus.model.sample.LogitsProcessor;
 import dev.isthmus.model.sample.LogitsProcessors;
@@ -17,7 +18,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** How tokens are chosen, under the names of Hugging Face's generation config where it has them. */
+/**
+ * How tokens are chosen, under the names of Hugging Face's generation config where it has them. What is not asked for is as the model's
+ * generation_config.json says, if it does.
+ */
 final class SamplingOptions {
     private static final List<String> RANDOM = List.of(
             "--temperature",
@@ -39,7 +43,7 @@ final class SamplingOptions {
             paramLabel = "N",
             description = "Tokens to write at most.",
             defaultValue = "256")
-    int maxNewTokens;
+    private int maxNewTokens;
 
     @Option(
             names = "--min-new-tokens",
@@ -163,10 +167,21 @@ final class SamplingOptions {
         });
     }
 
+    /** What was typed; else what the model says, if it says anything; else the default. */
+    private <T> T value(String option, T typed, @Nullable T said) {
+        return said == null || given(option) ? typed : said;
+    }
+
+    int maxNewTokens(LanguageModel model) {
+        return value("--max-new-tokens", maxNewTokens, model.generation().maxNewTokens());
+    }
+
     SamplingParams params(LanguageModel model) {
+        HfGenerationConfig said = model.generation();
         List<LogitsProcessor> processors = new ArrayList<>();
-        if (noRepeatNgramSize != 0) {
-            processors.add(LogitsProcessors.noRepeatNgram(noRepeatNgramSize));
+        int ngram = value("--no-repeat-ngram-size", noRepeatNgramSize, said.noRepeatNgramSize());
+        if (ngram != 0) {
+            processors.add(LogitsProcessors.noRepeatNgram(ngram));
         }
         if (dryMultiplier != 0) {
             processors.add(LogitsProcessors.dry(dryMultiplier, 1.75, 2, List.of()));
@@ -175,16 +190,23 @@ final class SamplingOptions {
             processors.add(LogitsProcessors.badWords(
                     badWords.stream().map(model.tokenizer()::encode).toList()));
         }
-        if (minNewTokens > 0) {
-            processors.add(LogitsProcessors.minNewTokens(minNewTokens, model.eosTokenIds()));
+        int least = value("--min-new-tokens", minNewTokens, said.minNewTokens());
+        if (least > 0) {
+            processors.add(LogitsProcessors.minNewTokens(least, model.eosTokenIds()));
         }
         Grammar language = language();
         if (language != null) {
             processors.add(LogitsProcessors.grammar(language, model.tokenizer(), model.eosTokenIds()));
         }
+        double penalty = value("--repetition-penalty", repetitionPenalty, said.repetitionPenalty());
+        boolean draws = !greedy && (RANDOM.stream().anyMatch(this::given) || value("--greedy", true, said.doSample()));
+        if (!draws) {
+            return new SamplingParams(false, 1, 0, 1, 0, penalty, processors, List.of());
+        }
         List<LogitsProcessor> warpers = new ArrayList<>();
-        if (typicalP != 1) {
-            warpers.add(LogitsProcessors.typicalP(typicalP));
+        double typical = value("--typical-p", typicalP, said.typicalP());
+        if (typical != 1) {
+            warpers.add(LogitsProcessors.typicalP(typical));
         }
         if (topNSigma != 0) {
             warpers.add(LogitsProcessors.topNSigma(topNSigma));
@@ -192,7 +214,15 @@ final class SamplingOptions {
         if (mirostatTau != 0) {
             warpers.add(LogitsProcessors.mirostat(mirostatTau, mirostatEta));
         }
-        return new SamplingParams(!greedy, temperature, topK, topP, minP, repetitionPenalty, processors, warpers);
+        return new SamplingParams(
+                true,
+                value("--temperature", temperature, said.temperature()),
+                value("--top-k", topK, said.topK()),
+                value("--top-p", topP, said.topP()),
+                value("--min-p", minP, said.minP()),
+                penalty,
+                processors,
+                warpers);
     }
 
     private @Nullable Grammar language() {

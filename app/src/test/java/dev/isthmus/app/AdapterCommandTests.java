@@ -1,6 +1,7 @@
 package dev.isthmus.app;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
@@ -66,6 +67,11 @@ class AdapterCommandTests {
         return terminal.out().strip();
     }
 
+    private double perplexity(String options) {
+        succeed("eval --perplexity @text.txt --json " + options);
+        return JsonMapper.shared().readTree(terminal.out()).get("perplexity").asDouble();
+    }
+
     /** A run in which an adapter learns the task that its model does not know. */
     private void train(String options) {
         succeed(
@@ -107,10 +113,31 @@ class AdapterCommandTests {
                 .isBetween(16 * 7 * 64L, 16 * 7 * 100L + 352);
     }
 
+    @Test
+    void aTrainedAdapterIsMeasuredMergedAndTakenOut() throws IOException {
+        train("");
+        Files.writeString(directory.resolve("text.txt"), "c+f=h\n", StandardCharsets.UTF_8);
+        for (String to : new String[] {"safetensors", "gguf", "bin"}) {
+            succeed("export @tiny --adapter @run/model --to " + to + " --out @merged." + to);
+            // llama2.c's files have their vocabulary beside them.
+            if (!to.equals("bin")) {
+                assertThat(written("--model @merged." + to)).isEqualTo("c+f=h");
+            }
+        }
+        double changed = perplexity("--model @tiny --adapter @run/model");
+        assertThat(perplexity("--model @tiny")).isNotCloseTo(changed, within(0.1));
+        assertThat(perplexity("--model @merged.safetensors")).isCloseTo(changed, within(1e-3));
+        succeed("export @run/model --to peft");
+        assertThat(terminal.out()).contains("model-peft-f32");
+        assertThat(written("--model @tiny --adapter @run/model-peft-f32")).isEqualTo("c+f=h");
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
+                "export @tiny --to peft | 1 | --adapter says which change of it to write",
+                "export @tiny --adapter @tiny --to gguf | 1 | adapter_config.json",
                 "sft --model @tiny --data @rows.jsonl --dtype q8_0 | 2 | dtype q8_0 is for weights that stay as they are",
                 "sft --model @tiny --data @rows.jsonl --peft ia3 | 2 | expected one of [lora]",
                 "sft --model @tiny --data @rows.jsonl --peft lora --lora-r 0 | 2 | lora_r, must be at least 1, found 0",

@@ -89,6 +89,29 @@ class GenerateCommandTests {
     }
 
     @Test
+    void theModelsGenerationConfigIsTheDefault() throws IOException {
+        String greedy = generate("--greedy", "--max-new-tokens", "6");
+        String drawn = generate("--temperature", "1.5", "--max-new-tokens", "6");
+        Path file = directory.resolve("generation_config.json");
+        Files.writeString(file, "{\"do_sample\": false, \"max_new_tokens\": 6, \"temperature\": 1.5}");
+        assertThat(generate()).isEqualTo(greedy);
+        assertThat(generate("--seed", "42")).isEqualTo(drawn);
+        assertThat(generate("--max-new-tokens", "9").strip())
+                .startsWith(greedy.strip())
+                .hasSize(12);
+        Files.writeString(file, "{\"do_sample\": true, \"temperature\": 1.5}");
+        assertThat(generate("--max-new-tokens", "6")).isEqualTo(drawn);
+        assertThat(generate("--greedy", "--max-new-tokens", "6")).isEqualTo(greedy);
+        // Any of its tokens ends the text.
+        Files.writeString(file, "{\"eos_token_id\": [0, 1, 2, 3, 4, 5, 6, 7, 8]}");
+        assertThat(generate().strip()).hasSize(4);
+        Files.writeString(file, "{\"top_k\": \"many\"}");
+        assertThat(terminal.run("generate", "--model", directory.toString(), "--prompt", "a"))
+                .isEqualTo(1);
+        assertThat(terminal.err()).contains("generation_config.json", "'top_k' must be a whole number");
+    }
+
+    @Test
     void severalTextsAreNumbered() {
         String texts = generate("--num-return-sequences", "3");
         assertThat(texts.lines().filter(line -> line.startsWith("abc")))

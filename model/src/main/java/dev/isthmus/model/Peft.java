@@ -145,7 +145,12 @@ public final class Peft {
      * @param decoder the model that the adapter changes, float32
      */
     public static void save(Adapter adapter, Decoder decoder, Path directory) {
-        save(adapter, decoder, directory, TaskType.CAUSAL_LM, List.of());
+        save(adapter, decoder, directory, StoredType.F32);
+    }
+
+    /** Writes an adapter as F32, F16 or BF16. */
+    public static void save(Adapter adapter, Decoder decoder, Path directory, StoredType type) {
+        save(adapter, decoder, directory, TaskType.CAUSAL_LM, List.of(), type);
     }
 
     /**
@@ -155,15 +160,27 @@ public final class Peft {
      */
     public static void save(
             Adapter adapter, Decoder decoder, Path directory, TaskType taskType, List<Parameter> modules) {
+        save(adapter, decoder, directory, taskType, modules, StoredType.F32);
+    }
+
+    private static void save(
+            Adapter adapter,
+            Decoder decoder,
+            Path directory,
+            TaskType taskType,
+            List<Parameter> modules,
+            StoredType type) {
         try {
             Files.createDirectories(directory);
         } catch (IOException e) {
             throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
         }
-        List<TensorEntry> entries = new ArrayList<>();
-        adapter.parameters().forEach(p -> entries.add(entry(p.name(), p)));
-        modules.forEach(p -> entries.add(entry(PREFIX + p.name(), p)));
-        SafeTensors.write(directory.resolve(FILE), entries);
+        try (Arena arena = Arena.ofConfined()) {
+            List<TensorEntry> entries = new ArrayList<>();
+            adapter.parameters().forEach(p -> entries.add(entry(p.name(), p).as(type, arena)));
+            modules.forEach(p -> entries.add(entry(PREFIX + p.name(), p).as(type, arena)));
+            SafeTensors.write(directory.resolve(FILE), entries);
+        }
         boolean conv1d = decoder.config().modelType() == DecoderConfig.ModelType.GPT2;
         List<String> names = modules.stream()
                 .map(p -> p.name().substring(0, p.name().lastIndexOf('.')))

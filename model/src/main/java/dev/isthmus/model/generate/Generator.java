@@ -1,8 +1,6 @@
 package dev.isthmus.model.generate;
 
 import dev.isthmus.model.Decoder;
-import dev.isthmus.model.sample.History;
-import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.sample.TokenSampler;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Functional;
@@ -28,11 +26,9 @@ public final class Generator {
     private static final int MAX_ROWS = 1024;
 
     private final Ensemble models;
-    private final Decoder decoder;
     private final GenerationConfig config;
     private final Rng rng;
     private final TokenSampler shared;
-    private final int vocabSize;
     private final List<int[]> prompts;
     private final @Nullable Progress progress;
     private final Completion[] completions;
@@ -48,13 +44,12 @@ public final class Generator {
     private Generator(
             Ensemble models, List<int[]> prompts, GenerationConfig config, Rng rng, @Nullable Progress progress) {
         this.models = models;
-        decoder = models.models().getFirst();
         this.prompts = prompts;
         this.config = config;
         this.rng = rng;
         this.progress = progress;
-        vocabSize = decoder.config().vocabSize();
-        shared = new TokenSampler(config.sampling(), vocabSize);
+        shared = new TokenSampler(
+                config.sampling(), models.models().getFirst().config().vocabSize());
         completions = new Completion[Math.multiplyExact(prompts.size(), config.numGenerations())];
     }
 
@@ -97,81 +92,20 @@ public final class Generator {
         }
     }
 
-    /** A sequence that is being written. */
-    private final class Row {
-        final int prompt;
-        final int sample;
-        final List<KvCache.Sequence> cached;
-        final Rng stream;
-        final TokenSampler sampler = shared.forSequence(config.sampling());
-        final int promptLength;
-        final int limit;
-        int[] tokens;
-        float[] logProbs = new float[8];
-        float[] entropies = new float[config.outputEntropies() ? 8 : 0];
-        int length;
-        boolean ended;
+    /** A sequence that is being written, and its place in the cache of each model. */
+    private record Row(PartialCompletion text, List<KvCache.Sequence> cached) {}
 
-        Row(int prompt, int sample, List<KvCache.Sequence> cached) {
-            this.prompt = prompt;
-            this.sample = sample;
-            this.cached = cached;
-            stream = rng.split("sequence", prompt, sample);
-            tokens = prompts.get(prompt);
-            promptLength = tokens.length;
-            length = promptLength;
-            limit = Math.min(config.maxNewTokens(), models.maxLength() - promptLength);
-        }
-
-        History history() {
-            return new History(tokens, promptLength, length);
-        }
-
-        void draw(float[] logits, int offset) {
-            int token = sampler.sample(logits, offset, history(), stream);
-            if (length == tokens.length) {
-                tokens = Arrays.copyOf(tokens, length + Math.max(8, length / 2));
-            }
-            tokens[length++] = token;
-            ended = config.eosTokenIds().contains(token);
-            Streamer streamer = config.streamer();
-            if (streamer != null && streamer.put(prompt, sample, token)) {
-                ended = true;
-            }
-        }
-
-        int last() {
-            return tokens[length - 1];
-        }
-
-        void logProb(float value) {
-            logProbs = set(logProbs, value);
-        }
-
-        void entropy(float value) {
-            entropies = set(entropies, value);
-        }
-
-        private float[] set(float[] values, float value) {
-            int at = length - promptLength - 1;
-            float[] longer = at < values.length ? values : Arrays.copyOf(values, 2 * at);
-            longer[at] = value;
-            return longer;
-        }
-
-        boolean full() {
-            return length - promptLength >= limit;
-        }
-
-        Completion completion() {
-            int n = length - promptLength;
-            return new Completion(
-                    prompt,
-                    Arrays.copyOfRange(tokens, promptLength, length),
-                    Arrays.copyOf(logProbs, n),
-                    Arrays.copyOf(entropies, config.outputEntropies() ? n : 0),
-                    ended);
-        }
+    private Row row(int prompt, int sample) {
+        int[] tokens = prompts.get(prompt);
+        PartialCompletion text = new PartialCompletion(
+                config,
+                prompt,
+                sample,
+                tokens,
+                models.maxLength() - tokens.length,
+                shared.forSequence(config.sampling()),
+                rng.split("sequence", prompt, sample));
+        return new Row(text, new ArrayList<>());
     }
 
     private void run(int longest) {
@@ -201,13 +135,13 @@ public final class Generator {
     }
 
     private boolean retire(List<KvCache> caches, Row row) {
-        if (!row.ended && !row.full()) {
+        if (!row.text.done()) {
             return false;
         }
         for (int m = 0; m < caches.size(); m++) {
             caches.get(m).release(row.cached.get(m));
         }
-        completions[row.prompt * config.numGenerations() + row.sample] = row.completion();
+        completions[row.text.prompt * config.numGenerations() + row.text.sample] = row.text.completion();
         finished++;
         return true;
     }
@@ -224,7 +158,7 @@ public final class Generator {
                 end += read.get(p).length;
                 for (int k = 0; k < group; k++) {
                     last[rows.size()] = end - 1;
-                    rows.add(new Row(first + p, k, new ArrayList<>()));
+                    rows.add(row(first + p, k));
                 }
             }
             List<Tensor> logits = new ArrayList<>();
@@ -235,8 +169,8 @@ public final class Generator {
                         .toList();
                 Tensor hidden = cache.prefill(parents, read);
                 for (Row row : rows) {
-                    KvCache.Sequence parent = parents.get(row.prompt - first);
-                    row.cached.add(row.sample + 1 < group ? cache.fork(parent) : parent);
+                    KvCache.Sequence parent = parents.get(row.text.prompt - first);
+                    row.cached.add(row.text.sample + 1 < group ? cache.fork(parent) : parent);
                 }
                 Tensor ends = Functional.embedding(hidden, Tensor.of(last, last.length));
                 logits.add(models.models().get(m).logits(ends));
@@ -253,7 +187,7 @@ public final class Generator {
 
     private void step(List<KvCache> caches, List<Row> rows) {
         try (Scope pass = Scope.open()) {
-            int[] tokens = rows.stream().mapToInt(Row::last).toArray();
+            int[] tokens = rows.stream().mapToInt(row -> row.text.last()).toArray();
             List<Tensor> logits = new ArrayList<>();
             for (int m = 0; m < caches.size(); m++) {
                 int model = m;
@@ -266,28 +200,10 @@ public final class Generator {
     }
 
     private void draw(List<Row> rows, List<Tensor> each) {
-        Tensor logits = models.combine(each, i -> rows.get(i).history());
-        float[] values = logits.toFloats();
-        int[] targets = new int[rows.size()];
-        for (int i = 0; i < targets.length; i++) {
-            rows.get(i).draw(values, i * vocabSize);
-            targets[i] = rows.get(i).last();
-        }
-        SamplingParams sampling = config.sampling();
-        double temperature = sampling.doSample() ? sampling.temperature() : 1;
-        Functional.TokenLoss loss =
-                Functional.tokenLoss(logits, Tensor.of(targets, targets.length), temperature, config.outputEntropies());
-        float[] losses = loss.loss().toFloats();
-        Tensor entropy = loss.entropy();
-        float[] entropies = entropy == null ? new float[0] : entropy.toFloats();
-        for (int i = 0; i < targets.length; i++) {
-            rows.get(i).logProb(-losses[i]);
-            if (entropy != null) {
-                rows.get(i).entropy(entropies[i]);
-            }
-        }
+        List<PartialCompletion> texts = rows.stream().map(Row::text).toList();
+        PartialCompletion.draw(texts, models.combine(each, i -> texts.get(i).history()));
         if (progress != null) {
-            progress.update(finished, targets.length);
+            progress.update(finished, texts.size());
         }
     }
 }

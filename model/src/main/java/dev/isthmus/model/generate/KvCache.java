@@ -1,7 +1,6 @@
 package dev.isthmus.model.generate;
 
 import dev.isthmus.model.Decoder;
-import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.TokenBatch;
 import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.Functional;
@@ -29,8 +28,8 @@ public final class KvCache {
     private final Heads heads;
     private final List<KvPages> layers = new ArrayList<>();
     private final List<Tensor> stores = new ArrayList<>();
-    private final int[] owners;
-    private final int[] free;
+    private int[] owners = new int[0];
+    private int[] free = new int[0];
     private int freeCount;
 
     /** Where a sequence is changed by all adapters of the decoder. */
@@ -56,21 +55,30 @@ public final class KvCache {
     public KvCache(Decoder decoder, int pages) {
         this.decoder = decoder;
         this.heads = decoder.heads(0);
-        DecoderConfig config = decoder.config();
-        long size = (long) pages * config.keyValueSize() * KvPages.PAGE;
-        for (int i = 0; i < config.numHiddenLayers(); i++) {
-            Tensor keys = Tensor.empty(decoder.dtype(), size);
-            Tensor values = Tensor.empty(decoder.dtype(), size);
-            stores.add(keys);
-            stores.add(values);
-            layers.add(new KvPages(keys.buffer(), values.buffer()));
+        grow(pages);
+    }
+
+    /** Makes room for {@code more} pages more; the memory is taken from the current scope. */
+    public void grow(int more) {
+        int before = owners.length;
+        int pages = before + more;
+        long size = (long) decoder.config().keyValueSize() * KvPages.PAGE;
+        layers.clear();
+        for (int i = 0; i < 2 * decoder.config().numHiddenLayers(); i++) {
+            Tensor store = Tensor.empty(decoder.dtype(), pages * size);
+            if (before > 0) {
+                store.narrow(0, 0, before * size).copyFrom(stores.removeFirst());
+            }
+            stores.add(store);
+            if (i % 2 == 1) {
+                layers.add(new KvPages(stores.get(stores.size() - 2).buffer(), store.buffer()));
+            }
         }
-        owners = new int[pages];
-        free = new int[pages];
-        for (int i = 0; i < pages; i++) {
-            free[i] = pages - 1 - i;
+        owners = Arrays.copyOf(owners, pages);
+        free = Arrays.copyOf(free, pages);
+        for (int page = pages - 1; page >= before; page--) {
+            free[freeCount++] = page;
         }
-        freeCount = pages;
     }
 
     /** The pages that {@code tokens} tokens take. */

@@ -4,6 +4,7 @@ import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.Peft;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.io.HfGenerationConfig;
 import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.model.tokenizer.Tokenizers;
@@ -21,10 +22,19 @@ import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/** A decoder and the tokenizer that lies beside it: text in, text out. */
-public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
+/**
+ * A decoder and the tokenizer that lies beside it: text in, text out.
+ *
+ * @param generation how the model wants to be sampled
+ */
+public record LanguageModel(Decoder decoder, Tokenizer tokenizer, HfGenerationConfig generation) {
     /** A text in its two parts. */
     public record Text(String prompt, String completion) {}
+
+    /** One that says nothing about how it wants to be sampled. */
+    public LanguageModel(Decoder decoder, Tokenizer tokenizer) {
+        this(decoder, tokenizer, HfGenerationConfig.NONE);
+    }
 
     /**
      * @throws IsthmusException if the tokenizer is that of another model
@@ -61,11 +71,12 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
 
     private static LanguageModel load(Path model, Function<Path, Decoder> weights) {
         if (!Peft.present(model)) {
-            return new LanguageModel(weights.apply(model), Tokenizers.load(model));
+            return new LanguageModel(weights.apply(model), Tokenizers.load(model), HfGenerationConfig.read(model));
         }
         Path base = Peft.base(model);
         Path tokenizer = Tokenizers.present(model) ? model : base;
-        return new LanguageModel(weights.apply(base), Tokenizers.load(tokenizer)).withAdapter(model);
+        return new LanguageModel(weights.apply(base), Tokenizers.load(tokenizer), HfGenerationConfig.read(base))
+                .withAdapter(model);
     }
 
     /**
@@ -74,12 +85,13 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
      * @throws IsthmusException if it does not fit the model, or this has one already
      */
     public LanguageModel withAdapter(Path directory) {
-        return new LanguageModel(decoder.with(Peft.load(directory, decoder)), tokenizer);
+        return new LanguageModel(decoder.with(Peft.load(directory, decoder)), tokenizer, generation);
     }
 
     /** The tokens that end a text. */
     public List<Integer> eosTokenIds() {
         TreeSet<Integer> ends = new TreeSet<>(decoder.config().eosTokenIds());
+        ends.addAll(generation.eosTokenIds());
         tokenizer.eosTokenId().ifPresent(ends::add);
         // Where another text begins this one has ended; llama2.c's models know no other end.
         tokenizer.bosTokenId().ifPresent(ends::add);
@@ -157,9 +169,11 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
     /**
      * Writes one completion and returns it.
      *
+     * @param conversation of this decoder, which knows what was read before
      * @param reader given the text as it is written, in whole characters, up to the first of {@code stops}
      */
     public String stream(
+            Conversation conversation,
             int[] prompt,
             SamplingParams sampling,
             int maxNewTokens,
@@ -169,7 +183,7 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer) {
         TextStream stream = new TextStream(tokenizer, prompt, stops, reader);
         GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, eosTokenIds(), 1)
                 .withStreamer((_, _, token) -> stream.put(token));
-        Generator.generate(decoder, List.of(prompt), config, rng);
+        conversation.complete(prompt, config, rng);
         stream.finish();
         return stream.text();
     }

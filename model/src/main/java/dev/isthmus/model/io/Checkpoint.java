@@ -107,7 +107,8 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
     }
 
     /**
-     * Writes a Hugging Face directory, created if need be: config.json and model.safetensors, each atomically.
+     * Writes a Hugging Face directory, created if need be: config.json, generation_config.json (not for classifiers) and
+     * model.safetensors, each atomically.
      *
      * @param tensors the parameters, under the names and of the shapes of {@link ParameterNames#of}, and those of the head of a
      *     classifier
@@ -118,6 +119,7 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
         List<TensorEntry> ordered = new ArrayList<>(
                 ParameterNames.resolve(config, byName, directory).values());
+        StoredType type = ordered.getFirst().type();
         tensors.stream().filter(t -> ParameterNames.ofClassifier(t.name())).forEach(ordered::add);
         try {
             Files.createDirectories(directory);
@@ -127,7 +129,8 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         SafeTensors.write(directory.resolve("model.safetensors"), ordered);
         TensorEntry head = byName.get("score.weight");
         if (head == null) {
-            HfConfig.write(directory, config);
+            HfConfig.write(directory, config, type);
+            HfGenerationConfig.write(directory, config);
         } else {
             HfConfig.writeClassifier(
                     directory, config, Math.toIntExact(head.shape()[0]), byName.containsKey("score.bias"));

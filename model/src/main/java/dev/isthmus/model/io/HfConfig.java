@@ -70,9 +70,19 @@ public final class HfConfig {
         }
     }
 
-    /** Writes {@code config} as config.json into {@code directory}, atomically. */
-    public static void write(Path directory, DecoderConfig config) {
-        Json.write(directory.resolve(FILE), toJson(config));
+    /**
+     * Writes {@code config} as config.json into {@code directory}, atomically.
+     *
+     * @param type of the weights beside it
+     */
+    public static void write(Path directory, DecoderConfig config, StoredType type) {
+        String name = switch (type) {
+            case F64 -> "float64";
+            case F16 -> "float16";
+            case BF16 -> "bfloat16";
+            default -> "float32";
+        };
+        Json.write(directory.resolve(FILE), toJson(config).put("torch_dtype", name));
     }
 
     /** The same for a model that says {@code labels} numbers of a sequence or, if {@code ofTokens}, of each token. */
@@ -86,7 +96,7 @@ public final class HfConfig {
             names.put(Integer.toString(i), "LABEL_" + i);
             numbers.put("LABEL_" + i, i);
         }
-        Json.write(directory.resolve(FILE), json);
+        Json.write(directory.resolve(FILE), json.put("torch_dtype", "float32"));
     }
 
     private DecoderConfig decoder() {
@@ -484,14 +494,17 @@ public final class HfConfig {
         }
         json.put("tie_word_embeddings", config.tieWordEmbeddings());
         config.bosTokenId().ifPresentOrElse(id -> json.put("bos_token_id", id), () -> json.putNull("bos_token_id"));
-        List<Integer> eos = config.eosTokenIds();
+        putEos(json, config.eosTokenIds());
+        return json;
+    }
+
+    /** The tokens that end a text: a number, a list of them, or null. */
+    static void putEos(ObjectNode json, List<Integer> eos) {
         switch (eos.size()) {
             case 0 -> json.putNull("eos_token_id");
             case 1 -> json.put("eos_token_id", eos.getFirst());
             default -> eos.forEach(json.putArray("eos_token_id")::add);
         }
-        json.put("torch_dtype", "float32");
-        return json;
     }
 
     private static void putRope(ObjectNode json, DecoderConfig config, Rope rope) {

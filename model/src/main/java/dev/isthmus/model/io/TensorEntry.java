@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.isthmus.tensor.BFloat16;
 import dev.isthmus.tensor.IsthmusException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -82,6 +83,15 @@ public record TensorEntry(String name, String typeName, long[] shape, MemorySegm
             case Q8_0, Q4_0 -> GgufBlocks.dequantize(GgufType.valueOf(typeName), data, target);
             default -> throw notOfKind("floating-point numbers");
         }
+    }
+
+    /**
+     * The elements as F32, F16, BF16, Q8_0 or Q4_0, rounded to nearest; the same memory if they are of that type.
+     *
+     * @param arena how long what is converted lives
+     */
+    public TensorEntry as(StoredType other, Arena arena) {
+        return new TensorEntry(name, other, shape, GgufWriter.encoded(this, GgufType.valueOf(other.name()), arena));
     }
 
     /** The elements as float32, see {@link #copyTo}. */

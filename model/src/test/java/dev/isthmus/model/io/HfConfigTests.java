@@ -95,7 +95,7 @@ class HfConfigTests {
     void writesWhatItReads(String model) {
         Path original = fixture("models/" + model + "/config.json");
         DecoderConfig config = HfConfig.read(original);
-        HfConfig.write(dir, config);
+        HfConfig.write(dir, config, StoredType.F32);
         assertThat(HfConfig.read(dir)).isEqualTo(config);
 
         JsonNode written = Json.read(dir.resolve("config.json"));
@@ -185,7 +185,7 @@ class HfConfigTests {
     @Tag("fixture")
     void writesWindowsAndExpertsAsItReadsThem(String model) {
         DecoderConfig config = HfConfig.read(fixture("models/" + model + "/config.json"));
-        HfConfig.write(dir, config);
+        HfConfig.write(dir, config, StoredType.F32);
         assertThat(HfConfig.read(dir)).isEqualTo(config);
     }
 

@@ -109,7 +109,7 @@ class StoredWeightsTests {
             }
         } else {
             to = temp.resolve("out");
-            Exporter.export(from, to, file, format.name().toLowerCase(Locale.ROOT));
+            Exporter.export(from, null, to, file, format.name().toLowerCase(Locale.ROOT));
         }
         try (Scope scope = Scope.open()) {
             Decoder decoder = Pretrained.loadStored(to, null);

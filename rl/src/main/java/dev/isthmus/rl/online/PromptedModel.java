@@ -8,6 +8,7 @@ import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.generate.GenerationConfig;
 import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.io.HfGenerationConfig;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.model.tokenizer.Tokenizers;
@@ -193,6 +194,9 @@ final class PromptedModel {
             characters.save(directory);
         } else {
             Tokenizers.copy(tokenizerFiles, directory);
+        }
+        if (model.adapters().isEmpty()) {
+            HfGenerationConfig.copy(tokenizerFiles, directory);
         }
     }
 

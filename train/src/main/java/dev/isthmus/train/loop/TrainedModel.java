@@ -3,6 +3,7 @@ package dev.isthmus.train.loop;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.io.HfGenerationConfig;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.model.tokenizer.Tokenizers;
@@ -35,6 +36,9 @@ public record TrainedModel(
     public void save(Path directory) {
         Pretrained.save(decoder, directory);
         saveTokenizer(directory);
+        if (files != null && decoder.adapters().isEmpty()) {
+            HfGenerationConfig.copy(files, directory);
+        }
     }
 
     /** Writes the files of the tokenizer alone. */
