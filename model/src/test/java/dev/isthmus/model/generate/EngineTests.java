@@ -33,7 +33,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** What the engine does beside drawing: forks, entropies, streams, several models, beams. */
+/** What the engine does beside drawing: forks, entropies, streams, beams. */
 class EngineTests {
     private static final DecoderConfig CONFIG = DecoderConfig.llama(29, 36, 52, 2, 6, 3, 120, true);
 
@@ -212,61 +212,6 @@ class EngineTests {
             assertThat(piece).doesNotContain("\uFFFD");
             assertThat(Character.isLowSurrogate(piece.charAt(0))).isFalse();
         });
-    }
-
-    @Test
-    void severalModelsWriteTogether() {
-        try (Scope scope = Scope.open()) {
-            Decoder expert = decoder(3);
-            Decoder amateur = decoder(4);
-            List<int[]> prompts = List.of(tokens(6, 1), tokens(40, 2));
-            GenerationConfig config = new GenerationConfig(SamplingParams.temperature(1), 30, List.of(), 2);
-            List<Completion> alone = Generator.generate(expert, prompts, config, Rng.of(2));
-            List<Completion> weighted = Generator.generate(
-                    new Ensemble(List.of(expert, amateur), Ensemble.productOfExperts(1, 0)),
-                    prompts,
-                    config,
-                    Rng.of(2),
-                    null);
-            List<Completion> twice = Generator.generate(
-                    new Ensemble(List.of(expert, expert), Ensemble.contrastive(0, 3)),
-                    prompts,
-                    config,
-                    Rng.of(2),
-                    null);
-            for (int i = 0; i < alone.size(); i++) {
-                assertThat(weighted.get(i).tokens()).isEqualTo(alone.get(i).tokens());
-                assertThat(weighted.get(i).logProbs()).isEqualTo(alone.get(i).logProbs());
-                assertThat(twice.get(i).tokens()).isEqualTo(alone.get(i).tokens());
-            }
-            // The log-probabilities are those of what the models say together.
-            Ensemble contrast = new Ensemble(List.of(expert, amateur), Ensemble.contrastive(0.1, 0.5));
-            Completion c = Generator.generate(contrast, prompts, config, Rng.of(2), null)
-                    .getLast();
-            int[] whole = IntStream.concat(IntStream.of(prompts.get(1)), IntStream.of(c.tokens()))
-                    .toArray();
-            float[] e = logits(expert, whole);
-            float[] a = logits(amateur, whole);
-            for (int t = 0; t < c.tokens().length; t++) {
-                int row = 29 * (40 + t - 1);
-                double max = IntStream.range(0, 29)
-                        .mapToDouble(i -> e[row + i])
-                        .max()
-                        .orElseThrow();
-                double sum = IntStream.range(0, 29)
-                        .filter(i -> e[row + i] >= max + Math.log(0.1))
-                        .mapToDouble(i -> Math.exp(1.5 * e[row + i] - 0.5 * a[row + i]))
-                        .sum();
-                int token = row + c.tokens()[t];
-                assertThat((double) c.logProbs()[t])
-                        .isCloseTo(1.5 * e[token] - 0.5 * a[token] - Math.log(sum), within(1e-5));
-            }
-        }
-    }
-
-    private static float[] logits(Decoder decoder, int[] tokens) {
-        return Autograd.noGrad(() ->
-                decoder.logits(decoder.hidden(TokenBatch.of(List.of(tokens)))).toFloats());
     }
 
     static Stream<JsonNode> beams() {
