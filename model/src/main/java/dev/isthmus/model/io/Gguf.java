@@ -69,7 +69,7 @@ public record Gguf(Path file, Map<String, Object> metadata, Map<String, GgufTens
      * @param tensors in the order of the file
      * @throws IsthmusException if it cannot be written; what was there before is then untouched
      */
-    static void write(Path file, Map<String, Object> metadata, List<GgufTensor> tensors) {
+    public static void write(Path file, Map<String, Object> metadata, List<GgufTensor> tensors) {
         GgufHeader header = new GgufHeader(metadata, tensors);
         AtomicFile.write(file, channel -> {
             AtomicFile.writeFully(channel, header.bytes());

@@ -1,8 +1,11 @@
 package dev.isthmus.model.tokenizer;
 
+import dev.isthmus.model.io.Gguf;
 import dev.isthmus.model.io.Json;
 import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.tensor.IsthmusException;
+import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -35,17 +38,30 @@ public final class GgufMetadata {
     /**
      * The metadata of a model's tokenizer.
      *
-     * @param directory with a {@code tokenizer.json}
+     * @param model a GGUF file, or another with a {@code tokenizer.json} in it or beside it
      * @param vocabSize the number of rows of the embedding; ids without a token become unused ones
      * @throws IsthmusException if there is none, or one that llama.cpp has no name for
      */
-    public static Map<String, Object> of(Path directory, int vocabSize) {
+    public static Map<String, Object> of(Path model, int vocabSize) {
+        if (model.toString().endsWith(".gguf")) {
+            return carried(model);
+        }
+        Path directory = Files.isDirectory(model) ? model : model.resolveSibling("");
         Path file = directory.resolve("tokenizer.json");
         if (!Files.exists(file)) {
             throw new IsthmusException("Cannot say what the tokenizer in " + directory
                     + " does in GGUF: there is no tokenizer.json, the only kind that can be exported");
         }
         return new GgufMetadata(file, Json.read(file), Tokenizers.load(directory)).metadata(vocabSize);
+    }
+
+    /** What a GGUF file says about its tokenizer. */
+    private static Map<String, Object> carried(Path model) {
+        try (Arena arena = Arena.ofConfined()) {
+            Map<String, Object> metadata = new LinkedHashMap<>(Gguf.open(model, arena).metadata());
+            metadata.keySet().removeIf(key -> !key.startsWith("tokenizer."));
+            return metadata;
+        }
     }
 
     private Map<String, Object> metadata(int vocabSize) {
@@ -93,21 +109,41 @@ public final class GgufMetadata {
                 tokens[id] = characters ? tokens[id].replace(" ", SentencePiece.SPACE) : tokens[id];
             }
             metadata.put("tokenizer.ggml.scores", scores);
-            metadata.put("tokenizer.ggml.add_space_prefix", !characters);
+            metadata.put("tokenizer.ggml.add_space_prefix", prefix());
         }
         metadata.put("tokenizer.ggml.tokens", List.of(tokens));
         metadata.put("tokenizer.ggml.token_type", Arrays.stream(types).boxed().toList());
-        tokenizer.bosTokenId().ifPresent(id -> metadata.put("tokenizer.ggml.bos_token_id", (long) id));
-        tokenizer.eosTokenId().ifPresent(id -> metadata.put("tokenizer.ggml.eos_token_id", (long) id));
         int[] around = tokenizer.encode("", true);
-        int bos = tokenizer.bosTokenId().orElse(-1);
+        // A tokenizer.json alone does not name the token that it puts before a text.
+        int bos = tokenizer.bosTokenId().orElse(around.length > 0 ? around[0] : -1);
+        if (bos >= 0) {
+            metadata.put("tokenizer.ggml.bos_token_id", (long) bos);
+        }
+        tokenizer.eosTokenId().ifPresent(id -> metadata.put("tokenizer.ggml.eos_token_id", (long) id));
         metadata.put("tokenizer.ggml.add_bos_token", around.length > 0 && around[0] == bos);
         metadata.put("tokenizer.ggml.add_eos_token", false);
         template().ifPresent(text -> metadata.put("tokenizer.chat_template", text));
         return metadata;
     }
 
+    /** Whether a text gets a space before it. */
+    private boolean prefix() {
+        JsonNode metaspace = root.path("pre_tokenizer");
+        return contains(root.path("normalizer"), "Prepend")
+                || contains(metaspace, "Metaspace")
+                        && !metaspace.toString().contains("\"prepend_scheme\":\"never\"")
+                        && !metaspace.toString().contains("\"add_prefix_space\":false");
+    }
+
     private Optional<String> template() {
+        Path jinja = file.resolveSibling("chat_template.jinja");
+        if (Files.exists(jinja)) {
+            try {
+                return Optional.of(Files.readString(jinja));
+            } catch (IOException e) {
+                throw new IsthmusException("Cannot read " + jinja + ": " + e, e);
+            }
+        }
         Path config = file.resolveSibling("tokenizer_config.json");
         JsonNode template = Files.exists(config) ? Json.read(config).path("chat_template") : root.path("none");
         return template.isString() ? Optional.of(template.stringValue()) : Optional.empty();
@@ -141,7 +177,8 @@ public final class GgufMetadata {
         steps(root.path("pre_tokenizer"), steps);
         return switch (String.join(" ", steps)) {
             case "ByteLevel+regex" -> "gpt-2";
-            case "Digits ByteLevel+regex" -> "smollm";
+            case "gpt2 ByteLevel" -> "gpt-2";
+            case "Digits ByteLevel+regex", "digits gpt2 ByteLevel" -> "smollm";
             case "llama3 ByteLevel" -> "llama-bpe";
             case "qwen2 ByteLevel" -> "qwen2";
             default -> throw bad("that splits words by " + steps);
@@ -155,8 +192,14 @@ public final class GgufMetadata {
             case "ByteLevel" -> steps.add(step.path("use_regex").asBoolean(true) ? "ByteLevel+regex" : "ByteLevel");
             case "Split" -> {
                 String regex = step.path("pattern").path("Regex").asString("");
-                boolean llama3 = regex.equals(PreTokenizer.LLAMA3);
-                steps.add(llama3 ? "llama3" : regex.equals(PreTokenizer.QWEN2) ? "qwen2" : "Split " + regex);
+                steps.add(
+                        switch (regex) {
+                            case PreTokenizer.GPT2 -> "gpt2";
+                            case PreTokenizer.DIGITS -> "digits";
+                            default -> regex.equals(PreTokenizer.LLAMA3)
+                                    ? "llama3"
+                                    : regex.equals(PreTokenizer.QWEN2) ? "qwen2" : "Split " + regex;
+                        });
             }
             default -> steps.add(type);
         }
@@ -164,7 +207,8 @@ public final class GgufMetadata {
 
     private static boolean contains(JsonNode step, String type) {
         return step.path("type").asString("").equals(type)
-                || step.path("pretokenizers").valueStream().anyMatch(part -> contains(part, type));
+                || step.path("pretokenizers").valueStream().anyMatch(part -> contains(part, type))
+                || step.path("normalizers").valueStream().anyMatch(part -> contains(part, type));
     }
 
     private ModelFormatException bad(String kind) {

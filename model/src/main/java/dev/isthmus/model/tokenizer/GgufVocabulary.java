@@ -18,7 +18,7 @@ import java.util.OptionalInt;
 
 /** Makes the tokenizer that a GGUF file carries in its metadata. */
 final class GgufVocabulary {
-    private static final String KEY = "tokenizer.ggml.";
+    static final String KEY = "tokenizer.ggml.";
     private static final int NORMAL = 1;
     private static final int CONTROL = 3;
     private static final int USER_DEFINED = 4;
@@ -27,7 +27,12 @@ final class GgufVocabulary {
     private final List<String> tokens;
     private final List<Long> types;
 
-    private GgufVocabulary(Gguf file) {
+    /**
+     * The tokens of a file.
+     *
+     * @throws ModelFormatException if there are none, or their types do not fit them
+     */
+    GgufVocabulary(Gguf file) {
         this.file = file;
         tokens = file.list(KEY + "tokens", String.class);
         types = file.metadata().containsKey(KEY + "token_type")
@@ -36,6 +41,16 @@ final class GgufVocabulary {
         if (types.size() != tokens.size()) {
             throw new ModelFormatException(file.file(), types.size() + " types for " + tokens.size() + " tokens");
         }
+    }
+
+    /** Every token, by its id. */
+    List<String> tokens() {
+        return tokens;
+    }
+
+    /** For every token one of the numbers of {@link Kind}, or one that is not known. */
+    List<Long> types() {
+        return types;
     }
 
     /**
@@ -81,12 +96,12 @@ final class GgufVocabulary {
     }
 
     /** The patterns that llama.cpp splits with, one after the other, by the name it gives to a family. */
-    private static List<String> patterns(String pre) {
+    static List<String> patterns(String pre) {
         return switch (pre) {
             case "llama3", "llama-v3", "llama-bpe" -> List.of(PreTokenizer.LLAMA3);
             case "qwen2", "deepseek-r1-qwen" -> List.of(PreTokenizer.QWEN2);
             case "gpt-2", "gpt2", "mpt", "olmo", "default" -> List.of(PreTokenizer.GPT2);
-            case "starcoder", "refact", "command-r", "smollm", "codeshell" -> List.of("\\p{N}", PreTokenizer.GPT2);
+            case "starcoder", "refact", "command-r", "smollm", "codeshell" -> List.of(PreTokenizer.DIGITS, PreTokenizer.GPT2);
             case "falcon" -> List.of("[\\p{P}\\$\\+<=>\\^~\\|`]+", PreTokenizer.GPT2, "[0-9][0-9][0-9]");
             case "deepseek-llm" ->
                 List.of(
@@ -148,7 +163,7 @@ final class GgufVocabulary {
                 file.flag(KEY + "add_eos_token", algorithm == Algorithm.UNIGRAM));
     }
 
-    private static byte[] bytes(List<?> values) {
+    static byte[] bytes(List<?> values) {
         byte[] bytes = new byte[values.size()];
         for (int i = 0; i < bytes.length; i++) {
             bytes[i] = values.get(i) instanceof Long value ? value.byteValue() : 0;

@@ -36,6 +36,9 @@ interface PreTokenizer {
     /** The pattern of GPT-2's encoder. */
     String GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+    /** What SmolLM2 and StarCoder take before {@link #GPT2}: digits one at a time. */
+    String DIGITS = "\\p{N}";
+
     /** The pattern of Qwen2. */
     String QWEN2 = words("\\p{N}");
 

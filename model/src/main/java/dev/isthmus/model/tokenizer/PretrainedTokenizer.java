@@ -91,6 +91,10 @@ public final class PretrainedTokenizer implements Tokenizer {
         }
     }
 
+    Template template() {
+        return template;
+    }
+
     TokenModel model() {
         return model;
     }

@@ -17,6 +17,9 @@ import java.util.regex.Pattern;
 final class SentencePiece {
     static final String SPACE = "\u2581";
 
+    /** Spaces at the ends of a text, and all but the last of those in a row. */
+    static final String EXTRA_SPACES = "^ +| +$| +(?= )";
+
     private SentencePiece() {}
 
     /** What a piece is. The order is that of the numbers in files, from 1. */
@@ -48,7 +51,7 @@ final class SentencePiece {
         Normalizer normalizer() {
             List<Normalizer> steps = new ArrayList<>(List.of(rules));
             if (removeExtraWhitespaces) {
-                steps.add(Normalizer.replace(Pattern.compile("^ +| +$| +(?= )"), ""));
+                steps.add(Normalizer.replace(Pattern.compile(EXTRA_SPACES), ""));
             }
             if (addDummyPrefix) {
                 steps.add(Normalizer.prepend(" "));

@@ -92,12 +92,22 @@ public final class Tokenizers {
     }
 
     /**
-     * Copies the files of a model's tokenizer.
+     * Copies the files of a model's tokenizer; what a GGUF file carries becomes a {@code tokenizer.json} and a {@code
+     * tokenizer_config.json}.
      *
-     * @param model a model's directory, or a model file with its tokenizer beside it
+     * @param model a model's directory, or a model file with its tokenizer inside or beside it
      * @throws IsthmusException if they cannot be read or written
      */
     public static void copy(Path model, Path directory) {
+        if (isGguf(model)) {
+            try (Arena arena = Arena.ofConfined()) {
+                Gguf file = Gguf.open(model, arena);
+                if (file.string(GgufVocabulary.KEY + "model") != null) {
+                    GgufTokenizerJson.write(file, directory);
+                }
+            }
+            return;
+        }
         Path from = directory(model);
         for (String name : names(from)) {
             if (FILES.contains(name) || name.matches(LLAMA2C)) {
