@@ -7,6 +7,7 @@ import dev.isthmus.model.tokenizer.SentencePiece.Kind;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -175,13 +176,19 @@ final class GgufTokenizerJson {
     private List<Bpe.Merge> merges(Map<String, Integer> vocabulary, List<Double> scores) {
         record Scored(Bpe.Merge merge, double score, int left, int right) {}
         List<Scored> merges = new ArrayList<>();
+        // So that a very long token does not cost its length squared.
+        BitSet lengths = new BitSet();
+        vocabulary.keySet().forEach(token -> lengths.set(token.length()));
         for (Map.Entry<String, Integer> entry : vocabulary.entrySet()) {
             String token = entry.getKey();
             Kind kind = kinds.get(entry.getValue());
-            if (kind != Kind.NORMAL && kind != Kind.BYTE) {
+            if (kind != Kind.NORMAL && kind != Kind.BYTE || token.isEmpty()) {
                 continue;
             }
             for (int at = token.offsetByCodePoints(0, 1); at < token.length(); at = token.offsetByCodePoints(at, 1)) {
+                if (!lengths.get(at) || !lengths.get(token.length() - at)) {
+                    continue;
+                }
                 Integer left = vocabulary.get(token.substring(0, at));
                 Integer right = vocabulary.get(token.substring(at));
                 if (left != null && right != null) {

@@ -12,6 +12,7 @@ import static jdk.incubator.vector.VectorOperators.B2F;
 import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.S2I;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
@@ -53,6 +54,8 @@ final class WeightDots {
 
     private static final int SIXTEEN = Float.floatToRawIntBits(16);
 
+    private static final int SIGN = 1 << 31;
+
     private static final VectorMask<Float> FAR_8 = far(8);
     private static final VectorMask<Float> FAR_4 = far(4);
     private static final VectorMask<Float> FAR_2 = far(2);
@@ -67,8 +70,7 @@ final class WeightDots {
     /** Whether {@link #dot} knows the format, at this vector width. */
     static boolean has(WeightFormat format) {
         return switch (format) {
-            case F32, BF16 -> true;
-            case F16 -> false;
+            case F32, BF16, F16 -> true;
             case Q8_0, Q4_0 -> B.length() == LANES;
         };
     }
@@ -91,7 +93,10 @@ final class WeightDots {
                     nibbles(n, part, 18, 2 * Rows.BYTES, x, w, w1, s);
                     nibbles(n, part, 18, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
                 }
-                case F16 -> throw new IllegalArgumentException(format.name());
+                case F16 -> {
+                    halves(n, Rows.BYTES / 2, x, w + b, w1 + b, s);
+                    halves(n, Rows.BYTES / 2, x, w2 + b, w3 + b, s + 2 * SUMS);
+                }
             }
         }
     }
@@ -149,6 +154,28 @@ final class WeightDots {
         c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
         c2.intoMemorySegment(MEM, sums + 2 * SUMS, ORDER);
         c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
+    }
+
+    /** Two rows at a time, as of {@link #bytes}; every number as {@link #halvesToFloats} makes it. */
+    private static void halves(int n, long step, long a, long w, long w1, long sums) {
+        a &= ADDRESS;
+        w &= ADDRESS;
+        w1 &= ADDRESS;
+        step &= STRIDE;
+        FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
+        FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
+        for (int j = 0; j < n / Rows.LANES; j++) {
+            long k = j * step;
+            FloatVector x = fromMemorySegment(F, MEM, a + 2 * k, ORDER);
+            IntVector half = (IntVector)
+                    ShortVector.fromMemorySegment(S, MEM, w + k, ORDER).convertShape(S2I, I, 0);
+            c0 = toFloats(half).fma(x, c0);
+            half = (IntVector)
+                    ShortVector.fromMemorySegment(S, MEM, w1 + k, ORDER).convertShape(S2I, I, 0);
+            c1 = toFloats(half).fma(x, c1);
+        }
+        c0.intoMemorySegment(MEM, sums, ORDER);
+        c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
     }
 
     /**
@@ -395,21 +422,27 @@ final class WeightDots {
         }
     }
 
-    /** The exponent grows by 127 - 15; numbers without leading one get it, and lose it by a subtraction; so does infinity. */
     private static void halvesToFloats(int n, long from, long to) {
         for (int j = 0; j < n; j += LANES) {
             IntVector half = (IntVector)
-                    ShortVector.fromMemorySegment(S, MEM, from + j * 2L, ORDER).convertShape(ZERO_EXTEND_S2I, I, 0);
-            IntVector magnitude = half.and(0x7fff).lanewise(LSHL, 13);
-            FloatVector small = magnitude.add(113 << 23).reinterpretAsFloats().sub(0x1p-14f);
-            magnitude
-                    .add(112 << 23)
-                    .blend(magnitude.add(224 << 23), magnitude.compare(VectorOperators.GE, 31 << 23))
-                    .blend(small.reinterpretAsInts(), magnitude.compare(VectorOperators.LT, 1 << 23))
-                    .or(half.and(0x8000).lanewise(LSHL, 16))
-                    .reinterpretAsFloats()
-                    .intoMemorySegment(MEM, to + j * 4L, ORDER);
+                    ShortVector.fromMemorySegment(S, MEM, from + j * 2L, ORDER).convertShape(S2I, I, 0);
+            toFloats(half).intoMemorySegment(MEM, to + j * 4L, ORDER);
         }
+    }
+
+    /**
+     * The float32 of float16 with their sign extended. The exponent grows by 127 - 15, which makes of {@code m 2^-24} without leading one
+     * {@code 2^-15 + m 2^-25}: that is doubled and loses {@code 2^-14}. Of infinity and NaN the exponent grows once more. Nothing on
+     * the way is too small for a leading one of its own, which would be slow.
+     */
+    private static FloatVector toFloats(IntVector half) {
+        IntVector bits = half.lanewise(LSHL, 13).and(SIGN | 0x7fff << 13);
+        IntVector exponent = bits.and(31 << 23);
+        IntVector grown = bits.add(112 << 23);
+        FloatVector y = grown.reinterpretAsFloats();
+        FloatVector surplus = bits.and(SIGN).or(113 << 23).reinterpretAsFloats();
+        return y.blend(grown.add(112 << 23).reinterpretAsFloats(), exponent.compare(VectorOperators.EQ, 31 << 23).cast(F))
+                .blend(y.add(y).sub(surplus), exponent.compare(VectorOperators.EQ, 0).cast(F));
     }
 
     private static void bytesToFloats(int n, long from, long to) {

@@ -108,6 +108,26 @@ class WeightTests {
         }
     }
 
+    /** Every float16 there is, with and without leading one, infinite or not a number, in every lane of a row. */
+    @Test
+    void everyHalfIsMultipliedExactly() {
+        int n = 1 << 16;
+        int k = 32;
+        MemorySegment w = Arena.ofAuto().allocate(2L * n * k, 64);
+        for (int i = 0; i < n; i++) {
+            w.setAtIndex(ValueLayout.JAVA_SHORT, (long) i * k + i % k, (short) (i * 40503));
+        }
+        Tensor ones = Tensor.full(DType.FLOAT32, 1, 2, k);
+        StoredWeight weight = new StoredWeight(WeightFormat.F16, w, k, n);
+        float[] alone = weight.linear(ones.narrow(0, 0, 1), null).toFloats();
+        float[] both = weight.linear(ones, null).toFloats();
+        for (int i = 0; i < n; i++) {
+            float expected = Float.float16ToFloat((short) (i * 40503));
+            // 0 + -0 is 0.
+            assertThat(new Float[] {alone[i], both[i], both[n + i]}).containsOnly(expected == 0 ? 0f : expected);
+        }
+    }
+
     /** Decoding, a row at a time, gives the bits of all rows at once, on any number of threads. */
     @ParameterizedTest
     @EnumSource

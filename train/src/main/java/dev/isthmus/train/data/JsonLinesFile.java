@@ -152,7 +152,9 @@ public final class JsonLinesFile {
         } catch (JacksonException e) {
             throw wrong(
                     index,
-                    "is not JSON: " + e.getOriginalMessage().lines().findFirst().orElse(""));
+                    "is not JSON: "
+                            + Row.shortened(
+                                    e.getOriginalMessage().lines().findFirst().orElse("")));
         } catch (IOException e) {
             throw new IsthmusException("Cannot read " + name + ": " + e.getMessage(), e);
         }

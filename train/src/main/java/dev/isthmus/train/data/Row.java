@@ -17,7 +17,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param line counted from 1
  */
 public record Row(String file, int line, ObjectNode json) {
-    private static final int SHOWN = 60;
+    private static final int SHOWN = 200;
 
     /** Whether there is a field of this name. */
     public boolean has(String field) {
@@ -26,7 +26,7 @@ public record Row(String file, int line, ObjectNode json) {
 
     /** The names of all fields, for a message. */
     public String fields() {
-        return json.isEmpty() ? "nothing" : String.join(", ", json.propertyNames());
+        return json.isEmpty() ? "nothing" : shortened(String.join(", ", json.propertyNames()));
     }
 
     /** The field, of whatever kind. */
@@ -145,7 +145,7 @@ public record Row(String file, int line, ObjectNode json) {
         return new IsthmusException(file + ", line " + line + ": " + problem);
     }
 
-    private static String shortened(String text) {
+    static String shortened(String text) {
         return text.length() <= SHOWN ? text : text.substring(0, SHOWN) + "...";
     }
 }

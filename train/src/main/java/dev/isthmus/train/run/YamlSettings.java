@@ -49,6 +49,8 @@ public final class YamlSettings {
             .enable(YAMLWriteFeature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
             .build();
 
+    private static final int MOST_SHOWN = 200;
+
     private YamlSettings() {}
 
     /**
@@ -77,7 +79,7 @@ public final class YamlSettings {
             // What is wrong with the characters, not with the words, is said without a place.
             String line =
                     e.getLocation() == null ? "" : "line " + e.getLocation().getLineNr() + ": ";
-            throw new IsthmusException(what + " is not valid YAML: " + line + problem, e);
+            throw new IsthmusException(what + " is not valid YAML: " + line + shortened(problem), e);
         }
     }
 
@@ -178,10 +180,15 @@ public final class YamlSettings {
         }
         return switch (e) {
             case MismatchedInputException mismatch ->
-                path(e) + " must be " + words(mismatch.getTargetType()) + ", found " + found;
-            case InputCoercionException _ -> path(e) + " is too large, found " + found;
-            default -> path(e) + ": " + firstLine(e);
+                path(e) + " must be " + words(mismatch.getTargetType()) + ", found " + shortened(found.toString());
+            case InputCoercionException _ -> path(e) + " is too large, found " + shortened(found.toString());
+            default -> path(e) + ": " + shortened(firstLine(e));
         };
+    }
+
+    /** What a file may hold at any length, at a length that can be read. */
+    private static String shortened(String text) {
+        return text.length() <= MOST_SHOWN ? text : text.substring(0, MOST_SHOWN - 3) + "...";
     }
 
     private static String words(@Nullable Class<?> type) {
@@ -201,11 +208,11 @@ public final class YamlSettings {
     }
 
     private static String path(JacksonException e) {
-        return String.join(
+        return shortened(String.join(
                 ".",
                 e.getPath().stream()
                         .map(step -> step.getPropertyName() == null ? "" + step.getIndex() : step.getPropertyName())
-                        .toList());
+                        .toList()));
     }
 
     private static String firstLine(JacksonException e) {
