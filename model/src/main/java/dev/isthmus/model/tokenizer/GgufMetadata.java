@@ -58,7 +58,8 @@ public final class GgufMetadata {
     /** What a GGUF file says about its tokenizer. */
     private static Map<String, Object> carried(Path model) {
         try (Arena arena = Arena.ofConfined()) {
-            Map<String, Object> metadata = new LinkedHashMap<>(Gguf.open(model, arena).metadata());
+            Map<String, Object> metadata =
+                    new LinkedHashMap<>(Gguf.open(model, arena).metadata());
             metadata.keySet().removeIf(key -> !key.startsWith("tokenizer."));
             return metadata;
         }
@@ -196,9 +197,10 @@ public final class GgufMetadata {
                         switch (regex) {
                             case PreTokenizer.GPT2 -> "gpt2";
                             case PreTokenizer.DIGITS -> "digits";
-                            default -> regex.equals(PreTokenizer.LLAMA3)
-                                    ? "llama3"
-                                    : regex.equals(PreTokenizer.QWEN2) ? "qwen2" : "Split " + regex;
+                            default ->
+                                regex.equals(PreTokenizer.LLAMA3)
+                                        ? "llama3"
+                                        : regex.equals(PreTokenizer.QWEN2) ? "qwen2" : "Split " + regex;
                         });
             }
             default -> steps.add(type);

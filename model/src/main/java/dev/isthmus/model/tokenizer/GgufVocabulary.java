@@ -101,7 +101,8 @@ final class GgufVocabulary {
             case "llama3", "llama-v3", "llama-bpe" -> List.of(PreTokenizer.LLAMA3);
             case "qwen2", "deepseek-r1-qwen" -> List.of(PreTokenizer.QWEN2);
             case "gpt-2", "gpt2", "mpt", "olmo", "default" -> List.of(PreTokenizer.GPT2);
-            case "starcoder", "refact", "command-r", "smollm", "codeshell" -> List.of(PreTokenizer.DIGITS, PreTokenizer.GPT2);
+            case "starcoder", "refact", "command-r", "smollm", "codeshell" ->
+                List.of(PreTokenizer.DIGITS, PreTokenizer.GPT2);
             case "falcon" -> List.of("[\\p{P}\\$\\+<=>\\^~\\|`]+", PreTokenizer.GPT2, "[0-9][0-9][0-9]");
             case "deepseek-llm" ->
                 List.of(

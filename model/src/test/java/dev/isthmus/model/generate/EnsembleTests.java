@@ -131,7 +131,8 @@ class EnsembleTests {
             // Of several shapes, since nothing but the vocabulary must be the same.
             List<Decoder> models =
                     List.of(decoder(3), decoder(DecoderConfig.gpt2(VOCABULARY, 20, 2, 2, 90), 4), decoder(5));
-            float[] values = Tensor.randn(DType.FLOAT32, Rng.of(8), 1, VOCABULARY).toFloats();
+            float[] values =
+                    Tensor.randn(DType.FLOAT32, Rng.of(8), 1, VOCABULARY).toFloats();
             Guided guided = new Guided(models, 0.7, values);
             SamplingParams sampling = new SamplingParams(true, 0.8, 9, 0.9, 0, 1.3);
             GenerationConfig config = new GenerationConfig(sampling, 25, List.of(4), 3).withEntropies();
@@ -146,13 +147,14 @@ class EnsembleTests {
                 for (int t = 0; t < written.tokens().length; t++) {
                     float[] row = guided.row(text, t);
                     int token = sampler.sample(row, 0, new History(text, promptLength, text.length), stream);
-                    assertThat(written.tokens()[t]).as("text %d, token %d", i, t).isEqualTo(token);
+                    assertThat(written.tokens()[t])
+                            .as("text %d, token %d", i, t)
+                            .isEqualTo(token);
                     // At the temperature, before any filter: the bits of the loss that a trainer computes.
                     Functional.TokenLoss loss = Functional.tokenLoss(
                             Tensor.of(row, 1, VOCABULARY), Tensor.of(new int[] {token}, 1), 0.8, true);
                     assertThat(written.logProbs()[t]).isEqualTo(-loss.loss().toFloats()[0]);
-                    assertThat(written.entropies()[t])
-                            .isEqualTo(loss.entropy().toFloats()[0]);
+                    assertThat(written.entropies()[t]).isEqualTo(loss.entropy().toFloats()[0]);
                     text = Arrays.copyOf(text, text.length + 1);
                     text[text.length - 1] = token;
                 }
@@ -164,7 +166,8 @@ class EnsembleTests {
     void aTextDoesNotDependOnTheOthersInTheBatch() {
         try (Scope scope = Scope.open()) {
             List<Decoder> models = List.of(decoder(3), decoder(4), decoder(5));
-            float[] values = Tensor.randn(DType.FLOAT32, Rng.of(8), 1, VOCABULARY).toFloats();
+            float[] values =
+                    Tensor.randn(DType.FLOAT32, Rng.of(8), 1, VOCABULARY).toFloats();
             Ensemble ensemble = new Guided(models, 0.5, values).ensemble();
             SamplingParams sampling = SamplingParams.temperature(0.9)
                     .withProcessors(List.of(LogitsProcessors.noRepeatNgram(3)))

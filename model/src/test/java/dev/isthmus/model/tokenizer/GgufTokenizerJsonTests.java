@@ -70,8 +70,7 @@ class GgufTokenizerJsonTests {
         }
         Tokenizer original = Tokenizers.load(model);
         Path gguf = directory.resolve("again.gguf");
-        Gguf.write(
-                gguf, GgufMetadata.of(name.endsWith(".gguf") ? directory : model, original.vocabSize()), List.of());
+        Gguf.write(gguf, GgufMetadata.of(name.endsWith(".gguf") ? directory : model, original.vocabSize()), List.of());
         Path back = Files.createDirectory(directory.resolve("back"));
         Tokenizers.copy(gguf, back);
         // From one GGUF file to the next nothing is made anew.

@@ -441,8 +441,12 @@ final class WeightDots {
         IntVector grown = bits.add(112 << 23);
         FloatVector y = grown.reinterpretAsFloats();
         FloatVector surplus = bits.and(SIGN).or(113 << 23).reinterpretAsFloats();
-        return y.blend(grown.add(112 << 23).reinterpretAsFloats(), exponent.compare(VectorOperators.EQ, 31 << 23).cast(F))
-                .blend(y.add(y).sub(surplus), exponent.compare(VectorOperators.EQ, 0).cast(F));
+        return y.blend(
+                        grown.add(112 << 23).reinterpretAsFloats(),
+                        exponent.compare(VectorOperators.EQ, 31 << 23).cast(F))
+                .blend(
+                        y.add(y).sub(surplus),
+                        exponent.compare(VectorOperators.EQ, 0).cast(F));
     }
 
     private static void bytesToFloats(int n, long from, long to) {

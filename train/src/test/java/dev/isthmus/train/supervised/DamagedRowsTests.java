@@ -32,14 +32,16 @@ class DamagedRowsTests {
     void rowsOfADatasetSurviveDamage(String rows) {
         byte[] good = rows.getBytes(StandardCharsets.UTF_8);
         // Every character of ASCII, so that most of the damage is no unknown character.
-        String alphabet = IntStream.range(32, 127).mapToObj(Character::toString).collect(Collectors.joining("", "\n", ""));
+        String alphabet =
+                IntStream.range(32, 127).mapToObj(Character::toString).collect(Collectors.joining("", "\n", ""));
         RowEncoder encoder = new RowEncoder(
                 new CharTokenizer(alphabet, true),
                 ChatTemplate.of("{% for m in messages %}{{ m.role }}{{ m.content }}{% endfor %}", Map.of()));
         int[] loaded = {0};
         Mutations.assertSurvives("JSON Lines of a dataset", good, good.length, bytes -> {
             Path file = Files.write(dir.resolve("data.jsonl"), bytes);
-            MethodConfig<SftConfig> config = new Sft().configure(null, Map.of("data", file.toString(), "model", "none"));
+            MethodConfig<SftConfig> config =
+                    new Sft().configure(null, Map.of("data", file.toString(), "model", "none"));
             new SftRows(config.base(), config.data(), config.own(), encoder, 64, Rng.of(1));
             loaded[0]++;
         });
