@@ -281,10 +281,20 @@ public sealed interface KernelCall {
      * Attention of single queries to cached keys: bit for bit the row that {@link Attention} computes.
      *
      * <p>Row {@code i} of {@code q [rows, heads * headDim]} attends to the first {@code length[i]} tokens of the pages {@code
-     * pages[i]}, or to the last of those that its window holds.
+     * pages[i]}, or to the last of those that its window holds. Row {@code i} of {@code append} is written before it is read; no
+     * other row of the call may read it.
      */
     record CachedAttention(
-            int rows, Heads heads, Buffer q, long ldq, KvPages cache, int[][] pages, int[] length, Buffer out, long ldo)
+            int rows,
+            Heads heads,
+            Buffer q,
+            long ldq,
+            KvPages cache,
+            int[][] pages,
+            int[] length,
+            @Nullable KvAppend append,
+            Buffer out,
+            long ldo)
             implements KernelCall {}
 
     /**

@@ -190,7 +190,7 @@ public final class KvCache {
         return decoder.hidden(
                 batch,
                 (layer, qkv) -> {
-                    append(layer, qkv, page, slot);
+                    run(append(layer, qkv, page, slot));
                     return Functional.attention(qkv, batch.ragged(), decoder.heads(layer));
                 },
                 null);
@@ -215,16 +215,22 @@ public final class KvCache {
             lengths[i] = sequence.length;
             starts[i + 1] = i + 1;
         }
+        boolean distinct = true;
         for (int i = 0; i < rows; i++) {
             pages[i] = sequences.get(i).pages;
+            distinct &= lengths[i] == sequences.get(i).length;
         }
+        boolean atOnce = distinct;
         TokenBatch read = new TokenBatch(Tensor.of(tokens, rows), Tensor.of(positions, rows), new Ragged(starts));
         TokenBatch batch = changed(read, sequences);
         int width = heads.heads() * heads.headDim();
         return decoder.hidden(
                 batch,
                 (layer, qkv) -> {
-                    append(layer, qkv, page, slot);
+                    KvAppend append = append(layer, qkv, page, slot);
+                    if (!atOnce) {
+                        run(append);
+                    }
                     Tensor out = Tensor.empty(qkv.dtype(), rows, width);
                     run(new CachedAttention(
                             rows,
@@ -234,6 +240,7 @@ public final class KvCache {
                             layers.get(layer),
                             pages,
                             lengths,
+                            atOnce ? append : null,
                             out.buffer(),
                             width));
                     return out;
@@ -245,11 +252,11 @@ public final class KvCache {
         Scope.current().device().run(call);
     }
 
-    private void append(int layer, Tensor qkv, int[] page, int[] slot) {
+    private KvAppend append(int layer, Tensor qkv, int[] page, int[] slot) {
         long ld = qkv.size(1);
         Buffer k = qkv.buffer().plus((long) heads.heads() * heads.headDim());
         Buffer v = k.plus((long) heads.kvHeads() * heads.headDim());
-        run(new KvAppend(page.length, heads.kvHeads(), heads.headDim(), k, ld, v, ld, layers.get(layer), page, slot));
+        return new KvAppend(page.length, heads.kvHeads(), heads.headDim(), k, ld, v, ld, layers.get(layer), page, slot);
     }
 
     private void reserve(Sequence sequence, int[] page, int[] slot, int row) {

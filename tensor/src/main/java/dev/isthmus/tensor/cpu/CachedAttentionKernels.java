@@ -33,18 +33,22 @@ final class CachedAttentionKernels {
     private CachedAttentionKernels() {}
 
     static void append(KvAppend c) {
-        int d = c.headDim();
-        Rows.parallel(c.rows(), 32 * c.kvHeads() * d, (from, to) -> {
-            for (int i = from; i < to; i++) {
-                for (int h = 0; h < c.kvHeads(); h++) {
-                    long page = ((long) c.page()[i] * c.kvHeads() + h) * d * PAGE_BYTES;
-                    long k = c.k().address() + (i * c.ldk() + (long) h * d) * 4;
-                    long v = c.v().address() + (i * c.ldv() + (long) h * d) * 4;
-                    Panels.transpose(1, d, k, 0, c.cache().keys().address() + page + c.slot()[i] * 4L, PAGE_BYTES);
-                    Panels.copy(1, d, v, 0, c.cache().values().address() + page + (long) c.slot()[i] * d * 4, 0);
-                }
+        Rows.parallel(c.rows(), 32 * c.kvHeads() * c.headDim(), (from, to) -> {
+            for (int row = from; row < to; row++) {
+                append(c, row, 0, c.kvHeads());
             }
         });
+    }
+
+    private static void append(KvAppend c, int row, int fromHead, int toHead) {
+        int d = c.headDim();
+        for (int h = fromHead; h < toHead; h++) {
+            long page = ((long) c.page()[row] * c.kvHeads() + h) * d * PAGE_BYTES;
+            long k = c.k().address() + (row * c.ldk() + (long) h * d) * 4;
+            long v = c.v().address() + (row * c.ldv() + (long) h * d) * 4;
+            Panels.transpose(1, d, k, 0, c.cache().keys().address() + page + c.slot()[row] * 4L, PAGE_BYTES);
+            Panels.copy(1, d, v, 0, c.cache().values().address() + page + (long) c.slot()[row] * d * 4, 0);
+        }
     }
 
     static void attention(CachedAttention c) {
@@ -63,6 +67,9 @@ final class CachedAttentionKernels {
 
     /** One row, the query heads of some key/value heads. */
     private static void heads(CachedAttention c, int row, int fromHead, int toHead) {
+        if (c.append() != null) {
+            append(c.append(), row, fromHead, toHead);
+        }
         int d = c.heads().headDim();
         int group = c.heads().heads() / c.heads().kvHeads();
         int n = c.length()[row];

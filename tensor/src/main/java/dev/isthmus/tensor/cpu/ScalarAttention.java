@@ -124,6 +124,9 @@ final class ScalarAttention {
     static void cachedAttention(CachedAttention c) {
         Heads heads = c.heads();
         int d = heads.headDim();
+        if (c.append() != null) {
+            kvAppend(c.append());
+        }
         for (int i = 0; i < c.rows(); i++) {
             for (int h = 0; h < heads.heads(); h++) {
                 int kv = kvHead(heads, h);

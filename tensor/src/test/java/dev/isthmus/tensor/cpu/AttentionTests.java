@@ -237,8 +237,48 @@ class AttentionTests {
         KvPages cache = new KvPages(filled(size), filled(size));
         vector.run(new KvAppend(rows, heads.kvHeads(), d, in.k(), in.ld, in.v(), in.ld, cache, page, slot));
         Buffer out = filled(rows * in.width());
-        vector.run(new CachedAttention(rows, heads, in.q(), in.ld, cache, pages, length, out, in.width()));
+        vector.run(new CachedAttention(rows, heads, in.q(), in.ld, cache, pages, length, null, out, in.width()));
         return TestMemory.read(out, rows * in.width());
+    }
+
+    /** Rows that are written in the call itself, by tasks of whole rows and by tasks of heads. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 21})
+    void appendingWhileAttending(int rows) {
+        try (Scope _ = Scope.open()) {
+            Heads heads = new Heads(4, 2, 24, 0.2, true);
+            Inputs in = Inputs.random(
+                    random, heads, 0, IntStream.range(0, rows).map(_ -> 1).toArray());
+            int[][] pages = new int[rows][];
+            int[] page = new int[rows];
+            int[] slot = new int[rows];
+            int[] length = new int[rows];
+            for (int i = 0; i < rows; i++) {
+                pages[i] = new int[] {2 * i, 2 * i + 1};
+                length[i] = 1 + 5 * i % (2 * KvPages.PAGE);
+                page[i] = pages[i][(length[i] - 1) / KvPages.PAGE];
+                slot[i] = (length[i] - 1) % KvPages.PAGE;
+            }
+            int size = 2 * rows * heads.kvHeads() * heads.headDim() * KvPages.PAGE;
+            float[][] results = new float[4][];
+            for (int k = 0; k < 4; k++) {
+                Device device = k < 2 ? vector : scalar;
+                KvPages cache = new KvPages(
+                        TestMemory.gaussian(new SplittableRandom(7), size),
+                        TestMemory.gaussian(new SplittableRandom(8), size));
+                KvAppend append = new KvAppend(
+                        rows, heads.kvHeads(), heads.headDim(), in.k(), in.ld, in.v(), in.ld, cache, page, slot);
+                if (k % 2 == 0) {
+                    device.run(append);
+                }
+                Buffer out = filled(rows * in.width());
+                device.run(new CachedAttention(
+                        rows, heads, in.q(), in.ld, cache, pages, length, k % 2 == 0 ? null : append, out, in.width()));
+                results[k] = TestMemory.read(out, rows * in.width());
+            }
+            assertThat(results[1]).isEqualTo(results[0]);
+            assertThat(results[3]).isEqualTo(results[2]).containsExactly(results[0], Offset.offset(1e-5f));
+        }
     }
 
     @Test
