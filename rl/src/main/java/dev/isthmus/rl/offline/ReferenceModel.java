@@ -2,6 +2,7 @@ package dev.isthmus.rl.offline;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.rl.reward.WeightAverage;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
@@ -101,18 +102,9 @@ final class ReferenceModel {
         }
     }
 
-    /** Moves towards a policy: {@code alpha policy + (1 - alpha) reference} (Gorbatovski et al. 2024, eq. 4). */
+    /** Moves the share {@code alpha} of its way to the policy: TRL's {@code ref_model_mixup_alpha}. */
     void follow(Decoder policy, double alpha) {
-        Autograd.noGrad(() -> {
-            for (int i = 0; i < model.trained().size(); i++) {
-                Tensor weights = model.trained().get(i);
-                try (Scope scope = Scope.open()) {
-                    weights.copyFrom(weights.detach()
-                            .mul(1 - alpha)
-                            .add(policy.trained().get(i).detach().mul(alpha)));
-                }
-            }
-        });
+        WeightAverage.move(model.trained(), policy.trained(), alpha);
         known.clear();
         room = ROOM;
     }

@@ -2,6 +2,7 @@ package dev.isthmus.rl.online;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.rl.reward.WeightAverage;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
@@ -83,18 +84,10 @@ final class FrozenModel {
         return model;
     }
 
-    /** {@code ref = alpha policy + (1 - alpha) ref} (TR-DPO, Gorbatovski et al. 2024, eq. 3; TRL's {@code ref_model_mixup_alpha}). */
+    /** Moves the share {@code alpha} of its way to the policy: TRL's {@code ref_model_mixup_alpha}. */
     void follow(Decoder policy, double alpha) {
         moved = true;
-        List<Tensor> from = policy.trained();
-        List<Tensor> to = model.trained();
-        for (int i = 0; i < to.size(); i++) {
-            try (Scope scope = Scope.open()) {
-                Tensor own = to.get(i).detach();
-                Tensor other = from.get(i).detach();
-                own.copyFrom(Autograd.noGrad(() -> other.mul(alpha).add(own.mul(1 - alpha))));
-            }
-        }
+        WeightAverage.move(model.trained(), policy.trained(), alpha);
     }
 
     /** Writes the model into a checkpoint if it is no longer the one that the run began with. */

@@ -4,7 +4,6 @@ import dev.isthmus.model.generate.Completion;
 import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.rl.objective.DistillationLoss;
 import dev.isthmus.rl.objective.LossResult;
-import dev.isthmus.rl.online.PromptRows.Row;
 import dev.isthmus.rl.online.PromptedModel.Answer;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Rng;
@@ -60,7 +59,7 @@ final class GkdMethod implements OnlineMethod {
     }
 
     @Override
-    public List<Answer> answer(PromptedModel policy, @Nullable FrozenModel reference, List<Row> rows, Rng rng) {
+    public List<Answer> answer(PromptedModel policy, @Nullable FrozenModel reference, List<Prompt> rows, Rng rng) {
         if (rng.split("lmbda").nextDouble() < own.lmbda()) {
             return policy.answer(rows, 1, rng);
         }
@@ -71,7 +70,7 @@ final class GkdMethod implements OnlineMethod {
                         .toList();
     }
 
-    private static Answer given(int prompt, Row row) {
+    private static Answer given(int prompt, Prompt row) {
         float[] none = new float[0];
         return new Answer(
                 row,
@@ -86,7 +85,7 @@ final class GkdMethod implements OnlineMethod {
 
     /** The mean divergence of the tokens of the completions that are given. */
     @Override
-    public void evaluate(PromptedModel policy, List<Row> heldOut, StepLog log) {
+    public void evaluate(PromptedModel policy, List<Prompt> heldOut, StepLog log) {
         List<Rollout> given = heldOut.stream()
                 .filter(row -> row.completion().length > 0)
                 .map(row -> Rollout.of(row.tokens(), row.completion(), new float[0], true))

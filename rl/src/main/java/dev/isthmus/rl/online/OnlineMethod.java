@@ -2,7 +2,6 @@ package dev.isthmus.rl.online;
 
 import dev.isthmus.model.Parameter;
 import dev.isthmus.rl.objective.LossResult;
-import dev.isthmus.rl.online.PromptRows.Row;
 import dev.isthmus.rl.online.PromptedModel.Answer;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.train.loop.Start;
@@ -35,7 +34,7 @@ interface OnlineMethod {
      *
      * @param reference null if the method uses none
      */
-    default List<Answer> answer(PromptedModel policy, @Nullable FrozenModel reference, List<Row> rows, Rng rng) {
+    default List<Answer> answer(PromptedModel policy, @Nullable FrozenModel reference, List<Prompt> rows, Rng rng) {
         return policy.answer(rows, settings().numGenerations(), rng);
     }
 
@@ -48,7 +47,7 @@ interface OnlineMethod {
     LossResult loss(RolloutBatch batch);
 
     /** Puts what rows that are held out say without completions of the policy; nothing if they say nothing. */
-    default void evaluate(PromptedModel policy, List<Row> heldOut, StepLog log) {}
+    default void evaluate(PromptedModel policy, List<Prompt> heldOut, StepLog log) {}
 
     /** What is trained beside the policy. */
     default List<Parameter> parameters() {

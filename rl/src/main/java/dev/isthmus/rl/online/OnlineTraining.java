@@ -5,10 +5,10 @@ import dev.isthmus.model.Parameter;
 import dev.isthmus.model.generate.Completion;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.rl.objective.LossResult;
-import dev.isthmus.rl.online.PromptRows.Row;
 import dev.isthmus.rl.online.PromptedModel.Answer;
 import dev.isthmus.rl.reward.Advantages;
 import dev.isthmus.rl.reward.RewardFunction;
+import dev.isthmus.rl.reward.Selector;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
@@ -94,10 +94,7 @@ final class OnlineTraining implements Training {
 
     @Override
     public long epoch() {
-        return (long) policy.size()
-                * settings.numGenerations()
-                * settings.iterations()
-                / settings.completionsPerExample();
+        return policy.size() * settings.numGenerations() * settings.iterations() / settings.completionsPerExample();
     }
 
     @Override
@@ -220,7 +217,7 @@ final class OnlineTraining implements Training {
     }
 
     private List<Judged> ask(int prompts) {
-        List<Row> rows = policy.prompts(asked, prompts);
+        List<Prompt> rows = policy.prompts(asked, prompts);
         List<Answer> answers =
                 method.answer(policy, reference, rows, policy.rng().split("rollout", asked));
         asked += prompts;
@@ -244,7 +241,7 @@ final class OnlineTraining implements Training {
                 List<Judged> group = more.subList(from, from + settings.numGenerations());
                 double[] sums = Advantages.weightedSums(
                         group.stream().map(Judged::rewards).toArray(double[][]::new), weights);
-                (Arrays.stream(sums).distinct().count() > 1 ? differ : alike).add(group);
+                (Selector.informative().keep(sums, sums.length)[0] ? differ : alike).add(group);
             }
         }
         differ.addAll(alike);
@@ -271,7 +268,7 @@ final class OnlineTraining implements Training {
 
     @Override
     public void evaluate(StepLog log) {
-        List<Row> rows = policy.heldOut();
+        List<Prompt> rows = policy.heldOut();
         if (!rows.isEmpty()) {
             List<Judged> judged =
                     judge(method.answer(policy, reference, rows, policy.rng().split("evaluate")));

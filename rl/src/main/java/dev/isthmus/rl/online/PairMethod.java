@@ -12,7 +12,6 @@ import dev.isthmus.rl.objective.preference.IpoLoss;
 import dev.isthmus.rl.objective.preference.NashMdLoss;
 import dev.isthmus.rl.objective.preference.PairLoss;
 import dev.isthmus.rl.objective.preference.Pairs;
-import dev.isthmus.rl.online.PromptRows.Row;
 import dev.isthmus.rl.online.PromptedModel.Answer;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
@@ -111,7 +110,7 @@ final class PairMethod implements OnlineMethod {
     }
 
     @Override
-    public List<Answer> answer(PromptedModel policy, @Nullable FrozenModel reference, List<Row> rows, Rng rng) {
+    public List<Answer> answer(PromptedModel policy, @Nullable FrozenModel reference, List<Prompt> rows, Rng rng) {
         if (opponent == null) {
             return policy.answer(rows, 2, rng);
         }

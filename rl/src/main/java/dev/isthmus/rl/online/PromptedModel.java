@@ -1,73 +1,55 @@
 package dev.isthmus.rl.online;
 
 import dev.isthmus.model.Decoder;
-import dev.isthmus.model.Pretrained;
-import dev.isthmus.model.chat.ChatTemplate;
 import dev.isthmus.model.generate.Completion;
 import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.generate.GenerationConfig;
 import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.generate.LanguageModel;
-import dev.isthmus.model.io.HfGenerationConfig;
-import dev.isthmus.model.tokenizer.CharTokenizer;
-import dev.isthmus.model.tokenizer.Tokenizer;
-import dev.isthmus.model.tokenizer.Tokenizers;
-import dev.isthmus.rl.online.PromptRows.Row;
 import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.rl.task.Problem;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
-import dev.isthmus.train.Epochs;
+import dev.isthmus.train.data.RowEncoder;
+import dev.isthmus.train.data.TrainingData;
+import dev.isthmus.train.data.TrainingData.Item;
 import dev.isthmus.train.loop.BaseConfig;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
+import dev.isthmus.train.loop.TrainedModel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.stream.IntStream;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 
 /** A model in training, and the prompts of a run that it answers. */
 final class PromptedModel {
     private static final int SAMPLES = 3;
 
     private final BaseConfig base;
-    private final Decoder model;
-    private final Tokenizer tokenizer;
-    private final Path tokenizerFiles;
-    private final PromptRows prompts;
-    private final Optional<PromptRows> held;
+    private final TrainedModel trained;
+    private final TrainingData<Prompt> data;
+    private final List<Prompt> heldOut;
     private final OnlineSettings settings;
-    private final Epochs order;
     private final Rng rng;
 
     /** A completion and its text. */
-    record Answer(Row row, Completion completion, String text, boolean byPolicy) {
+    record Answer(Prompt row, Completion completion, String text, boolean byPolicy) {
         Rollout rollout() {
             float[] logps = byPolicy ? completion.logProbs() : new float[0];
             return Rollout.of(row.tokens(), completion.tokens(), logps, completion.finished());
         }
     }
 
-    private PromptedModel(
-            BaseConfig base,
-            Path files,
-            Decoder model,
-            Tokenizer tokenizer,
-            PromptRows prompts,
-            Optional<PromptRows> held,
-            OnlineSettings settings) {
+    private PromptedModel(BaseConfig base, TrainedModel trained, TrainingData<Prompt> data, OnlineSettings settings) {
         this.base = base;
-        this.model = model;
-        this.tokenizer = tokenizer;
-        this.prompts = prompts;
-        this.held = held;
+        this.trained = trained;
+        this.data = data;
+        heldOut = all(data.heldOut()).toList();
         this.settings = settings;
-        tokenizerFiles = files;
         rng = Rng.of(base.seed());
-        order = new Epochs(prompts.rows().size(), rng.split("order"));
     }
 
     /**
@@ -76,23 +58,26 @@ final class PromptedModel {
      * @throws IsthmusException if one is missing, or they do not fit each other
      */
     static PromptedModel load(MethodConfig<?> config, Start start, OnlineSettings settings) {
-        Path weights = Objects.requireNonNull(start.weights());
-        Decoder model = config.load(start);
-        Tokenizer tokenizer = Tokenizers.load(weights);
-        LanguageModel.requireFit(model.config(), tokenizer);
-        Optional<ChatTemplate> template = ChatTemplate.load(weights);
+        TrainedModel trained = TrainedModel.load(config, start);
         // What is written after a prompt has at least one token.
-        int room = model.config().maxPositionEmbeddings() - 1;
-        PromptRows prompts = PromptRows.read(Path.of(config.data()), tokenizer, template, room);
-        String evalData = config.base().evalData();
-        Optional<PromptRows> held = evalData == null
-                ? Optional.empty()
-                : Optional.of(PromptRows.read(Path.of(evalData), tokenizer, template, room));
-        return new PromptedModel(config.base(), weights, model, tokenizer, prompts, held, settings);
+        int room = trained.decoder().config().maxPositionEmbeddings() - 1;
+        TrainingData<Prompt> data = new TrainingData<>(
+                config.base(),
+                config.data(),
+                Prompt.reader(RowEncoder.of(trained), room),
+                prompt -> prompt.tokens().length + prompt.completion().length,
+                Rng.of(config.base().seed()).split("order"));
+        return new PromptedModel(config.base(), trained, data, settings);
+    }
+
+    private static Stream<Prompt> all(Iterable<List<Item<Prompt>>> batches) {
+        return StreamSupport.stream(batches.spliterator(), false)
+                .flatMap(List::stream)
+                .map(Item::example);
     }
 
     Decoder model() {
-        return model;
+        return trained.decoder();
     }
 
     /**
@@ -102,10 +87,10 @@ final class PromptedModel {
      */
     void requireVocabulary(String option, Decoder other) {
         int found = other.config().vocabSize();
-        if (found != model.config().vocabSize()) {
+        if (found != model().config().vocabSize()) {
             throw new IsthmusException(
                     option + " is a model of " + found + " tokens, and the model that is trained has "
-                            + model.config().vocabSize() + "; they need the same vocabulary");
+                            + model().config().vocabSize() + "; they need the same vocabulary");
         }
     }
 
@@ -119,61 +104,62 @@ final class PromptedModel {
 
     /** Throws unless every prompt has a completion. */
     void requireCompletions() {
-        if (prompts.rows().stream().anyMatch(row -> row.completion().length == 0)) {
+        if (all(data.all()).anyMatch(row -> row.completion().length == 0)) {
             throw new IsthmusException(
                     base.data() + " has prompts without a \"completion\"; with lmbda 1 or seq_kd none are needed");
         }
     }
 
-    int size() {
-        return prompts.rows().size();
+    long size() {
+        return data.epoch();
     }
 
     String description() {
-        return prompts.description();
+        return data.description();
     }
 
     String dataId() {
-        return prompts.crc32c() + held.map(PromptRows::crc32c).orElse("");
+        return data.id();
     }
 
-    List<Row> heldOut() {
-        return held.map(PromptRows::rows).orElse(List.of());
+    List<Prompt> heldOut() {
+        return heldOut;
     }
 
     /** {@code count} prompts, the first of which stands at {@code place} of the endless order. */
-    List<Row> prompts(long place, int count) {
-        return LongStream.range(place, place + count)
-                .mapToObj(p -> prompts.rows().get(order.at(p)))
-                .toList();
+    List<Prompt> prompts(long place, int count) {
+        return LongStream.range(place, place + count).mapToObj(data::at).toList();
     }
 
     /** The model's answers to each prompt, those to the first prompt first. */
-    List<Answer> answer(List<Row> rows, int count, Rng stream) {
-        return write(Ensemble.of(model), rows, count, stream);
+    List<Answer> answer(List<Prompt> rows, int count, Rng stream) {
+        return write(Ensemble.of(model()), rows, count, stream);
     }
 
     /** The answers of other models, or of several together; their log-probabilities are not the policy's and are left out. */
-    List<Answer> answer(Ensemble by, List<Row> rows, int count, Rng stream) {
+    List<Answer> answer(Ensemble by, List<Prompt> rows, int count, Rng stream) {
         return write(by, rows, count, stream).stream()
                 .map(a -> new Answer(a.row, a.completion, a.text, false))
                 .toList();
     }
 
-    private List<Answer> write(Ensemble by, List<Row> rows, int count, Rng stream) {
+    private List<Answer> write(Ensemble by, List<Prompt> rows, int count, Rng stream) {
         GenerationConfig config =
                 new GenerationConfig(settings.sampling().params(), settings.maxNewTokens(), eosTokenIds(), count);
-        List<int[]> tokens = rows.stream().map(Row::tokens).toList();
+        List<int[]> tokens = rows.stream().map(Prompt::tokens).toList();
         List<Answer> answers = new ArrayList<>();
         for (Completion completion : Generator.generate(by, tokens, config, stream, null)) {
-            answers.add(
-                    new Answer(rows.get(completion.prompt()), completion, tokenizer.decode(completion.tokens()), true));
+            answers.add(new Answer(
+                    rows.get(completion.prompt()),
+                    completion,
+                    trained.tokenizer().decode(completion.tokens()),
+                    true));
         }
         return answers;
     }
 
     private List<Integer> eosTokenIds() {
-        return new LanguageModel(model, tokenizer).eosTokenIds();
+        return new LanguageModel(model(), trained.tokenizer()).eosTokenIds();
     }
 
     /** {@code [answer][function]}. */
@@ -189,23 +175,14 @@ final class PromptedModel {
     }
 
     void save(Path directory) {
-        Pretrained.save(model, directory);
-        if (tokenizer instanceof CharTokenizer characters) {
-            characters.save(directory);
-        } else {
-            Tokenizers.copy(tokenizerFiles, directory);
-        }
-        if (model.adapters().isEmpty()) {
-            HfGenerationConfig.copy(tokenizerFiles, directory);
-        }
+        trained.save(directory);
     }
 
     /** What the model makes of a few prompts. */
     List<LanguageModel.Text> samples() {
-        List<Row> from = heldOut().isEmpty() ? prompts.rows() : heldOut();
-        List<Row> shown = IntStream.range(0, Math.min(SAMPLES, from.size()))
-                .mapToObj(i -> from.get(i * from.size() / SAMPLES))
-                .toList();
+        List<Prompt> shown = heldOut.isEmpty()
+                ? prompts(0, (int) Math.min(SAMPLES, size()))
+                : heldOut.stream().limit(SAMPLES).toList();
         return answer(shown, 1, rng.split("samples")).stream()
                 .map(a -> new LanguageModel.Text(a.row.problem().prompt(), a.text))
                 .toList();

@@ -40,6 +40,17 @@ public final class WeightAverage {
         }
     }
 
+    /** {@code theta = alpha towards + (1 - alpha) theta}: a reference follows its policy (TR-DPO, Gorbatovski et al. 2024). */
+    public static void move(List<Tensor> target, List<Tensor> towards, double alpha) {
+        for (int i = 0; i < target.size(); i++) {
+            try (Scope scope = Scope.open()) {
+                Tensor own = target.get(i).detach();
+                Tensor other = towards.get(i).detach();
+                own.copyFrom(Autograd.noGrad(() -> other.mul(alpha).add(own.mul(1 - alpha))));
+            }
+        }
+    }
+
     private static Tensor mean(int parameter, Tensor like, List<List<Tensor>> members) {
         Tensor sum = Tensor.zerosLike(like);
         for (List<Tensor> member : members) {

@@ -99,7 +99,8 @@ public final class Dataset<T> {
             }
         }
         if (n == 0) {
-            throw new IsthmusException(names + " has nothing to learn within max_length");
+            throw new IsthmusException(
+                    names + " has nothing to learn: all rows are too long for the model or for max_length");
         }
         return new Dataset<>(
                 files,
@@ -143,9 +144,6 @@ public final class Dataset<T> {
     /** How much there is, for people. */
     public String description() {
         return String.format(Locale.ROOT, "%,d examples", size())
-                + (leftOut > 0
-                        ? String.format(
-                                Locale.ROOT, "; %,d rows left out, with nothing to learn within max_length", leftOut)
-                        : "");
+                + (leftOut > 0 ? String.format(Locale.ROOT, "; %,d rows left out, which are too long", leftOut) : "");
     }
 }

@@ -64,12 +64,15 @@ public final class RowEncoder {
 
     /** The tokens of a prompt. */
     public int[] prompt(Row row, String field) {
+        String text = promptText(row, field);
+        return row.isConversation(field) ? plain(row, field, text) : encode(row, field, text);
+    }
+
+    /** The text of a prompt, a conversation as the template writes it. */
+    public String promptText(Row row, String field) {
         return row.isConversation(field)
-                ? plain(
-                        row,
-                        field,
-                        render(row, field, row.messages(field), true).text())
-                : encode(row, field, row.string(field));
+                ? render(row, field, row.messages(field), true).text()
+                : row.string(field);
     }
 
     /** The tokens of two fields, one the beginning of the other, both texts or both conversations. */

@@ -58,6 +58,11 @@ public final class TrainingData<T> {
                 .toList();
     }
 
+    /** The example at a place of the endless order, both counted from 0. */
+    public T at(long place) {
+        return train.get(order.at(place));
+    }
+
     private Item<T> item(int index) {
         return new Item<>(index, train.get(index));
     }

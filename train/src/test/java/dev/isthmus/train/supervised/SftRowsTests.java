@@ -174,15 +174,15 @@ class SftRowsTests {
         assertThat(List.of(
                         rows.row(0).getFirst().tokens(), rows.row(1).getFirst().tokens()))
                 .containsExactlyInAnyOrder(new int[] {1, 2, 3, 4, 5}, new int[] {1, 2, 3, 4, 0});
-        assertThat(rows.description())
-                .isEqualTo("2 examples; 1 rows left out, with nothing to learn within max_length");
+        assertThat(rows.description()).isEqualTo("2 examples; 1 rows left out, which are too long");
         SftRows ends = rows(ending, Map.of("max_length", 5, "truncation_mode", "keep_end"), lines);
         assertThat(ends.epoch()).isEqualTo(3);
         assertThat(IntStream.range(0, 3).mapToObj(i -> ends.row(i).getFirst().tokens()))
                 .contains(new int[] {4, 5, 6, 7, 0}, new int[] {4, 5, 6, 7, 0}, new int[] {1, 2, 3, 4, 0});
         assertThatThrownBy(() -> rows(ending, Map.of("max_length", 2), "{\"prompt\":\"abc\",\"completion\":\"d\"}"))
                 .isInstanceOf(IsthmusException.class)
-                .hasMessageEndingWith("data.jsonl has nothing to learn within max_length");
+                .hasMessageEndingWith(
+                        "data.jsonl has nothing to learn: all rows are too long for the model or for max_length");
     }
 
     @Test
