@@ -192,6 +192,13 @@ class ValueLossesTests {
             assertThat(new TopPMask(0.81).removed(copy).toBooleans()).containsExactly(false, true, false, false);
             assertThat(new TopPMask(0).removed(copy).toBooleans()).containsExactly(true, true, false, true);
             assertThat(new TopPMask(1).removed(copy).toBooleans()).containsOnly(false);
+            assertThat(new TopPMask(0.5)
+                            .removed(row(0, 0, 0, 0))
+                            .to(DType.FLOAT64)
+                            .sum()
+                            .item())
+                    .as("two of four words reach a half, a third is not needed")
+                    .isEqualTo(2);
             Tensor logits = row(0, 4, Math.log(3), -2).requireGrad();
             Tensor logps = new TopPMask(0.7).apply(logits, copy).logSoftmax(-1);
             assertThat(logps.exp().toDoubles()).containsExactly(new double[] {0.25, 0, 0.75, 0}, within(1e-12));

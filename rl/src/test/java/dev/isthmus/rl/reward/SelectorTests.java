@@ -34,6 +34,9 @@ class SelectorTests {
         double[] rewards = {1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, NONE};
         assertThat(Selector.meanWithin(0.2, 0.8).keep(rewards, 4))
                 .containsExactly(false, false, false, false, true, true, true, true, false, false, false, false);
+        assertThat(Selector.meanWithin(0.2, 0.8).keep(new double[] {1, 1, 1, 1, 0, 0, 0, 0, 0, 1}, 5))
+                .as("the bounds are within")
+                .containsOnly(true);
         assertThat(Selector.meanWithin(0, 1).keep(new double[] {NONE, NONE}, 2)).containsExactly(false, false);
     }
 
