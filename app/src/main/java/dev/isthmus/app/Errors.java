@@ -8,12 +8,16 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.UnmatchedArgumentException;
@@ -51,8 +55,42 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
                 ? "unknown option"
                 : command.getSubcommands().isEmpty() ? "unexpected argument" : "unknown command";
         List<String> suggestions = e.getSuggestions();
-        String suggestion = suggestions.isEmpty() ? "" : "; did you mean " + suggestions.getFirst() + "?";
+        String suggestion = closest(argument, command)
+                .or(() -> suggestions.stream().findFirst())
+                .map(found -> "; did you mean " + found + "?")
+                .orElse("");
         return kind + " '" + argument + "'" + suggestion;
+    }
+
+    /** The option that begins like what was given, or differs from it in a letter or two. */
+    private static Optional<String> closest(String argument, CommandLine command) {
+        String given = argument.replaceFirst("=.*", "");
+        List<String> names = command.getCommandSpec().options().stream()
+                .map(OptionSpec::longestName)
+                .filter(name -> name.startsWith("--"))
+                .toList();
+        return names.stream()
+                .filter(name -> name.startsWith(given))
+                .findFirst()
+                .or(() -> names.stream()
+                        .filter(name -> distance(name, given) <= 2)
+                        .min(Comparator.comparingInt(name -> distance(name, given))));
+    }
+
+    /** Letters to put in, take out or change (Levenshtein). */
+    private static int distance(String a, String b) {
+        int[] row = IntStream.rangeClosed(0, b.length()).toArray();
+        for (int i = 1; i <= a.length(); i++) {
+            int corner = row[0];
+            row[0] = i;
+            for (int j = 1; j <= b.length(); j++) {
+                int above = row[j];
+                int changed = corner + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
+                row[j] = Math.min(changed, 1 + Math.min(above, row[j - 1]));
+                corner = above;
+            }
+        }
+        return row[b.length()];
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.isthmus.tensor.Machine;
 import java.io.PrintWriter;
 import java.lang.module.ModuleDescriptor;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -94,10 +95,20 @@ public final class Main implements Runnable {
         isthmus.setParameterExceptionHandler(errors);
         isthmus.setExecutionExceptionHandler(errors);
         try {
-            return isthmus.execute(args);
+            return isthmus.execute(dashed(args));
         } catch (Error e) {
             return errors.report(e, isthmus);
         }
+    }
+
+    /** Options as TRL and Hugging Face write them, {@code --max_steps}, are those with dashes. */
+    private static String[] dashed(String... args) {
+        return Stream.of(args)
+                .map(arg -> {
+                    int end = arg.indexOf('=') < 0 ? arg.length() : arg.indexOf('=');
+                    return arg.startsWith("--") ? arg.substring(0, end).replace('_', '-') + arg.substring(end) : arg;
+                })
+                .toArray(String[]::new);
     }
 
     public static void main(String[] args) {

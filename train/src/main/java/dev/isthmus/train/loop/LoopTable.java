@@ -41,10 +41,14 @@ final class LoopTable {
         return secondsBefore + (System.nanoTime() - start) / 1e9;
     }
 
-    void opening(MethodConfig<?> config, String data, Decoder model) {
+    void opening(MethodConfig<?> config, String data, Decoder model, long trainable) {
+        long others = trainable - model.size();
         String trained = model.adapters().isEmpty()
                 ? ""
-                : String.format(Locale.ROOT, " and an adapter of %,d, which alone is trained", model.size());
+                : String.format(Locale.ROOT, " and an adapter of %,d", model.size())
+                        + (others == 0
+                                ? ", which alone is trained"
+                                : String.format(Locale.ROOT, ", which is trained with %,d others", others));
         progress.line(String.format(
                 Locale.ROOT,
                 "%s: %s; a model of %,d weights%s; %,d steps of %,d examples",

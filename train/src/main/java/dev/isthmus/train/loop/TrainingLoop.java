@@ -1,5 +1,6 @@
 package dev.isthmus.train.loop;
 
+import dev.isthmus.model.Parameter;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.io.ParameterNames;
 import dev.isthmus.tensor.IsthmusException;
@@ -65,7 +66,7 @@ public final class TrainingLoop {
                 .forEach(e -> last.put(e.getKey(), e.getValue().asDouble()));
         table = new LoopTable(
                 progress, training.shown(), steps, state.path("seconds").asDouble(0));
-        table.opening(config, training.description(), training.model());
+        table.opening(config, training.description(), training.model(), trainable());
         trainer = new Trainer(training.model(), training.parameters(), base.arguments(steps));
         from.ifPresent(c -> trainer.restoreOptimizer(
                 c.directory(), state.path("global_step").asLong()));
@@ -260,13 +261,21 @@ public final class TrainingLoop {
         trainer.saveOptimizer(to);
     }
 
+    private long trainable() {
+        return training.parameters().stream()
+                .map(Parameter::tensor)
+                .distinct()
+                .mapToLong(Tensor::count)
+                .sum();
+    }
+
     private ObjectNode summary() {
         ObjectNode summary = JsonNodeFactory.instance.objectNode();
         summary.put("method", config.base().method())
                 .put("seed", config.base().seed())
                 .put("seconds", table.seconds());
         summary.put("parameters", ParameterNames.count(training.model().config()))
-                .put("trainable_parameters", training.model().size())
+                .put("trainable_parameters", trainable())
                 .put("global_step", steps);
         summary.put("epoch", epoch()).put("num_tokens", numTokens);
         last.forEach(summary::put);
