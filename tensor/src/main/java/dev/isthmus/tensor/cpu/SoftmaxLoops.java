@@ -1,5 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
@@ -19,6 +20,9 @@ import jdk.incubator.vector.VectorOperators;
 final class SoftmaxLoops {
     /** The numbers of a piece, a multiple of {@link Rows#LANES}. */
     private static final int PIECE = 2048;
+
+    /** The bits that a column may have: what tells the compiler that it is not negative. */
+    private static final int INDEX = Integer.MAX_VALUE;
 
     private final long sums = Scratch.address(Scratch.Use.LANES, 5 * Rows.BYTES + PIECE * 4L);
     private final long weighted = sums + Rows.BYTES;
@@ -136,11 +140,15 @@ final class SoftmaxLoops {
     void softmaxGradient(int n, long y, long dy, long dx) {
         float sum = NormLoops.dot(n, y, dy, sums);
         int whole = F.loopBound(n);
+        y &= ADDRESS;
+        dy &= ADDRESS;
+        dx &= ADDRESS;
         for (int j = 0; j < whole; j += LANES) {
-            fromMemorySegment(F, MEM, dy + j * 4L, ORDER)
+            long k = (j & INDEX) * 4L;
+            fromMemorySegment(F, MEM, dy + k, ORDER)
                     .sub(sum)
-                    .mul(fromMemorySegment(F, MEM, y + j * 4L, ORDER))
-                    .intoMemorySegment(MEM, dx + j * 4L, ORDER);
+                    .mul(fromMemorySegment(F, MEM, y + k, ORDER))
+                    .intoMemorySegment(MEM, dx + k, ORDER);
         }
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
@@ -163,10 +171,14 @@ final class SoftmaxLoops {
     /** {@code to = a + b}. */
     private static void sum(int n, long a, long b, long to) {
         int whole = F.loopBound(n);
+        a &= ADDRESS;
+        b &= ADDRESS;
+        to &= ADDRESS;
         for (int j = 0; j < whole; j += LANES) {
-            fromMemorySegment(F, MEM, a + j * 4L, ORDER)
-                    .add(fromMemorySegment(F, MEM, b + j * 4L, ORDER))
-                    .intoMemorySegment(MEM, to + j * 4L, ORDER);
+            long k = (j & INDEX) * 4L;
+            fromMemorySegment(F, MEM, a + k, ORDER)
+                    .add(fromMemorySegment(F, MEM, b + k, ORDER))
+                    .intoMemorySegment(MEM, to + k, ORDER);
         }
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
@@ -178,8 +190,10 @@ final class SoftmaxLoops {
 
     static void scale(int n, float factor, long y) {
         int whole = F.loopBound(n);
+        y &= ADDRESS;
         for (int j = 0; j < whole; j += LANES) {
-            fromMemorySegment(F, MEM, y + j * 4L, ORDER).mul(factor).intoMemorySegment(MEM, y + j * 4L, ORDER);
+            long at = y + (j & INDEX) * 4L;
+            fromMemorySegment(F, MEM, at, ORDER).mul(factor).intoMemorySegment(MEM, at, ORDER);
         }
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
@@ -191,8 +205,11 @@ final class SoftmaxLoops {
 
     static void logProbabilities(int n, long x, float max, float logSum, long y) {
         int whole = F.loopBound(n);
+        x &= ADDRESS;
+        y &= ADDRESS;
         for (int j = 0; j < whole; j += LANES) {
-            fromMemorySegment(F, MEM, x + j * 4L, ORDER).sub(max).sub(logSum).intoMemorySegment(MEM, y + j * 4L, ORDER);
+            long k = (j & INDEX) * 4L;
+            fromMemorySegment(F, MEM, x + k, ORDER).sub(max).sub(logSum).intoMemorySegment(MEM, y + k, ORDER);
         }
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);

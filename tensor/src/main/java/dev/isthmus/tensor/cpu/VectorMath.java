@@ -76,6 +76,9 @@ final class VectorMath {
      * would then box every vector; the Vector API's own methods are exempt.
      */
     static void exp(int n, long step, long x, float f, long c, float g, long y) {
+        x &= ADDRESS;
+        y &= ADDRESS;
+        step &= STRIDE;
         FloatVector shift = fromMemorySegment(F, MEM, c, ORDER);
         for (int i = 0; i < n; i++) {
             FloatVector v =
