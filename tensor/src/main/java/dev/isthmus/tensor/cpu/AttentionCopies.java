@@ -2,11 +2,13 @@ package dev.isthmus.tensor.cpu;
 
 import static dev.isthmus.tensor.cpu.AttentionKernels.BLOCK;
 import static dev.isthmus.tensor.cpu.AttentionTiles.HEIGHT;
+import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
 import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static dev.isthmus.tensor.cpu.Simd.STRIDE;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
 import java.lang.foreign.ValueLayout;
@@ -19,10 +21,9 @@ import jdk.incubator.vector.VectorMask;
  * <p>Loops run down a column of vectors, which is long where a row of a head is short. Strides are bytes.
  */
 final class AttentionCopies {
-    /** The numbers of a cache line. */
-    private static final int LINE = 16;
+    /** The bytes of a vector. */
+    private static final long VECTOR = BYTES & STRIDE;
 
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     private AttentionCopies() {}
@@ -64,10 +65,12 @@ final class AttentionCopies {
 
     /** Multiplies each row of {@code [rows, d]} by its number of {@code factors [rows]}. */
     static void scaleRows(int rows, int d, long factors, long x, long ld) {
+        int vectors = (d + LANES - 1) / LANES;
         for (int r = 0; r < rows; r++) {
             FloatVector factor = FloatVector.broadcast(F, MEM.get(FLOAT, factors + r * 4L));
-            for (int j = 0; j < d; j += LANES) {
-                long at = x + r * ld + j * 4L;
+            long row = x + r * ld & ADDRESS;
+            for (int j = 0; j < vectors; j++) {
+                long at = row + j * VECTOR;
                 fromMemorySegment(F, MEM, at, ORDER).mul(factor).intoMemorySegment(MEM, at, ORDER);
             }
         }
@@ -87,43 +90,40 @@ final class AttentionCopies {
         }
     }
 
-    /**
-     * Reads a number of each cache line of a row and returns their sum. Heads are short pieces of rows, far apart: taken one head
-     * at a time, the processor would fetch nothing ahead.
-     */
-    static int readAhead(int cols, long row) {
-        int sum = 0;
-        for (int x = 0; x < cols; x += LINE) {
-            sum += MEM.get(INT, row + x * 4L);
-        }
-        return sum;
-    }
-
-    /** Stores what was read, so that the compiler does not leave the reading out. */
-    static void keep(int sum) {
-        MEM.set(INT, Scratch.address(Scratch.Use.LANES, 4), sum);
-    }
-
     static void clear(long address, long bytes) {
         FloatVector zero = FloatVector.zero(F);
-        for (long x = 0; x < bytes; x += BYTES) {
-            zero.intoMemorySegment(MEM, address + x, ORDER);
+        address &= ADDRESS;
+        int n = (int) (bytes / BYTES);
+        for (int i = 0; i < n; i++) {
+            zero.intoMemorySegment(MEM, address + i * VECTOR, ORDER);
         }
     }
 
     private static void copy(int rows, long from, long ldFrom, long to, long ldTo) {
+        from &= ADDRESS;
+        to &= ADDRESS;
+        ldFrom &= STRIDE;
+        ldTo &= STRIDE;
         for (int r = 0; r < rows; r++) {
             fromMemorySegment(F, MEM, from + r * ldFrom, ORDER).intoMemorySegment(MEM, to + r * ldTo, ORDER);
         }
     }
 
     private static void copyFirst(int rows, long from, long ldFrom, long to, long ldTo, VectorMask<Float> lanes) {
+        from &= ADDRESS;
+        to &= ADDRESS;
+        ldFrom &= STRIDE;
+        ldTo &= STRIDE;
         for (int r = 0; r < rows; r++) {
             fromMemorySegment(F, MEM, from + r * ldFrom, ORDER, lanes).intoMemorySegment(MEM, to + r * ldTo, ORDER);
         }
     }
 
     private static void storeFirst(int rows, long from, long ldFrom, long to, long ldTo, VectorMask<Float> lanes) {
+        from &= ADDRESS;
+        to &= ADDRESS;
+        ldFrom &= STRIDE;
+        ldTo &= STRIDE;
         for (int r = 0; r < rows; r++) {
             fromMemorySegment(F, MEM, from + r * ldFrom, ORDER).intoMemorySegment(MEM, to + r * ldTo, ORDER, lanes);
         }

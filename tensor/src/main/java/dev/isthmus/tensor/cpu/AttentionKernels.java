@@ -9,6 +9,7 @@ import static dev.isthmus.tensor.cpu.AttentionCopies.scatter;
 import static dev.isthmus.tensor.cpu.AttentionCopies.transpose;
 import static dev.isthmus.tensor.cpu.AttentionCopies.unpack;
 import static dev.isthmus.tensor.cpu.AttentionTiles.HEIGHT;
+import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
 import static dev.isthmus.tensor.cpu.Simd.BYTES;
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
@@ -44,6 +45,9 @@ final class AttentionKernels {
     static final int VIRTUAL = 16;
 
     private static final long BLOCK_BYTES = BLOCK * 4L;
+
+    /** The bits that an index may have: what tells the compiler that it is not negative. */
+    private static final int INDEX = Integer.MAX_VALUE;
 
     private AttentionKernels() {}
 
@@ -113,10 +117,10 @@ final class AttentionKernels {
         int sum = 0;
         for (int row = ragged.starts()[s]; row < ragged.starts()[s + 1]; row++) {
             for (Matrix m : matrices) {
-                sum += AttentionCopies.readAhead(m.cols, m.start.address() + row * m.ld * 4);
+                sum += ReadAhead.row(m.cols, m.start.address() + row * m.ld * 4);
             }
         }
-        AttentionCopies.keep(sum);
+        ReadAhead.keep(sum);
     }
 
     /** The rows {@code first, first + step, ...} (blocks of them) of sequence {@code s} for the query heads of {@code kvHead}. */
@@ -343,13 +347,14 @@ final class AttentionKernels {
 
     /** {@code max = } the largest of {@code n} vectors. */
     private static void max(int n, long s, long max) {
+        s &= ADDRESS;
         FloatVector m0 = fromMemorySegment(F, MEM, s, ORDER);
         FloatVector m1 = m0;
         FloatVector m2 = m0;
         FloatVector m3 = m0;
         int j = 0;
         for (; j < n - 3; j += 4) {
-            long at = s + j * BLOCK_BYTES;
+            long at = s + (j & INDEX) * BLOCK_BYTES;
             FloatVector v = fromMemorySegment(F, MEM, at, ORDER);
             m0 = m0.blend(v, v.compare(VectorOperators.GT, m0));
             v = fromMemorySegment(F, MEM, at + BLOCK_BYTES, ORDER);
@@ -360,7 +365,7 @@ final class AttentionKernels {
             m3 = m3.blend(v, v.compare(VectorOperators.GT, m3));
         }
         for (; j < n; j++) {
-            FloatVector v = fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER);
+            FloatVector v = fromMemorySegment(F, MEM, s + (j & INDEX) * BLOCK_BYTES, ORDER);
             m0 = m0.blend(v, v.compare(VectorOperators.GT, m0));
         }
         m0 = m0.blend(m1, m1.compare(VectorOperators.GT, m0));
@@ -376,10 +381,12 @@ final class AttentionKernels {
     private static void maskAndMax(int plain, int end, int lane, long s, long max) {
         FloatVector lanes = FloatVector.zero(F).addIndex(1);
         FloatVector m = fromMemorySegment(F, MEM, max, ORDER);
+        s &= ADDRESS;
         for (int j = plain; j < end; j++) {
-            FloatVector v = fromMemorySegment(F, MEM, s + j * BLOCK_BYTES, ORDER)
+            long at = s + (j & INDEX) * BLOCK_BYTES;
+            FloatVector v = fromMemorySegment(F, MEM, at, ORDER)
                     .blend(Float.NEGATIVE_INFINITY, lanes.compare(VectorOperators.LT, (float) (lane + j - plain)));
-            v.intoMemorySegment(MEM, s + j * BLOCK_BYTES, ORDER);
+            v.intoMemorySegment(MEM, at, ORDER);
             m = m.blend(v, v.compare(VectorOperators.GT, m));
         }
         m.intoMemorySegment(MEM, max, ORDER);
@@ -424,9 +431,11 @@ final class AttentionKernels {
     /** Adds the vectors of the keys {@code [start, end)} to {@value #VIRTUAL} sums. */
     private static void sum(int start, int end, long p, long sums) {
         clear(sums, VIRTUAL * BYTES);
+        p &= ADDRESS;
+        sums &= ADDRESS;
         for (int j = start; j < end; j++) {
-            long sum = sums + (j % VIRTUAL) * (long) BYTES;
-            fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER)
+            long sum = sums + (j & VIRTUAL - 1) * (long) BYTES;
+            fromMemorySegment(F, MEM, p + (j & INDEX) * BLOCK_BYTES, ORDER)
                     .add(fromMemorySegment(F, MEM, sum, ORDER))
                     .intoMemorySegment(MEM, sum, ORDER);
         }
@@ -490,20 +499,25 @@ final class AttentionKernels {
     /** Sets to 0 what lanes do not see. */
     private static void mask(int plain, int end, int lane, long p) {
         FloatVector lanes = FloatVector.zero(F).addIndex(1);
+        p &= ADDRESS;
         for (int j = plain; j < end; j++) {
-            fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER)
+            long at = p + (j & INDEX) * BLOCK_BYTES;
+            fromMemorySegment(F, MEM, at, ORDER)
                     .blend(0, lanes.compare(VectorOperators.LT, (float) (lane + j - plain)))
-                    .intoMemorySegment(MEM, p + j * BLOCK_BYTES, ORDER);
+                    .intoMemorySegment(MEM, at, ORDER);
         }
     }
 
     /** {@code inverse = 1 / sum p, delta = sum(p dp) / sum p}. */
     private static void sums(int n, long p, long dp, long delta, long inverse) {
+        p &= ADDRESS;
+        dp &= ADDRESS;
         FloatVector weighted = FloatVector.zero(F);
         FloatVector sum = FloatVector.zero(F);
         for (int j = 0; j < n; j++) {
-            FloatVector v = fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER);
-            weighted = v.fma(fromMemorySegment(F, MEM, dp + j * BLOCK_BYTES, ORDER), weighted);
+            long k = (j & INDEX) * BLOCK_BYTES;
+            FloatVector v = fromMemorySegment(F, MEM, p + k, ORDER);
+            weighted = v.fma(fromMemorySegment(F, MEM, dp + k, ORDER), weighted);
             sum = sum.add(v);
         }
         FloatVector.broadcast(F, 1).div(sum).intoMemorySegment(MEM, inverse, ORDER);
@@ -511,13 +525,16 @@ final class AttentionKernels {
     }
 
     private static void scoreGradients(int n, long p, long delta, long inverse, float scale, long ds) {
+        p &= ADDRESS;
+        ds &= ADDRESS;
         FloatVector d = fromMemorySegment(F, MEM, delta, ORDER);
         FloatVector factor = fromMemorySegment(F, MEM, inverse, ORDER).mul(scale);
         for (int j = 0; j < n; j++) {
-            fromMemorySegment(F, MEM, ds + j * BLOCK_BYTES, ORDER)
+            long k = (j & INDEX) * BLOCK_BYTES;
+            fromMemorySegment(F, MEM, ds + k, ORDER)
                     .sub(d)
-                    .mul(fromMemorySegment(F, MEM, p + j * BLOCK_BYTES, ORDER).mul(factor))
-                    .intoMemorySegment(MEM, ds + j * BLOCK_BYTES, ORDER);
+                    .mul(fromMemorySegment(F, MEM, p + k, ORDER).mul(factor))
+                    .intoMemorySegment(MEM, ds + k, ORDER);
         }
     }
 }

@@ -13,10 +13,8 @@ final class GemmBlock {
     private static final int HEIGHT = GemmTiles.HEIGHT;
     private static final int WIDTH = GemmTiles.WIDTH;
 
-    /** With more panels and steps of K than these, a block is done row by row of tiles, not panel by panel. */
+    /** With more panels than these, a block is done row by row of tiles, not panel by panel. */
     private static final int MANY_PANELS = 8;
-
-    private static final int MANY_STEPS = 128;
 
     private final MatMul call;
     private final int matrix;
@@ -108,6 +106,7 @@ final class GemmBlock {
             turn(whole, a + k0 * lda + row * 4L);
         } else {
             a += row * lda + k0 * 4L;
+            ReadAhead.matrix(rows, depth, a, lda);
         }
         wholeTiles(whole);
         if (whole < rows) {
@@ -164,10 +163,10 @@ final class GemmBlock {
 
     /**
      * Tiles side by side go along rows of C, so that the processor fetches the lines ahead that they will write; in return panels come
-     * from the second cache each time. Where they are few, or C is most of the memory there is to write, they stay in the first.
+     * from the second cache each time. Where they are few, they stay in the first.
      */
     private void wholeTiles(int whole) {
-        if (panels > MANY_PANELS && depth > MANY_STEPS) {
+        if (panels > MANY_PANELS) {
             for (int i = 0; i < whole; i += HEIGHT) {
                 for (int col = 0; col < cols; col += WIDTH) {
                     wholeTile(i, col);

@@ -1,5 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.KernelCall.MatMul.K_BLOCK;
 import static dev.isthmus.tensor.cpu.Panels.NOTHING;
 import static dev.isthmus.tensor.cpu.Panels.ROW_BYTES;
 import static dev.isthmus.tensor.cpu.Simd.BYTES;
@@ -38,6 +39,7 @@ final class GemmKernels {
     /** The rows of a task that packs nothing: with a block of K of them and of its panels, what one core's cache holds. */
     private static final int MAX_UNPACKED_ROWS = 96;
 
+    /** The panels of a task with a whole block of K; the more, the fewer times A is read. */
     private static final int MAX_PANELS = 16;
 
     /** The row tiles of a task that pay for packing panels again. */
@@ -158,13 +160,12 @@ final class GemmKernels {
             int rowTiles = (call.m() + height - 1) / height;
             double flops = 2.0 * call.batch() * call.m() * call.n() * Math.max(1, call.k());
             int threads = WorkerPool.threads();
-            // What a task packs itself, other tasks may pack again, so there A's rows are split before its panels or
-            // after.
-            int many = call.transA() ? rowTiles / MIN_TILES >= 2 * threads ? 2 * threads : threads : 4 * threads;
+            // What a task packs itself, other tasks may pack again.
+            int many = call.transA() ? threads : 4 * threads;
             double wanted = threads == 1 ? 1 : Math.min(flops / MIN_FLOPS_PER_TASK, many);
             int maxRows = packed != 0 && !call.transA() ? MAX_UNPACKED_ROWS : MAX_ROWS;
             int tiles = Math.min(rowTiles, maxRows / height);
-            panelsPerTask = Math.min(panels, MAX_PANELS);
+            panelsPerTask = Math.min(panels, MAX_PANELS * K_BLOCK / Math.clamp(call.k(), 1, K_BLOCK));
             while (true) {
                 rowTasks = (rowTiles + tiles - 1) / tiles;
                 panelTasks = (panels + panelsPerTask - 1) / panelsPerTask;
