@@ -4,24 +4,20 @@ import dev.isthmus.model.Decoder;
 import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.rl.objective.KlEstimator;
 import dev.isthmus.rl.objective.LossResult;
-import dev.isthmus.rl.objective.preference.Completions;
 import dev.isthmus.rl.objective.preference.DpoLoss;
 import dev.isthmus.rl.objective.preference.DpoLossType;
 import dev.isthmus.rl.objective.preference.ExplorationLoss;
 import dev.isthmus.rl.objective.preference.IpoLoss;
 import dev.isthmus.rl.objective.preference.NashMdLoss;
 import dev.isthmus.rl.objective.preference.PairLoss;
-import dev.isthmus.rl.objective.preference.Pairs;
 import dev.isthmus.rl.online.PromptedModel.Answer;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
-import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.StepLog;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -30,9 +26,6 @@ import org.jspecify.annotations.Nullable;
  * and in what is minimized.
  */
 final class PairMethod implements OnlineMethod {
-    private static final int FIRST = 0;
-    private static final int SECOND = 1;
-
     private final PairConfig config;
     private final OnlineSettings settings;
     private final @Nullable Opponent opponent;
@@ -48,7 +41,7 @@ final class PairMethod implements OnlineMethod {
     /** What is minimized: a mean over prompts. */
     @FunctionalInterface
     private interface Objective {
-        LossResult loss(Compared compared);
+        LossResult loss(ComparedBatch compared);
     }
 
     private PairMethod(PairConfig config, @Nullable Opponent opponent, boolean learnsSecond, Objective objective) {
@@ -60,11 +53,11 @@ final class PairMethod implements OnlineMethod {
         settings = new OnlineSettings(config.sampling(), config.rewards(), config.maxNewTokens(), learned, learned);
     }
 
-    /** The policy writes both, and learns to prefer the better one by DPO (Guo et al. 2024, arXiv 2402.04792). */
+    /** The policy writes both, and learns from which is better. */
     static PairMethod onlineDpo(MethodConfig<OnlineDpoConfig> config) {
-        PairConfig pairs = config.own().pairs();
-        PairLoss loss = loss(config.own().lossType(), pairs.beta());
-        return new PairMethod(pairs, null, true, compared -> loss.compute(compared.pairs()));
+        OnlineDpoConfig own = config.own();
+        PairConfig pairs = own.pairs();
+        return new PairMethod(pairs, null, true, compared -> own.lossType().loss(compared, pairs.beta(), own.eta()));
     }
 
     /** The reference writes the second, which the policy learns to leave (XPO, Xie et al. 2024, arXiv 2405.21046, algorithm 1). */
@@ -76,7 +69,7 @@ final class PairMethod implements OnlineMethod {
                 pairs,
                 (_, reference) -> Ensemble.of(reference),
                 true,
-                compared -> loss.compute(compared.pairs(), compared.written(SECOND)));
+                compared -> loss.compute(compared.pairs(compared.all()), compared.written(ComparedBatch.SECOND)));
     }
 
     /** The geometric mixture of policy and reference writes the second (Nash-MD, Munos et al. 2023, arXiv 2312.00886, section 7). */
@@ -88,7 +81,8 @@ final class PairMethod implements OnlineMethod {
                 (policy, reference) ->
                         new Ensemble(List.of(policy, reference), Ensemble.productOfExperts(1 - mixture, mixture)),
                 false,
-                compared -> loss.compute(compared.all().withScores(compared.batch.advantages())));
+                compared ->
+                        loss.compute(compared.all().withScores(compared.batch().advantages())));
     }
 
     private static PairLoss loss(String lossType, double beta) {
@@ -129,12 +123,12 @@ final class PairMethod implements OnlineMethod {
     /** Where only the first completion is learned from, its advantage is the probability that it is the better one. */
     @Override
     public List<Rollout> credit(List<Rollout> rollouts, StepLog log) {
-        List<Rollout> own = opponent == null ? rollouts : part(rollouts, FIRST);
+        List<Rollout> own = opponent == null ? rollouts : part(rollouts, ComparedBatch.FIRST);
         RolloutMetrics.objective(own, config.penalty(), config.beta(), KlEstimator.K1, log);
         log.put("beta", config.beta());
         log.put(opponent == null ? "val/contain_eos_token" : "val/model_contain_eos_token", finished(own));
         if (opponent != null) {
-            log.put("val/ref_contain_eos_token", finished(part(rollouts, SECOND)));
+            log.put("val/ref_contain_eos_token", finished(part(rollouts, ComparedBatch.SECOND)));
         }
         List<Rollout> probable = new ArrayList<>();
         for (int i = 0; i < rollouts.size(); i += 2) {
@@ -145,7 +139,7 @@ final class PairMethod implements OnlineMethod {
                 log.put("objective/model_scores", first);
                 log.put("objective/ref_scores", second);
             }
-            probable.add(rollouts.get(i).withAdvantages(1 / (1 + StrictMath.exp(second - first))));
+            probable.add(rollouts.get(i).withAdvantages(ComparedBatch.probability(first, second)));
         }
         return learnsSecond ? rollouts : List.copyOf(probable);
     }
@@ -162,46 +156,7 @@ final class PairMethod implements OnlineMethod {
 
     @Override
     public LossResult loss(RolloutBatch batch) {
-        LossResult result = objective.loss(new Compared(batch, config.penalty()));
+        LossResult result = objective.loss(new ComparedBatch(batch, config.penalty()));
         return new LossResult(result.loss().div(batch.gradientAccumulationSteps()), result.metrics());
-    }
-
-    /** A micro-batch of completions of which each two belong together. */
-    private record Compared(RolloutBatch batch, double penalty) {
-        /** All of them. */
-        Completions all() {
-            Tensor mask = batch.mask();
-            return Completions.of(
-                    batch.logps().mul(mask).sum(1, false),
-                    batch.refLogps().mul(mask).sum(1, false),
-                    mask.sum(1, false));
-        }
-
-        /** The first or the second of each prompt. */
-        Completions written(int which) {
-            return chosen(i -> which);
-        }
-
-        /** The better ones, the first where both are as good, and the worse ones. */
-        Pairs pairs() {
-            return Pairs.of(chosen(this::better), chosen(i -> 1 - better(i)));
-        }
-
-        private int better(int pair) {
-            double first = batch.rollouts().get(2 * pair).score(penalty);
-            return first >= batch.rollouts().get(2 * pair + 1).score(penalty) ? FIRST : SECOND;
-        }
-
-        private Completions chosen(IntUnaryOperator which) {
-            int[] rows = IntStream.range(0, batch.rollouts().size() / 2)
-                    .map(i -> 2 * i + which.applyAsInt(i))
-                    .toArray();
-            Tensor index = Tensor.of(rows, rows.length);
-            Completions all = all();
-            return Completions.of(
-                    all.logps().indexSelect(0, index),
-                    Objects.requireNonNull(all.refLogps()).indexSelect(0, index),
-                    all.lengths().indexSelect(0, index));
-        }
     }
 }

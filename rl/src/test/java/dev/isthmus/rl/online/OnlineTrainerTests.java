@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What must hold of every trainer that learns from what the model writes. */
@@ -223,6 +224,49 @@ class OnlineTrainerTests {
         assertThat(run.metric("loss")[0]).isCloseTo(Math.log(2), within(1e-6));
         assertThat(run.metric("rewards/margins")[0]).isZero();
         assertThat(run.metric("objective/kl")[0]).isZero();
+    }
+
+    /** Where policy, reference and the policy that wrote are the same, most losses are known; minus 1 where the rewards decide. */
+    @ParameterizedTest
+    @CsvSource({
+        "sigmoid, 0.693147",
+        "ipo, 25",
+        "inpo, 0.25",
+        "dno, 0.693147",
+        "copg, 0",
+        "p3o, 0",
+        "sppo, -1",
+        "spo, -1",
+        "rebel, -1"
+    })
+    void everyLossOfTwoCompletionsBeginsWhereItMustAndLearnsWhatIsRewarded(String lossType, double first)
+            throws IOException {
+        TinyOnlineRun.world(root);
+        TinyOnlineRun run = TinyOnlineRun.of(
+                OnlineTrainer.ONLINE_DPO.withRewards(DIGITS),
+                root,
+                lossType,
+                with(
+                        "loss_type",
+                        lossType,
+                        "beta",
+                        lossType.equals("spo") ? 0 : 0.1,
+                        "max_new_tokens",
+                        5,
+                        "reward_funcs",
+                        List.of("digits"),
+                        "per_device_train_batch_size",
+                        16,
+                        "learning_rate",
+                        0.02,
+                        "max_steps",
+                        16));
+        if (first >= 0) {
+            assertThat(run.metric("loss")[0]).isCloseTo(first, within(1e-5));
+        }
+        double[] scores = run.metric("objective/scores");
+        assertThat(Arrays.stream(scores, 12, 16).average().orElseThrow())
+                .isGreaterThan(0.1 + Arrays.stream(scores, 0, 3).average().orElseThrow());
     }
 
     @Test

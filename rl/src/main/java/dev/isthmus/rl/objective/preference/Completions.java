@@ -78,7 +78,12 @@ public record Completions(
         return given(refLogps, "the log-probs of a reference model");
     }
 
-    Tensor scored() {
+    /**
+     * {@link #scores}.
+     *
+     * @throws IsthmusException if there are none
+     */
+    public Tensor scored() {
         return given(scores, "a score for every completion");
     }
 
