@@ -52,7 +52,7 @@ final class ChatCommand implements Runnable {
         }
         try (Scope scope = Scope.open()) {
             LanguageModel language = model.load();
-            ChatTemplate template = ChatTemplate.load(model.model)
+            ChatTemplate template = ChatTemplate.load(model.tokenizer())
                     .orElseThrow(() -> new IsthmusException("the model in " + model.model
                             + " has no chat template; './isthmus generate' goes on with a text"));
             talk(language, template, options.params(language));

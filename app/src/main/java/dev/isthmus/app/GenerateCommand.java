@@ -35,7 +35,7 @@ final class GenerateCommand implements Runnable {
     @Option(
             names = "--prompt",
             paramLabel = "TEXT",
-            description = "The text to go on from; none for models with a token that begins a text.",
+            description = "The text to go on from; none for models with a token that begins a text, - for standard input.",
             defaultValue = "")
     private String prompt = "";
 
@@ -101,6 +101,9 @@ final class GenerateCommand implements Runnable {
             options.requireNothingRandom("--num-beams");
         }
         requireOneWay();
+        if (prompt.equals("-")) {
+            prompt = StandardInput.read();
+        }
         PrintWriter out = spec.commandLine().getOut();
         try (Scope scope = Scope.open()) {
             LanguageModel language = model.load();
@@ -154,6 +157,13 @@ final class GenerateCommand implements Runnable {
     }
 
     private void requireOneWay() {
+        if (numReturnSequences < 1) {
+            throw new ParameterException(spec.commandLine(), "--num-return-sequences must be at least 1");
+        }
+        if (options.greedy && numBeams == 1 && numReturnSequences > 1) {
+            throw new ParameterException(
+                    spec.commandLine(), "--greedy writes one text, so --num-return-sequences cannot go with it");
+        }
         if (assistantModel != null && promptLookupNumTokens != null) {
             throw new ParameterException(
                     spec.commandLine(), "--assistant-model and --prompt-lookup-num-tokens cannot go together");

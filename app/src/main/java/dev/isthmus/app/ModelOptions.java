@@ -1,7 +1,9 @@
 package dev.isthmus.app;
 
+import dev.isthmus.model.Peft;
 import dev.isthmus.model.StoredDtype;
 import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.tokenizer.Tokenizers;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -36,6 +38,11 @@ final class ModelOptions {
     LanguageModel load() {
         LanguageModel loaded = load(model);
         return adapter == null ? loaded : loaded.withAdapter(adapter);
+    }
+
+    /** Where its tokenizer is: an adapter may leave that to the model that it changes. */
+    Path tokenizer() {
+        return Peft.present(model) && !Tokenizers.present(model) ? Peft.base(model) : model;
     }
 
     /** Another model in the same form. */

@@ -2,10 +2,7 @@ package dev.isthmus.app;
 
 import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.model.tokenizer.Tokenizers;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
@@ -45,20 +42,12 @@ final class TokenizeCommand implements Runnable {
     public void run() {
         PrintWriter out = spec.commandLine().getOut();
         Tokenizer tokenizer = Tokenizers.load(model);
-        int[] ids = tokenizer.encode(text == null ? standardInput() : text, specialTokens);
+        int[] ids = tokenizer.encode(text == null ? StandardInput.read() : text, specialTokens);
         out.println(Arrays.stream(ids).mapToObj(String::valueOf).collect(Collectors.joining(" ")));
         for (int id : ids) {
             out.println(String.format(Locale.ROOT, "%7d  %s", id, shown(tokenizer.decode(new int[] {id}, false))));
         }
         out.println(ids.length + (ids.length == 1 ? " token" : " tokens"));
-    }
-
-    private static String standardInput() {
-        try {
-            return new String(System.in.readAllBytes(), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     private static String shown(String piece) {

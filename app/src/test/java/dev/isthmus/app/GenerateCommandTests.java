@@ -10,7 +10,10 @@ import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.testing.Fixtures;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -112,6 +115,20 @@ class GenerateCommandTests {
     }
 
     @Test
+    void aPromptMayBePiped() {
+        InputStream before = System.in;
+        System.setIn(new ByteArrayInputStream("abc".getBytes(StandardCharsets.UTF_8)));
+        try {
+            assertThat(terminal.run("generate", "--model", directory.toString(), "--prompt", "-"))
+                    .isZero();
+            String piped = terminal.out();
+            assertThat(piped).isEqualTo(generate());
+        } finally {
+            System.setIn(before);
+        }
+    }
+
+    @Test
     void severalTextsAreNumbered() {
         String texts = generate("--num-return-sequences", "3");
         assertThat(texts.lines().filter(line -> line.startsWith("abc")))
@@ -154,6 +171,8 @@ class GenerateCommandTests {
                 "--model MODEL --prompt a --top-p 1.5 | 1 | top_p must be above 0 and at most 1, found 1.5",
                 "--model MODEL --prompt a --max-new-tokens 0 | 1 | max_new_tokens and num_generations must be at least 1",
                 "--model MODEL --prompt a --greedy --top-k 3 | 2 | --greedy draws nothing at random, so --top-k cannot",
+                "--model MODEL --prompt a --num-return-sequences 0 | 2 | --num-return-sequences must be at least 1",
+                "--model MODEL --prompt a --greedy --num-return-sequences 2 | 2 | --greedy writes one text, so --num-return",
                 "--model MODEL --prompt a --topk 3 | 2 | unknown option '--topk'; did you mean --top-",
             })
     void wrongInputIsOneOrTwoLines(String args, int code, String problem) {

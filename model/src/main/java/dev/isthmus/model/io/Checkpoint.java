@@ -40,7 +40,8 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
      */
     public static Checkpoint open(Path path, Arena arena) {
         if (!Files.exists(path)) {
-            throw new IsthmusException("Cannot read a model from " + path + ": there is no such file or directory");
+            throw new IsthmusException("Cannot read a model from " + path + ": there is no such file or directory"
+                    + " (models are read from disk; nothing is downloaded)");
         }
         if (Files.isRegularFile(path)) {
             return path.toString().endsWith(".gguf") ? GgufModel.open(path, arena) : Llama2c.open(path, arena);

@@ -73,8 +73,14 @@ public record SafeTensors(Map<String, TensorEntry> tensors, Map<String, String> 
         if (Files.exists(index)) {
             return openShards(index, arena);
         }
+        boolean pickled = Files.exists(directory.resolve("pytorch_model.bin"))
+                || Files.exists(directory.resolve("pytorch_model.bin.index.json"));
         throw new IsthmusException("Cannot read a model from " + directory
-                + ": there is neither a model.safetensors nor a model.safetensors.index.json");
+                + ": there is neither a model.safetensors nor a model.safetensors.index.json"
+                + (pickled
+                        ? "; its pytorch_model.bin is a pickle, a program: save the model as safetensors (transformers'"
+                                + " save_pretrained does)"
+                        : ""));
     }
 
     private static SafeTensors openShards(Path index, Arena arena) {

@@ -236,6 +236,9 @@ class SafeTensorsTests {
         assertThat(failure(".")).endsWith("it is a directory");
         assertThatThrownBy(() -> SafeTensors.openDirectory(dir, Arena.ofAuto()))
                 .hasMessageContaining("neither a model.safetensors nor");
+        Files.createFile(dir.resolve("pytorch_model.bin"));
+        assertThatThrownBy(() -> SafeTensors.openDirectory(dir, Arena.ofAuto()))
+                .hasMessageContaining("save the model as safetensors");
     }
 
     @Test
