@@ -35,7 +35,8 @@ final class GenerateCommand implements Runnable {
     @Option(
             names = "--prompt",
             paramLabel = "TEXT",
-            description = "The text to go on from; none for models with a token that begins a text, - for standard input.",
+            description =
+                    "The text to go on from; none for models with a token that begins a text, - for standard input.",
             defaultValue = "")
     private String prompt = "";
 

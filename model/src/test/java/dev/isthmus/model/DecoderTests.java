@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Decoders against the reference numbers: logits, hidden states, loss and every gradient. */
 class DecoderTests {
@@ -28,42 +28,14 @@ class DecoderTests {
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "llama_untied",
-                "gpt2_tied",
-                "llama_tied_rope3",
-                "qwen2_tied",
-                "qwen3_tied",
-                "mistral_window",
-                "qwen2_window",
-                "gemma2",
-                "gemma3",
-                "mixtral",
-                "qwen2_moe",
-                "qwen3_moe"
-            })
+    @MethodSource("dev.isthmus.model.ReferenceModels#names")
     void float64MatchesTheReference(String name) {
         check(name, Device.scalar(), DType.FLOAT64);
     }
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "llama_untied",
-                "gpt2_tied",
-                "llama_tied_rope3",
-                "qwen2_tied",
-                "qwen3_tied",
-                "mistral_window",
-                "qwen2_window",
-                "gemma2",
-                "gemma3",
-                "mixtral",
-                "qwen2_moe",
-                "qwen3_moe"
-            })
+    @MethodSource("dev.isthmus.model.ReferenceModels#names")
     void float32MatchesTheReference(String name) {
         check(name, Device.cpu(), DType.FLOAT32);
     }
@@ -127,19 +99,7 @@ class DecoderTests {
 
     @Tag("fixture")
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "llama_untied",
-                "gpt2_tied",
-                "qwen3_tied",
-                "mistral_window",
-                "qwen2_window",
-                "gemma2",
-                "gemma3",
-                "mixtral",
-                "qwen2_moe",
-                "qwen3_moe"
-            })
+    @MethodSource("dev.isthmus.model.ReferenceModels#names")
     void leftPaddingChangesNothing(String name) {
         Path directory =
                 Fixtures.fixture("models/" + name + "/reference.safetensors").getParent();

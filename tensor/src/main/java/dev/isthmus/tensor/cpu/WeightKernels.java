@@ -25,14 +25,14 @@ final class WeightKernels {
     /** The partial sums of a tile, in bytes. */
     private static final long TILE_SUMS = TILE * TILE * SUMS;
 
-    /** The rows of a weight that meet a tile of A while both are in the nearest cache. */
+    /** The rows of a weight that become float32 together and meet all rows of A of a block. */
     private static final int COLS = 4 * TILE;
 
-    /** The numbers of a row for which that holds. */
-    private static final int CHUNK = 512;
+    /** The numbers of a row that are added before the partial sums go back to memory. */
+    private static final int CHUNK = 1024;
 
     /** The rows of A whose partial sums stay in the cache of the core. */
-    private static final int ROWS = 32;
+    private static final int ROWS = 64;
 
     /** The bytes of the rows of A that all of a weight meets before the next ones: they stay in the cache of a core. */
     private static final int PANEL_BYTES = 1 << 18;
