@@ -153,8 +153,12 @@ public final class JsonLinesFile {
             throw wrong(
                     index,
                     "is not JSON: "
-                            + Row.shortened(
-                                    e.getOriginalMessage().lines().findFirst().orElse("")));
+                            // Where it stands is said already, and better.
+                            + Row.shortened(e.getOriginalMessage()
+                                    .lines()
+                                    .findFirst()
+                                    .orElse("")
+                                    .replaceFirst(" \\(start marker at .*", "")));
         } catch (IOException e) {
             throw new IsthmusException("Cannot read " + name + ": " + e.getMessage(), e);
         }

@@ -257,6 +257,7 @@ class SftRowsTests {
     void wrongRowsAreNamedByFileLineAndField(String row, String problem) {
         assertThatThrownBy(() -> rows(plain, Map.of(), "{\"text\":\"ab\"}", "", row))
                 .isInstanceOf(IsthmusException.class)
-                .hasMessageContaining("data.jsonl, line 3: " + problem);
+                .hasMessageContaining("data.jsonl, line 3: " + problem)
+                .hasMessageNotContaining("Source");
     }
 }
