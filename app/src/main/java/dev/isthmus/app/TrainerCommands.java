@@ -3,6 +3,7 @@ package dev.isthmus.app;
 import dev.isthmus.rl.offline.Bco;
 import dev.isthmus.rl.offline.Cpo;
 import dev.isthmus.rl.offline.Dpo;
+import dev.isthmus.rl.offline.Ilql;
 import dev.isthmus.rl.offline.Kto;
 import dev.isthmus.rl.offline.Orpo;
 import dev.isthmus.rl.offline.Prm;
@@ -57,6 +58,10 @@ final class TrainerCommands {
                         .spec(
                                 "Rows in JSON Lines: {\"prompt\", \"completions\": [...], \"labels\": [...]}.",
                                 "Trains a process reward model: whether each step of a solution is right."),
+                new TrainerCommand(new Ilql())
+                        .spec(
+                                "Rows in JSON Lines: {\"prompt\", \"completion\", \"reward\"}.",
+                                "Learns from rewarded completions of any quality which tokens lead to reward, by implicit language Q-learning."),
                 new TrainerCommand(OnlineTrainer.GRPO)
                         .spec(
                                 PROMPTS,

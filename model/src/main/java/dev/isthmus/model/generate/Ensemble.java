@@ -13,10 +13,18 @@ import java.util.function.IntFunction;
  * Models with one vocabulary that write a text together: each reads all of it, and their logits become one row.
  *
  * @param models the first is the one that a single text would be written by
+ * @param head makes logits of what a model has read
  * @param combiner makes one row of logits of theirs
  */
-public record Ensemble(List<Decoder> models, Combiner combiner) {
+public record Ensemble(List<Decoder> models, Head head, Combiner combiner) {
     private static final Combiner ALONE = (logits, _) -> logits.getFirst();
+
+    /** Makes the logits {@code [rows, V]} of the next tokens of the hidden states {@code [rows, C]} that they are told from. */
+    @FunctionalInterface
+    public interface Head {
+        /** {@link Decoder#logits}, or another. */
+        Tensor logits(Decoder model, Tensor hidden);
+    }
 
     /** Makes the logits of the next token of those of several models, and of whatever else it knows about the text. */
     @FunctionalInterface
@@ -43,9 +51,19 @@ public record Ensemble(List<Decoder> models, Combiner combiner) {
         }
     }
 
+    /** Models with the heads that they have. */
+    public Ensemble(List<Decoder> models, Combiner combiner) {
+        this(models, Decoder::logits, combiner);
+    }
+
     /** One model alone. */
     public static Ensemble of(Decoder decoder) {
-        return new Ensemble(List.of(decoder), ALONE);
+        return of(decoder, Decoder::logits);
+    }
+
+    /** One model alone with another head. */
+    public static Ensemble of(Decoder decoder, Head head) {
+        return new Ensemble(List.of(decoder), head, ALONE);
     }
 
     /**
@@ -114,7 +132,12 @@ public record Ensemble(List<Decoder> models, Combiner combiner) {
     }
 
     Ensemble packed() {
-        return new Ensemble(models.stream().map(Decoder::packed).toList(), combiner);
+        return new Ensemble(models.stream().map(Decoder::packed).toList(), head, combiner);
+    }
+
+    /** The logits of the next tokens by one of the models. */
+    Tensor logits(int model, Tensor hidden) {
+        return head.logits(models.get(model), hidden);
     }
 
     /** One tensor {@code [rows, V]} of those of the models. */

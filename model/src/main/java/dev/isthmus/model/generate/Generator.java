@@ -173,7 +173,7 @@ public final class Generator {
                     row.cached.add(row.text.sample + 1 < group ? cache.fork(parent) : parent);
                 }
                 Tensor ends = Functional.embedding(hidden, Tensor.of(last, last.length));
-                logits.add(models.models().get(m).logits(ends));
+                logits.add(models.logits(m, ends));
             }
             draw(rows, logits);
             return rows;
@@ -193,7 +193,7 @@ public final class Generator {
                 int model = m;
                 List<KvCache.Sequence> sequences =
                         rows.stream().map(row -> row.cached.get(model)).toList();
-                logits.add(models.models().get(m).logits(caches.get(m).step(sequences, tokens)));
+                logits.add(models.logits(m, caches.get(m).step(sequences, tokens)));
             }
             draw(rows, logits);
         }

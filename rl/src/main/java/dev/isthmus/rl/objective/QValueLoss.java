@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * to 1: implicit Q-learning. Actions are
  *
  * <ul>
- *   <li>tokens in ILQL (Snell et al. 2023, arXiv 2206.11871), which adds {@code cql_scale} times {@code -log softmax(Q)(a)};
+ *   <li>tokens in ILQL (Snell et al. 2023, arXiv 2206.11871), which adds {@code cql_scale} times {@code -log softmax(Q)(a)}, and
+ *       a language model's loss ({@link IlqlLoss});
  *   <li>utterances in ArCHer (Zhou et al. 2024, arXiv 2402.19446), whose tokens then learn by {@link Surrogate.Reinforce} with the
  *       advantage {@code Q - V} of their utterance;
  *   <li>tokens in B-Coder ({@link DuelingValues}), which has no loss of V of its own.
@@ -58,10 +59,22 @@ public record QValueLoss(double gamma, double tau, double cqlScale) {
             Tensor rewards,
             Tensor ends,
             @Nullable List<Tensor> qLogps,
-            Tensor mask) {}
+            Tensor mask) {
+        /** {@code Q'(s, a) - V(s)} by the least of the target networks, with V's gradient; null if V learns nothing. */
+        @Nullable
+        Tensor advantages() {
+            return targetQ == null || values == null
+                    ? null
+                    : targetQ.stream()
+                            .map(Tensor::detach)
+                            .reduce(Tensor::minimum)
+                            .orElseThrow()
+                            .sub(values);
+        }
+    }
 
     /**
-     * The loss, a mean over the actions that count.
+     * The loss, a mean over the actions that count; metrics under trlX's keys.
      *
      * @throws IsthmusException if {@code cql_scale} is above 0 and there are no log-probabilities
      */
@@ -72,18 +85,18 @@ public record QValueLoss(double gamma, double tau, double cqlScale) {
         Tensor loss = sum(in.q.stream()
                 .map(q -> Masked.mean(q.sub(target).square(), in.mask))
                 .toList());
-        metrics.put("loss/q", loss.item());
-        metrics.put("q", Masked.mean(in.q.getFirst().detach(), in.mask).item());
-        if (in.targetQ != null && in.values != null) {
-            Tensor values = in.values;
-            Tensor least = in.targetQ.stream()
-                    .map(Tensor::detach)
-                    .reduce(Tensor::minimum)
-                    .orElseThrow();
-            Tensor value = Masked.mean(expectile(least.sub(values), tau), in.mask);
+        metrics.put("losses/loss_q", loss.item());
+        for (int i = 0; i < in.q.size(); i++) {
+            metrics.put(
+                    "qvalues/" + i + "/mean",
+                    Masked.mean(in.q.get(i).detach(), in.mask).item());
+        }
+        Tensor advantages = in.advantages();
+        if (advantages != null && in.values != null) {
+            Tensor value = Masked.mean(expectile(advantages, tau), in.mask);
             loss = loss.add(value);
-            metrics.put("loss/v", value.item());
-            metrics.put("v", Masked.mean(values.detach(), in.mask).item());
+            metrics.put("losses/loss_v", value.item());
+            metrics.put("values/mean", Masked.mean(in.values.detach(), in.mask).item());
         }
         if (cqlScale != 0) {
             if (in.qLogps == null) {
@@ -94,7 +107,7 @@ public record QValueLoss(double gamma, double tau, double cqlScale) {
                     .map(logps -> Masked.mean(logps, in.mask).neg())
                     .toList());
             loss = loss.add(cql.mul(cqlScale));
-            metrics.put("loss/cql", cql.item());
+            metrics.put("losses/loss_cql", cql.item());
         }
         return new LossResult(loss, metrics);
     }

@@ -41,10 +41,10 @@ class ValueLossesTests {
                     List.of(row(-1, -3, -50)),
                     mask);
             LossResult result = new QValueLoss(0.5, 0.75, 0.1).compute(in);
-            assertThat(result.metrics().get("loss/q")).isCloseTo(1.25 / 2, within(1e-12));
-            assertThat(result.metrics().get("loss/v")).isCloseTo(0.5, within(1e-12));
-            assertThat(result.metrics().get("loss/cql")).isCloseTo(2, within(1e-12));
-            assertThat(result.metrics()).containsEntry("q", 2.25).containsEntry("v", 2.0);
+            assertThat(result.metrics().get("losses/loss_q")).isCloseTo(1.25 / 2, within(1e-12));
+            assertThat(result.metrics().get("losses/loss_v")).isCloseTo(0.5, within(1e-12));
+            assertThat(result.metrics().get("losses/loss_cql")).isCloseTo(2, within(1e-12));
+            assertThat(result.metrics()).containsEntry("qvalues/0/mean", 2.25).containsEntry("values/mean", 2.0);
             assertThat(result.loss().item()).isCloseTo(0.625 + 0.5 + 0.2, within(1e-12));
             // Two networks learn at once.
             var twice = new QValueLoss.Inputs(

@@ -71,6 +71,8 @@ class OfflineTrainersTests {
                 + word(i + 1, 2 + i % 5) + "\",\"label\":" + (i % 3 != 0) + "}";
         IntFunction<String> stepwise = i -> "{\"prompt\":\"" + word(i, 3) + "\",\"completions\":[\"" + word(i, 2)
                 + "\",\"" + word(i + 3, 1 + i % 3) + "\"],\"labels\":[true," + (i % 2 == 0) + "]}";
+        IntFunction<String> rewarded = i -> "{\"prompt\":\"" + word(i, 3) + "=\",\"completion\":\""
+                + word(i + 1, 2 + i % 5) + "\",\"reward\":" + (i % 4 - 0.5) + "}";
         return List.of(
                 new Case(
                         new Sft(),
@@ -101,7 +103,9 @@ class OfflineTrainersTests {
                 new Case(new Reward(), Map.of("center_rewards_coefficient", 0.01), pair),
                 new Case(new Reward(), ADAPTER, pair),
                 new Case(new Prm(), Map.of(), stepwise),
-                new Case(new Prm(), ADAPTER, stepwise));
+                new Case(new Prm(), ADAPTER, stepwise),
+                new Case(new Ilql(), Map.of("alpha", 0.25, "beta", 0.5, "steps_for_target_q_sync", 2), rewarded),
+                new Case(new Ilql(), ADAPTER, rewarded));
     }
 
     private static String word(int seed, int length) {
@@ -208,9 +212,14 @@ class OfflineTrainersTests {
             }
         }
         TrainingLoop.resume(c.method(), killed, _ -> {});
-        String weights = "model/" + (c.settings().containsKey("peft") ? "adapter_" : "") + "model.safetensors";
-        assertThat(killed.resolve(weights))
-                .hasSameBinaryContentAs(directory.resolve("whole").resolve(weights));
+        String weights = (c.settings().containsKey("peft") ? "adapter_" : "") + "model.safetensors";
+        Path model = directory.resolve("whole/model");
+        assertThat(model.resolve(weights)).exists();
+        try (Stream<Path> files = Files.list(model)) {
+            assertThat(files)
+                    .allSatisfy(file -> assertThat(killed.resolve("model").resolve(file.getFileName()))
+                            .hasSameBinaryContentAs(file));
+        }
         assertThat(killed.resolve("metrics.jsonl")).hasSameTextualContentAs(directory.resolve("whole/metrics.jsonl"));
         assertThat(Files.readString(killed.resolve("metrics.jsonl")))
                 .contains("\"eval_loss\"")
