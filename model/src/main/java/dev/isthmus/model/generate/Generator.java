@@ -23,7 +23,14 @@ import org.jspecify.annotations.Nullable;
  * computes for the same tokens.
  */
 public final class Generator {
+    /** Rows that are decoded at once, at most. */
     private static final int MAX_ROWS = 1024;
+
+    /** As many bytes of keys and values as a processor's last cache may hold from one step to the next. */
+    private static final long CACHED_BYTES = 48L << 20;
+
+    /** Fewer rows than these read the weights too often. */
+    private static final int LEAST_CACHED_ROWS = 128;
 
     private final Ensemble models;
     private final GenerationConfig config;
@@ -111,7 +118,7 @@ public final class Generator {
     private void run(int longest) {
         int group = config.numGenerations();
         int rowPages = KvCache.pagesFor(longest);
-        int maxRows = Math.min(Math.max(MAX_ROWS, group), completions.length);
+        int maxRows = Math.min(Math.max(rowsAtOnce(rowPages), group), completions.length);
         int groupPages = (group + 1) * rowPages;
         List<KvCache> caches = models.models().stream()
                 .map(model -> new KvCache(model, (maxRows / group + 1) * groupPages))
@@ -132,6 +139,15 @@ public final class Generator {
             }
             active.removeIf(row -> retire(caches, row));
         }
+    }
+
+    /** Small models are bound by the reading of keys and values, which a cache delivers faster where all rows fit into it. */
+    private int rowsAtOnce(int rowPages) {
+        long row = models.models().stream()
+                .mapToLong(model -> KvCache.bytes(model, rowPages))
+                .sum();
+        long fitting = CACHED_BYTES / row;
+        return fitting < LEAST_CACHED_ROWS ? MAX_ROWS : (int) Math.min(MAX_ROWS, fitting);
     }
 
     private boolean retire(List<KvCache> caches, Row row) {

@@ -62,7 +62,7 @@ public final class KvCache {
     public void grow(int more) {
         int before = owners.length;
         int pages = before + more;
-        long size = (long) decoder.config().keyValueSize() * KvPages.PAGE;
+        long size = pageSize(decoder);
         layers.clear();
         for (int i = 0; i < 2 * decoder.config().numHiddenLayers(); i++) {
             Tensor store = Tensor.empty(decoder.dtype(), pages * size);
@@ -84,6 +84,17 @@ public final class KvCache {
     /** The pages that {@code tokens} tokens take. */
     public static int pagesFor(int tokens) {
         return (tokens + KvPages.PAGE - 1) / KvPages.PAGE;
+    }
+
+    /** The bytes of {@code pages} pages for all blocks of {@code decoder}. */
+    static long bytes(Decoder decoder, int pages) {
+        int stores = 2 * decoder.config().numHiddenLayers();
+        return stores * pages * pageSize(decoder) * decoder.dtype().bytes();
+    }
+
+    /** The keys or values of a page and a block. */
+    private static long pageSize(Decoder decoder) {
+        return (long) decoder.config().keyValueSize() * KvPages.PAGE;
     }
 
     /** The number of pages that no sequence holds. */
@@ -295,7 +306,7 @@ public final class KvCache {
     }
 
     private Tensor page(Tensor store, int page) {
-        long size = (long) heads.kvHeads() * heads.headDim() * KvPages.PAGE;
+        long size = pageSize(decoder);
         return store.narrow(0, page * size, size);
     }
 }
