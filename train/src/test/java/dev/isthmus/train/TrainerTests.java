@@ -98,7 +98,9 @@ class TrainerTests {
                 files.put(path.getFileName().toString(), ByteBuffer.wrap(Files.readAllBytes(path)));
             }
         }
-        assertThat(files).containsOnlyKeys("config.json", "model.safetensors", "optimizer.safetensors");
+        assertThat(files)
+                .containsOnlyKeys(
+                        "config.json", "generation_config.json", "model.safetensors", "optimizer.safetensors");
         return files;
     }
 
