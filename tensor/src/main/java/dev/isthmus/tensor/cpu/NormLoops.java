@@ -79,15 +79,12 @@ final class NormLoops {
 
     /** {@code sum a b}. */
     static float dot(int n, long a, long b, long sums) {
-        a &= ADDRESS;
-        b &= ADDRESS;
         for (int part = 0; part < Rows.LANES; part += LANES) {
             FloatVector sum = FloatVector.zero(F);
             int j = part;
             for (; j <= n - LANES; j += Rows.LANES) {
-                long k = (j & INDEX) * 4L;
-                FloatVector u = fromMemorySegment(F, MEM, a + k, ORDER);
-                sum = fromMemorySegment(F, MEM, b + k, ORDER).fma(u, sum);
+                FloatVector u = fromMemorySegment(F, MEM, a + j * 4L, ORDER);
+                sum = fromMemorySegment(F, MEM, b + j * 4L, ORDER).fma(u, sum);
             }
             if (j < n) {
                 FloatVector u = fromMemorySegment(F, MEM, a + j * 4L, ORDER, F.indexInRange(j, n));
@@ -101,18 +98,14 @@ final class NormLoops {
 
     /** Leaves the partial sums of {@code sum (x - mean) dy w} at {@code sums}, of {@code sum dy w} behind them: two chains at once. */
     static void dots(int n, long x, float mean, long dy, long w, long sums) {
-        x &= ADDRESS;
-        dy &= ADDRESS;
-        w &= ADDRESS;
         for (int part = 0; part < Rows.LANES; part += LANES) {
             FloatVector product = FloatVector.zero(F);
             FloatVector sum = product;
             int j = part;
             for (; j <= n - LANES; j += Rows.LANES) {
-                long k = (j & INDEX) * 4L;
-                FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER).sub(mean);
-                FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER);
-                FloatVector f = fromMemorySegment(F, MEM, w + k, ORDER);
+                FloatVector u = fromMemorySegment(F, MEM, x + j * 4L, ORDER).sub(mean);
+                FloatVector g = fromMemorySegment(F, MEM, dy + j * 4L, ORDER);
+                FloatVector f = fromMemorySegment(F, MEM, w + j * 4L, ORDER);
                 product = f.mul(g).fma(u, product);
                 sum = f.fma(g, sum);
             }
@@ -216,13 +209,9 @@ final class NormLoops {
             float slope,
             long dx,
             boolean accumulate) {
-        x &= ADDRESS;
-        dy &= ADDRESS;
-        w &= ADDRESS;
-        dx &= ADDRESS;
         int whole = F.loopBound(n);
         for (int j = 0; j < whole; j += LANES) {
-            long k = (j & INDEX) * 4L;
+            long k = j * 4L;
             FloatVector u = fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(slope);
             FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER).mul(fromMemorySegment(F, MEM, w + k, ORDER));
             FloatVector d = g.sub(meanG).sub(u).mul(rstd);
@@ -246,80 +235,13 @@ final class NormLoops {
         }
     }
 
-    /** {@link #gradient}, and {@link #dots} of the row at {@code x1} and {@code dy1}, which comes from memory meanwhile. */
-    static void gradientAndDots(
-            int n,
-            long x,
-            float mean,
-            long dy,
-            long w,
-            float rstd,
-            float meanG,
-            float slope,
-            long dx,
-            boolean accumulate,
-            long x1,
-            float mean1,
-            long dy1,
-            long sums) {
-        x &= ADDRESS;
-        dy &= ADDRESS;
-        w &= ADDRESS;
-        dx &= ADDRESS;
-        x1 &= ADDRESS;
-        dy1 &= ADDRESS;
-        for (int part = 0; part < Rows.LANES; part += LANES) {
-            FloatVector product = FloatVector.zero(F);
-            FloatVector sum = product;
-            int j = part;
-            for (; j <= n - LANES; j += Rows.LANES) {
-                long k = (j & INDEX) * 4L;
-                FloatVector f = fromMemorySegment(F, MEM, w + k, ORDER);
-                FloatVector g = fromMemorySegment(F, MEM, dy1 + k, ORDER);
-                FloatVector u = fromMemorySegment(F, MEM, x1 + k, ORDER).sub(mean1);
-                product = f.mul(g).fma(u, product);
-                sum = f.fma(g, sum);
-                u = fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(slope);
-                FloatVector d = fromMemorySegment(F, MEM, dy + k, ORDER)
-                        .mul(f)
-                        .sub(meanG)
-                        .sub(u)
-                        .mul(rstd);
-                if (accumulate) {
-                    d = d.add(fromMemorySegment(F, MEM, dx + k, ORDER));
-                }
-                d.intoMemorySegment(MEM, dx + k, ORDER);
-            }
-            if (j < n) {
-                VectorMask<Float> mask = F.indexInRange(j, n);
-                long k = j * 4L;
-                FloatVector f = fromMemorySegment(F, MEM, w + k, ORDER, mask);
-                FloatVector g = fromMemorySegment(F, MEM, dy1 + k, ORDER, mask);
-                FloatVector u = fromMemorySegment(F, MEM, x1 + k, ORDER, mask).sub(mean1);
-                product = f.mul(g).fma(u, product);
-                sum = f.fma(g, sum);
-                u = fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(slope);
-                FloatVector d = fromMemorySegment(F, MEM, dy + k, ORDER, mask)
-                        .mul(f)
-                        .sub(meanG)
-                        .sub(u)
-                        .mul(rstd);
-                if (accumulate) {
-                    d = d.add(fromMemorySegment(F, MEM, dx + k, ORDER, mask));
-                }
-                d.intoMemorySegment(MEM, dx + k, ORDER, mask);
-            }
-            product.intoMemorySegment(MEM, sums + part * 4L, ORDER);
-            sum.intoMemorySegment(MEM, sums + Rows.BYTES + part * 4L, ORDER);
-        }
-    }
-
     /**
-     * {@code dw += dy (x - mean) rstd} and, unless {@code db} is 0, {@code db += dy}.
+     * {@code dw (+)= dy (x - mean) rstd} and, unless {@code db} is 0, {@code db (+)= dy}.
      *
      * <p>All loads of a step come before its stores: a load from the same place of another page would wait for them.
      */
-    static void parameterGradients(int n, long x, float mean, float rstd, long dy, long dw, long db) {
+    static void parameterGradients(
+            int n, long x, float mean, float rstd, long dy, long dw, long db, boolean accumulate) {
         x &= ADDRESS;
         dy &= ADDRESS;
         dw &= ADDRESS;
@@ -328,11 +250,16 @@ final class NormLoops {
         for (int j = 0; j < whole; j++) {
             long k = j * VECTOR;
             FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER);
-            FloatVector d = g.mul(
-                            fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(rstd))
-                    .add(fromMemorySegment(F, MEM, dw + k, ORDER));
+            FloatVector d =
+                    g.mul(fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(rstd));
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, dw + k, ORDER));
+            }
             if (db != 0) {
-                g.add(fromMemorySegment(F, MEM, db + k, ORDER)).intoMemorySegment(MEM, db + k, ORDER);
+                if (accumulate) {
+                    g = g.add(fromMemorySegment(F, MEM, db + k, ORDER));
+                }
+                g.intoMemorySegment(MEM, db + k, ORDER);
             }
             d.intoMemorySegment(MEM, dw + k, ORDER);
         }
@@ -340,71 +267,27 @@ final class NormLoops {
             VectorMask<Float> mask = F.indexInRange(whole * LANES, n);
             long k = whole * VECTOR;
             FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER, mask);
-            FloatVector d = g.mul(fromMemorySegment(F, MEM, x + k, ORDER, mask)
-                            .sub(mean)
-                            .mul(rstd))
-                    .add(fromMemorySegment(F, MEM, dw + k, ORDER, mask));
+            FloatVector d = g.mul(
+                    fromMemorySegment(F, MEM, x + k, ORDER, mask).sub(mean).mul(rstd));
+            if (accumulate) {
+                d = d.add(fromMemorySegment(F, MEM, dw + k, ORDER, mask));
+            }
             d.intoMemorySegment(MEM, dw + k, ORDER, mask);
             if (db != 0) {
-                add(n - whole * LANES, dy + k, db + k, true);
+                add(n - whole * LANES, dy + k, db + k, accumulate);
             }
-        }
-    }
-
-    /** The same for this row and then one at {@code x1} and {@code dy1}: the sums are read and written once for both. */
-    static void parameterGradients(
-            int n,
-            long x,
-            float mean,
-            float rstd,
-            long dy,
-            long x1,
-            float mean1,
-            float rstd1,
-            long dy1,
-            long dw,
-            long db) {
-        x &= ADDRESS;
-        dy &= ADDRESS;
-        x1 &= ADDRESS;
-        dy1 &= ADDRESS;
-        dw &= ADDRESS;
-        db &= ADDRESS;
-        int whole = n / LANES;
-        for (int j = 0; j < whole; j++) {
-            long k = j * VECTOR;
-            FloatVector g = fromMemorySegment(F, MEM, dy + k, ORDER);
-            FloatVector g1 = fromMemorySegment(F, MEM, dy1 + k, ORDER);
-            FloatVector d =
-                    g.mul(fromMemorySegment(F, MEM, x + k, ORDER).sub(mean).mul(rstd));
-            FloatVector d1 =
-                    g1.mul(fromMemorySegment(F, MEM, x1 + k, ORDER).sub(mean1).mul(rstd1));
-            d = fromMemorySegment(F, MEM, dw + k, ORDER).add(d).add(d1);
-            if (db != 0) {
-                fromMemorySegment(F, MEM, db + k, ORDER).add(g).add(g1).intoMemorySegment(MEM, db + k, ORDER);
-            }
-            d.intoMemorySegment(MEM, dw + k, ORDER);
-        }
-        if (whole * LANES < n) {
-            int rest = n - whole * LANES;
-            long k = whole * VECTOR;
-            parameterGradients(rest, x + k, mean, rstd, dy + k, dw + k, db == 0 ? 0 : db + k);
-            parameterGradients(rest, x1 + k, mean1, rstd1, dy1 + k, dw + k, db == 0 ? 0 : db + k);
         }
     }
 
     /** {@code to (+)= from}. */
     static void add(int n, long from, long to, boolean accumulate) {
-        from &= ADDRESS;
-        to &= ADDRESS;
         int whole = F.loopBound(n);
         for (int j = 0; j < whole; j += LANES) {
-            long k = (j & INDEX) * 4L;
-            FloatVector d = fromMemorySegment(F, MEM, from + k, ORDER);
+            FloatVector d = fromMemorySegment(F, MEM, from + j * 4L, ORDER);
             if (accumulate) {
-                d = d.add(fromMemorySegment(F, MEM, to + k, ORDER));
+                d = d.add(fromMemorySegment(F, MEM, to + j * 4L, ORDER));
             }
-            d.intoMemorySegment(MEM, to + k, ORDER);
+            d.intoMemorySegment(MEM, to + j * 4L, ORDER);
         }
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
