@@ -7,8 +7,8 @@ import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.rl.objective.QValueLoss;
+import dev.isthmus.rl.reward.MlpHead;
 import dev.isthmus.rl.reward.WeightAverage;
-import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Tensor;
@@ -28,54 +28,27 @@ public final class IlqlHeads {
     private static final String FILE = "ilql_heads.safetensors";
 
     private final Decoder decoder;
-    private final Head v;
-    private final List<Head> q;
-    private final List<Head> targetQ;
-
-    private record Head(Parameter weight0, Parameter bias0, Parameter weight2, Parameter bias2) {
-        /** A head in the current scope whose weights vary as much as those of PyTorch's Linear; its biases are 0. */
-        static Head initialize(String name, Decoder decoder, int outputs, Rng rng) {
-            int hidden = decoder.config().hiddenSize();
-            return new Head(
-                    weight("ilql_heads." + name + ".0", decoder, 2 * hidden, hidden, rng.split(name + ".0")),
-                    bias("ilql_heads." + name + ".0", decoder, 2 * hidden),
-                    weight("ilql_heads." + name + ".2", decoder, outputs, 2 * hidden, rng.split(name + ".2")),
-                    bias("ilql_heads." + name + ".2", decoder, outputs));
-        }
-
-        private static Parameter weight(String name, Decoder decoder, int outputs, int inputs, Rng rng) {
-            Tensor weight = Tensor.randn(decoder.dtype(), rng, 1 / Math.sqrt(3.0 * inputs), outputs, inputs);
-            return new Parameter(name + ".weight", weight.requireGrad(), 0, outputs);
-        }
-
-        private static Parameter bias(String name, Decoder decoder, int outputs) {
-            return new Parameter(
-                    name + ".bias", Tensor.zeros(decoder.dtype(), outputs).requireGrad(), 0, outputs);
-        }
-
-        List<Parameter> parameters() {
-            return List.of(weight0, bias0, weight2, bias2);
-        }
-
-        Tensor of(Tensor hidden) {
-            Tensor inner =
-                    Functional.linear(hidden, weight0.tensor(), bias0.tensor()).relu();
-            return Functional.linear(inner, weight2.tensor(), bias2.tensor());
-        }
-    }
+    private final MlpHead v;
+    private final List<MlpHead> q;
+    private final List<MlpHead> targetQ;
 
     private IlqlHeads(Decoder decoder, int networks, Rng rng) {
         this.decoder = decoder;
         int vocabSize = decoder.config().vocabSize();
-        v = Head.initialize("v_head", decoder, 1, rng);
+        v = head("v_head", decoder, 1, rng);
         q = heads("q_heads", decoder, vocabSize, networks, rng);
         targetQ = heads("target_q_heads", decoder, vocabSize, networks, rng);
         syncTargets(1);
     }
 
-    private static List<Head> heads(String name, Decoder decoder, int outputs, int networks, Rng rng) {
+    private static MlpHead head(String name, Decoder decoder, int outputs, Rng rng) {
+        int hidden = decoder.config().hiddenSize();
+        return MlpHead.initialize("ilql_heads." + name, decoder.dtype(), hidden, 2 * hidden, outputs, rng);
+    }
+
+    private static List<MlpHead> heads(String name, Decoder decoder, int outputs, int networks, Rng rng) {
         return IntStream.range(0, networks)
-                .mapToObj(i -> Head.initialize(name + "." + i, decoder, outputs, rng))
+                .mapToObj(i -> head(name + "." + i, decoder, outputs, rng))
                 .toList();
     }
 
@@ -159,7 +132,7 @@ public final class IlqlHeads {
         WeightAverage.move(tensors(targetQ), tensors(q), alpha);
     }
 
-    private static List<Tensor> tensors(List<Head> heads) {
+    private static List<Tensor> tensors(List<MlpHead> heads) {
         return heads.stream()
                 .flatMap(head -> head.parameters().stream())
                 .map(Parameter::tensor)

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.offline;
 
 import dev.isthmus.rl.reward.Classifier;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.TrainedModel;
@@ -20,8 +21,19 @@ public final class Reward implements TrainingMethod<RewardConfig> {
     }
 
     @Override
+    public void check(MethodConfig<RewardConfig> config) {
+        TrainingMethod.super.check(config);
+        if (!config.own().experts().isEmpty() && config.modelConfig().peft() != null) {
+            throw new IsthmusException("experts are adapters that are trained already; leave peft out");
+        }
+    }
+
+    @Override
     public Training prepare(MethodConfig<RewardConfig> config, Start start) {
         RewardConfig own = config.own();
+        if (!own.experts().isEmpty()) {
+            return ExpertTraining.prepare(config, start);
+        }
         TrainedModel trained = TrainedModel.load(config, start);
         Classifier classifier = Preparation.classifier(config, start, trained, 1, false);
         return new RewardTraining(

@@ -5,14 +5,17 @@ import dev.isthmus.model.chat.ChatTemplate;
 import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.data.Row;
 import dev.isthmus.train.data.RowEncoder;
+import dev.isthmus.train.data.RowEncoder.Prompted;
 import dev.isthmus.train.data.Truncation;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -27,22 +30,34 @@ import tools.jackson.databind.node.ObjectNode;
 public final class RewardModel implements RewardFunction {
     private static final String PROMPT = "prompt";
     private static final String COMPLETION = "completion";
+    private static final String TASK = "task";
 
     private final String name;
-    private final Classifier classifier;
+    private final Judge judge;
+    private final int maxLength;
     private final RowEncoder encoder;
     private final int batchSize;
 
-    private RewardModel(String name, Classifier classifier, RowEncoder encoder, int batchSize) {
+    /** Gives texts their numbers. */
+    @FunctionalInterface
+    private interface Judge {
+        /** {@code [N]} or {@code [N, 1]}, of texts of which the first tokens are a prompt; the tasks are null where nothing is said. */
+        Tensor rewards(List<Prompted> texts, List<@Nullable String> tasks);
+    }
+
+    private RewardModel(String name, Judge judge, int maxLength, RowEncoder encoder, int batchSize) {
         this.name = name;
-        this.classifier = classifier;
+        this.judge = judge;
+        this.maxLength = maxLength;
         this.encoder = encoder;
         this.batchSize = batchSize;
     }
 
-    /** Whether a path is that of a directory in which a model or an adapter lies. */
+    /** Whether a path is that of a directory in which a model, an adapter or {@linkplain RoutedExperts experts} lie. */
     public static boolean present(Path directory) {
-        return Files.exists(directory.resolve("config.json")) || Peft.present(directory);
+        return Files.exists(directory.resolve("config.json"))
+                || Peft.present(directory)
+                || RoutedExperts.present(directory);
     }
 
     /**
@@ -55,11 +70,27 @@ public final class RewardModel implements RewardFunction {
         Path own = directory.toAbsolutePath().normalize();
         Path words = Tokenizers.present(own) || !Peft.present(own) ? own : Peft.base(own);
         ChatTemplate template = ChatTemplate.load(words).orElse(null);
-        return new RewardModel(
-                own.getFileName().toString(),
-                Classifier.load(own, 1, false),
-                new RowEncoder(Tokenizers.load(words), template),
-                batchSize);
+        RowEncoder encoder = new RowEncoder(Tokenizers.load(words), template);
+        String name = own.getFileName().toString();
+        if (RoutedExperts.present(own)) {
+            RoutedExperts experts = RoutedExperts.load(own);
+            int length = experts.base().config().maxPositionEmbeddings();
+            return new RewardModel(name, (texts, tasks) -> routed(experts, texts, tasks), length, encoder, batchSize);
+        }
+        Classifier classifier = Classifier.load(own, 1, false);
+        int length = classifier.decoder().config().maxPositionEmbeddings();
+        return new RewardModel(name, (texts, _) -> classifier.last(tokens(texts)), length, encoder, batchSize);
+    }
+
+    private static List<int[]> tokens(List<Prompted> texts) {
+        return texts.stream().map(Prompted::tokens).toList();
+    }
+
+    private static Tensor routed(RoutedExperts experts, List<Prompted> texts, List<@Nullable String> tasks) {
+        List<int[]> prompts = texts.stream()
+                .map(text -> Arrays.copyOf(text.tokens(), text.length()))
+                .toList();
+        return experts.rewards(tokens(texts), experts.tasksOf(prompts, tasks));
     }
 
     @Override
@@ -70,27 +101,34 @@ public final class RewardModel implements RewardFunction {
     /**
      * One reward for each completion.
      *
-     * @param columns {@code prompt} holds the messages of those prompts that are conversations
+     * @param columns {@code prompt} holds the messages of those prompts that are conversations, {@code task} what experts are asked, where
+     *     it is known
      */
     @Override
     public double[] score(List<String> prompts, List<String> completions, Map<String, List<?>> columns) {
         List<?> conversations = columns.get(PROMPT);
-        List<int[]> sequences = IntStream.range(0, completions.size())
-                .mapToObj(i -> tokens(
-                        i, conversations == null ? null : conversations.get(i), prompts.get(i), completions.get(i)))
-                .toList();
-        double[] rewards = new double[sequences.size()];
+        List<?> tasks = columns.get(TASK);
+        List<Prompted> texts = new ArrayList<>();
+        List<@Nullable String> said = new ArrayList<>();
+        for (int i = 0; i < completions.size(); i++) {
+            Object conversation = conversations == null ? null : conversations.get(i);
+            texts.add(text(i, conversation, prompts.get(i), completions.get(i)));
+            said.add(tasks != null && tasks.get(i) instanceof String task ? task : null);
+        }
+        double[] rewards = new double[texts.size()];
         for (int i = 0; i < rewards.length; i += batchSize) {
-            List<int[]> batch = sequences.subList(i, Math.min(rewards.length, i + batchSize));
+            int from = i;
+            int to = Math.min(rewards.length, i + batchSize);
             try (Scope scope = Scope.open()) {
-                double[] scored = Autograd.noGrad(() -> classifier.last(batch)).toDoubles();
+                double[] scored = Autograd.noGrad(() -> judge.rewards(texts.subList(from, to), said.subList(from, to)))
+                        .toDoubles();
                 System.arraycopy(scored, 0, rewards, i, scored.length);
             }
         }
         return rewards;
     }
 
-    private int[] tokens(int index, @Nullable Object conversation, String prompt, String completion) {
+    private Prompted text(int index, @Nullable Object conversation, String prompt, String completion) {
         ObjectNode json = JsonMapper.shared().createObjectNode();
         if (conversation == null) {
             json.put(PROMPT, prompt).put(COMPLETION, completion);
@@ -99,9 +137,9 @@ public final class RewardModel implements RewardFunction {
             ArrayNode messages = json.putArray(COMPLETION);
             messages.addObject().put("role", "assistant").put("content", completion);
         }
-        Row row = new Row("what " + name + " judges", index + 1, json);
-        return Truncation.KEEP_END.cut(
-                encoder.promptCompletion(row, PROMPT, COMPLETION).tokens(),
-                classifier.decoder().config().maxPositionEmbeddings());
+        Prompted whole =
+                encoder.promptCompletion(new Row("what " + name + " judges", index + 1, json), PROMPT, COMPLETION);
+        int from = Truncation.KEEP_END.from(whole.tokens().length, maxLength);
+        return new Prompted(Truncation.KEEP_END.cut(whole.tokens(), maxLength), Math.max(1, whole.length() - from));
     }
 }

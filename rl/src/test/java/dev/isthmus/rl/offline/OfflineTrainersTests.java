@@ -67,6 +67,8 @@ class OfflineTrainersTests {
     static List<Case> cases() {
         IntFunction<String> pair = i -> "{\"prompt\":\"" + word(i, 3) + "=\",\"chosen\":\"" + word(i + 1, 2 + i % 5)
                 + "\",\"rejected\":\"" + word(i + 2, 1 + i % 4) + "\"}";
+        IntFunction<String> routed =
+                i -> pair.apply(i).replace("{", "{\"task\":\"" + (i % 3 == 0 ? "one" : "two") + "\",");
         IntFunction<String> labelled = i -> "{\"prompt\":\"" + word(i, 3) + "=\",\"completion\":\""
                 + word(i + 1, 2 + i % 5) + "\",\"label\":" + (i % 3 != 0) + "}";
         IntFunction<String> stepwise = i -> "{\"prompt\":\"" + word(i, 3) + "\",\"completions\":[\"" + word(i, 2)
@@ -102,6 +104,10 @@ class OfflineTrainersTests {
                 new Case(new Cpo(), Map.of("loss_type", "simpo"), pair),
                 new Case(new Reward(), Map.of("center_rewards_coefficient", 0.01), pair),
                 new Case(new Reward(), ADAPTER, pair),
+                new Case(
+                        new Reward(),
+                        Map.of("experts", List.of("one=@expert0", "one=@expert1", "two=@expert1")),
+                        routed),
                 new Case(new Prm(), Map.of(), stepwise),
                 new Case(new Prm(), ADAPTER, stepwise),
                 new Case(new Ilql(), Map.of("alpha", 0.25, "beta", 0.5, "steps_for_target_q_sync", 2), rewarded),
@@ -124,6 +130,9 @@ class OfflineTrainersTests {
             // Far enough from uniform that every log-prob matters.
             decoder.trained().forEach(t -> t.copyFrom(t.rank() > 1 ? t.detach().mul(8) : t.detach()));
             Pretrained.save(decoder, directory.resolve("model"));
+            for (int expert = 0; expert < 2; expert++) {
+                LoraExperts.save(decoder, directory.resolve("model"), directory.resolve("expert" + expert), expert);
+            }
         }
         tokenizer.save(directory.resolve("model"));
     }
@@ -142,6 +151,12 @@ class OfflineTrainersTests {
         }
         settings.put("model", directory.resolve("model").toString());
         settings.replaceAll((_, value) -> value.equals(MODEL) ? settings.get("model") : value);
+        settings.computeIfPresent(
+                "experts",
+                (_, experts) -> ((List<?>) experts)
+                        .stream()
+                                .map(e -> e.toString().replace("@", directory + "/"))
+                                .toList());
         settings.put("learning_rate", 0.01);
         settings.putAll(more);
         return settings;
@@ -212,12 +227,14 @@ class OfflineTrainersTests {
             }
         }
         TrainingLoop.resume(c.method(), killed, _ -> {});
-        String weights = (c.settings().containsKey("peft") ? "adapter_" : "") + "model.safetensors";
+        String weights = c.settings().containsKey("experts")
+                ? "experts.safetensors"
+                : (c.settings().containsKey("peft") ? "adapter_" : "") + "model.safetensors";
         Path model = directory.resolve("whole/model");
         assertThat(model.resolve(weights)).exists();
-        try (Stream<Path> files = Files.list(model)) {
+        try (Stream<Path> files = Files.walk(model).filter(Files::isRegularFile)) {
             assertThat(files)
-                    .allSatisfy(file -> assertThat(killed.resolve("model").resolve(file.getFileName()))
+                    .allSatisfy(file -> assertThat(killed.resolve("model").resolve(model.relativize(file)))
                             .hasSameBinaryContentAs(file));
         }
         assertThat(killed.resolve("metrics.jsonl")).hasSameTextualContentAs(directory.resolve("whole/metrics.jsonl"));
