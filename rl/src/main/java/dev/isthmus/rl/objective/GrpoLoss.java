@@ -3,6 +3,7 @@ package dev.isthmus.rl.objective;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -169,7 +170,61 @@ public record GrpoLoss(
             @Nullable Tensor refLogps,
             Tensor advantages,
             @Nullable Tensor entropies,
-            Normalizer.Batch batch) {}
+            Normalizer.Batch batch) {
+        /**
+         * The same with a whole turn as one action, whose log-probability is the sum of those of its tokens: {@code A} turns take the
+         * place of {@code T} tokens. So the loss of tokens becomes that of turns (LOOP, Chen et al. 2025, arXiv 2502.01600), and with one
+         * turn that of completions, which is {@link RlooLoss}. Tokens whose mask is 0, such as what an environment said, belong to no turn.
+         *
+         * @param turns for each completion where its turns end, exclusive; turns that nobody wrote count for nothing
+         * @param numTurnsInBatch the turns that count in the whole step
+         * @throws IsthmusException if there is not one list of ends for each completion, or ends do not rise up to {@code T}
+         */
+        public Inputs ofTurns(int[][] turns, double numTurnsInBatch) {
+            Tensor mask = batch.mask();
+            Tensor member = membership(turns, mask);
+            Tensor counts = member.sum(2, false).gt(0).to(mask.dtype());
+            return new Inputs(
+                    sums(member, logps),
+                    oldLogps == null ? null : sums(member, oldLogps),
+                    refLogps == null ? null : sums(member, refLogps),
+                    advantages,
+                    entropies == null ? null : sums(member, entropies),
+                    new Normalizer.Batch(
+                            counts, numTurnsInBatch, batch.maxCompletionLength(), batch.gradientAccumulationSteps()));
+        }
+
+        private static Tensor sums(Tensor member, Tensor values) {
+            return member.matmul(values.unsqueeze(2)).squeeze(2);
+        }
+
+        /** {@code [B, A, T]}: 1 where a token that counts belongs to a turn. */
+        private static Tensor membership(int[][] turns, Tensor mask) {
+            int rows = (int) mask.size(0);
+            int cols = (int) mask.size(1);
+            if (turns.length != rows) {
+                throw new IsthmusException(rows + " completions need as many lists of turns, found " + turns.length);
+            }
+            int most = Arrays.stream(turns).mapToInt(ends -> ends.length).max().orElse(0);
+            double[] counted = mask.toDoubles();
+            double[] member = new double[rows * most * cols];
+            for (int b = 0; b < rows; b++) {
+                int start = 0;
+                for (int a = 0; a < turns[b].length; a++) {
+                    int end = turns[b][a];
+                    if (end < start || end > cols) {
+                        throw new IsthmusException("turn " + a + " of completion " + b + " ends at " + end
+                                + ", which must be from " + start + " to " + cols);
+                    }
+                    for (int t = start; t < end; t++) {
+                        member[(b * most + a) * cols + t] = counted[b * cols + t];
+                    }
+                    start = end;
+                }
+            }
+            return Tensor.of(member, rows, most, cols).to(mask.dtype());
+        }
+    }
 
     /**
      * The loss of a micro-batch.

@@ -49,7 +49,7 @@ public record GroupConfig(
 
         @JsonPropertyDescription("Steps between its moves.") int refModelSyncSteps) {
     public GroupConfig {
-        BaseConfig.atLeast(2, "num_generations", numGenerations);
+        BaseConfig.atLeast(1, "num_generations", numGenerations);
         BaseConfig.atLeast(1, "max_completion_length", maxCompletionLength);
         BaseConfig.atLeast(1, "num_iterations", numIterations);
     }

@@ -7,6 +7,7 @@ import dev.isthmus.rl.objective.AdaptiveEntropy;
 import dev.isthmus.rl.objective.GrpoLoss;
 import dev.isthmus.rl.objective.GrpoLoss.LossType;
 import dev.isthmus.rl.objective.ImportanceSamplingLevel;
+import dev.isthmus.rl.objective.KlEstimator;
 import dev.isthmus.rl.objective.Surrogate;
 import dev.isthmus.rl.objective.TrlNames;
 import dev.isthmus.rl.reward.Advantages.MultiObjectiveAggregation;
@@ -24,7 +25,13 @@ public record GrpoConfig(
         @JsonPropertyDescription("token, sequence or sequence_token.")
         String importanceSamplingLevel,
 
-        @JsonPropertyDescription("What rewards are divided by: the deviation of the group, of the batch, or none.")
+        @JsonPropertyDescription(
+                "What completions are worth: grpo, rloo (with it this is LOOP), remax, reinforce_plus_plus,"
+                        + " reinforce_plus_plus_baseline.")
+        String advEstimator,
+
+        @JsonPropertyDescription(
+                "With grpo: what rewards are divided by: the deviation of the group, of the batch, or none.")
         String scaleRewards,
 
         @JsonPropertyDescription("sum_then_normalize or normalize_then_sum.")
@@ -84,11 +91,23 @@ public record GrpoConfig(
         int maxNumGenBatches) {
     public GrpoConfig {
         BaseConfig.atLeast(1, "max_num_gen_batches", maxNumGenBatches);
+        AdvantageEstimator estimator = estimator(advEstimator);
+        BaseConfig.atLeast(estimator.comparesCompletions() ? 2 : 1, "num_generations", group.numGenerations());
+    }
+
+    private static AdvantageEstimator estimator(String name) {
+        return TrlNames.find("adv_estimator", name, AdvantageEstimator.values());
+    }
+
+    /** What says what completions are worth. */
+    AdvantageEstimator estimator() {
+        return estimator(advEstimator);
     }
 
     /** The loss that these settings describe. */
     GrpoLoss loss() {
         LossType type = LossType.named(lossType);
+        AdvantageEstimator estimator = estimator();
         return new GrpoLoss(
                 type.normalizer(),
                 type.surrogate(
@@ -96,11 +115,12 @@ public record GrpoConfig(
                         new Surrogate.Sapo(sapoTemperatureNeg, sapoTemperaturePos),
                         new Surrogate.Vespo(vespoKPos, vespoLambdaPos, vespoKNeg, vespoLambdaNeg)),
                 TrlNames.find("importance_sampling_level", importanceSamplingLevel, ImportanceSamplingLevel.values()),
-                group.beta(),
+                estimator.klInReward() ? 0 : group.beta(),
                 useBiasCorrectionKl,
                 offPolicyMaskThreshold,
                 topEntropyQuantile,
-                entropyCoef);
+                entropyCoef,
+                estimator == AdvantageEstimator.REINFORCE_PLUS_PLUS_BASELINE ? KlEstimator.K2 : KlEstimator.K3);
     }
 
     /** What sets the weight of the entropy bonus at first; null if it stays as it is. */

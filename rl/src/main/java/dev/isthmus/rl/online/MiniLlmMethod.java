@@ -62,7 +62,8 @@ final class MiniLlmMethod extends GrpoMethod {
         for (int i = 0; i < credited.size(); i++) {
             double[] advantages = advantages(taught.get(i), student.get(i));
             for (int t = 0; t < advantages.length; t++) {
-                advantages[t] += credited.get(i).advantages()[0];
+                double[] rewarded = credited.get(i).advantages();
+                advantages[t] += rewarded[rewarded.length == 1 ? 0 : t];
             }
             worth.add(credited.get(i).withAdvantages(advantages));
         }

@@ -38,6 +38,11 @@ interface OnlineMethod {
         return policy.answer(rows, settings().numGenerations(), rng);
     }
 
+    /** Whether it compares completions with what is rewarded of the prompt's greedy one. */
+    default boolean usesGreedyBaseline() {
+        return false;
+    }
+
     /** Says what completions are worth that have rewards and, if it is used, the log-probabilities of the reference. */
     default List<Rollout> credit(List<Rollout> rollouts, StepLog log) {
         return rollouts;

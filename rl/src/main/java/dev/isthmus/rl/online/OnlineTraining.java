@@ -187,8 +187,12 @@ final class OnlineTraining implements Training {
 
     // ---- rollouts -------------------------------------------------------------------------------------------------
 
-    /** A completion and what the reward functions say of it. */
-    private record Judged(Answer answer, double[] rewards) {}
+    /**
+     * A completion and what the reward functions say of it.
+     *
+     * @param baseline the reward of the prompt's greedy completion; NaN if nobody asks for it
+     */
+    private record Judged(Answer answer, double[] rewards, double baseline) {}
 
     private List<Rollout> generate(StepLog log) {
         int prompts = settings.promptsPerGeneration(base);
@@ -203,7 +207,11 @@ final class OnlineTraining implements Training {
                         base.perDeviceTrainBatchSize() * settings.completionsPerExample());
         List<Rollout> rollouts = new ArrayList<>();
         for (int i = 0; i < sums.length; i++) {
-            Rollout rollout = judged.get(i).answer.rollout().withRewards(rewards[i], sums[i]);
+            Rollout rollout = judged.get(i)
+                    .answer
+                    .rollout()
+                    .withRewards(rewards[i], sums[i])
+                    .withBaseline(judged.get(i).baseline);
             rollouts.add(reference == null ? rollout : rollout.withReference(refLogps.get(i)));
         }
         log.putAll(RolloutMetrics.of(completions(judged), functions, rewards, sums));
@@ -221,13 +229,22 @@ final class OnlineTraining implements Training {
         List<Answer> answers =
                 method.answer(policy, reference, rows, policy.rng().split("rollout", asked));
         asked += prompts;
-        return judge(answers);
+        List<Judged> judged = judge(answers);
+        return method.usesGreedyBaseline() ? aboveGreedy(judged, rows) : judged;
+    }
+
+    private List<Judged> aboveGreedy(List<Judged> judged, List<Prompt> rows) {
+        double[] greedy = Advantages.weightedSums(PromptedModel.score(functions, policy.greedy(rows)), weights);
+        return IntStream.range(0, judged.size())
+                .mapToObj(i ->
+                        new Judged(judged.get(i).answer, judged.get(i).rewards, greedy[i / settings.numGenerations()]))
+                .toList();
     }
 
     private List<Judged> judge(List<Answer> answers) {
         double[][] rewards = PromptedModel.score(functions, answers);
         return IntStream.range(0, rewards.length)
-                .mapToObj(i -> new Judged(answers.get(i), rewards[i]))
+                .mapToObj(i -> new Judged(answers.get(i), rewards[i], Double.NaN))
                 .toList();
     }
 

@@ -6,6 +6,7 @@ import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.generate.GenerationConfig;
 import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.generate.LanguageModel;
+import dev.isthmus.model.sample.SamplingParams;
 import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.rl.task.Problem;
 import dev.isthmus.tensor.IsthmusException;
@@ -143,9 +144,17 @@ final class PromptedModel {
                 .toList();
     }
 
+    /** The likeliest token each time: one answer to each prompt. */
+    List<Answer> greedy(List<Prompt> rows) {
+        return write(Ensemble.of(model()), rows, SamplingParams.greedy(), 1, rng);
+    }
+
     private List<Answer> write(Ensemble by, List<Prompt> rows, int count, Rng stream) {
-        GenerationConfig config =
-                new GenerationConfig(settings.sampling().params(), settings.maxNewTokens(), eosTokenIds(), count);
+        return write(by, rows, settings.sampling().params(), count, stream);
+    }
+
+    private List<Answer> write(Ensemble by, List<Prompt> rows, SamplingParams params, int count, Rng stream) {
+        GenerationConfig config = new GenerationConfig(params, settings.maxNewTokens(), eosTokenIds(), count);
         List<int[]> tokens = rows.stream().map(Prompt::tokens).toList();
         List<Answer> answers = new ArrayList<>();
         for (Completion completion : Generator.generate(by, tokens, config, stream, null)) {

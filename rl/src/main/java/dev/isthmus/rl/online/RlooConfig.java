@@ -3,6 +3,7 @@ package dev.isthmus.rl.online;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.train.loop.BaseConfig;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +17,7 @@ public record RlooConfig(
         @JsonPropertyDescription("The least and the most that a reward may be.") @Nullable
         List<Double> rewardClipRange) {
     public RlooConfig {
+        BaseConfig.atLeast(2, "num_generations", group.numGenerations());
         if (rewardClipRange != null
                 && (rewardClipRange.size() != 2 || rewardClipRange.get(0) > rewardClipRange.get(1))) {
             throw new IsthmusException(

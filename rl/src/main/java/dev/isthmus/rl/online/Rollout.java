@@ -16,6 +16,7 @@ import tools.jackson.databind.json.JsonMapper;
  * @param finished whether it came to an end before the limit
  * @param rewards of each reward function; NaN where one had nothing to say
  * @param reward their weighted sum; NaN if none of them had anything to say
+ * @param baseline the reward of the prompt's greedy completion; NaN where there is none
  * @param refLogps of each token by the reference; empty without one
  * @param advantages one for the completion, or one for each token
  * @param values of a critic, one for each token; empty without one
@@ -28,6 +29,7 @@ record Rollout(
         boolean finished,
         double[] rewards,
         double reward,
+        double baseline,
         float[] refLogps,
         double[] advantages,
         double[] values,
@@ -37,15 +39,23 @@ record Rollout(
     /** Not judged yet. */
     static Rollout of(int[] prompt, int[] completion, float[] logps, boolean finished) {
         double[] none = new double[0];
-        return new Rollout(prompt, completion, logps, finished, none, Double.NaN, new float[0], none, none, none);
+        return new Rollout(
+                prompt, completion, logps, finished, none, Double.NaN, Double.NaN, new float[0], none, none, none);
     }
 
     Rollout withRewards(double[] rewards, double reward) {
-        return new Rollout(prompt, completion, logps, finished, rewards, reward, refLogps, advantages, values, returns);
+        return new Rollout(
+                prompt, completion, logps, finished, rewards, reward, baseline, refLogps, advantages, values, returns);
+    }
+
+    Rollout withBaseline(double baseline) {
+        return new Rollout(
+                prompt, completion, logps, finished, rewards, reward, baseline, refLogps, advantages, values, returns);
     }
 
     Rollout withReference(float[] refLogps) {
-        return new Rollout(prompt, completion, logps, finished, rewards, reward, refLogps, advantages, values, returns);
+        return new Rollout(
+                prompt, completion, logps, finished, rewards, reward, baseline, refLogps, advantages, values, returns);
     }
 
     Rollout withAdvantages(double... advantages) {
@@ -60,7 +70,8 @@ record Rollout(
     }
 
     Rollout withCritic(double[] advantages, double[] values, double[] returns) {
-        return new Rollout(prompt, completion, logps, finished, rewards, reward, refLogps, advantages, values, returns);
+        return new Rollout(
+                prompt, completion, logps, finished, rewards, reward, baseline, refLogps, advantages, values, returns);
     }
 
     /** The reward, 0 if no function had anything to say, less what it costs not to come to an end. */

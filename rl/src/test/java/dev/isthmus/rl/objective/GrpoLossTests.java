@@ -14,6 +14,8 @@ import dev.isthmus.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -415,6 +417,112 @@ class GrpoLossTests {
                             new Normalizer.Batch(Tensor.full(DType.FLOAT32, 1, 2, 3), 6, 3, 1)));
             assertThat(result.loss().item()).isZero();
             assertThat(result.metrics().values()).allMatch(v -> v == 0);
+        }
+    }
+
+    /** Log-ratios 0.1 + 0.2 and -0.4 of two turns, and a token between them that an environment said; clipped at 1.2 from above. */
+    @Test
+    void aTurnIsOneActionWhoseRatioIsThatOfAllItsTokens() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Tensor logps = Tensor.of(new double[] {-1, -2, -9, -3}, 1, 4).requireGrad();
+            LossResult result = clipped(LossType.BNPO)
+                    .compute(new GrpoLoss.Inputs(
+                                    logps,
+                                    Tensor.of(new double[] {-1.1, -2.2, 5, -2.6}, 1, 4),
+                                    null,
+                                    Tensor.of(new double[] {2}, 1),
+                                    null,
+                                    new Normalizer.Batch(Tensor.of(new double[] {1, 1, 0, 1}, 1, 4), 3, 4, 1))
+                            .ofTurns(new int[][] {{3, 4}}, 2));
+            assertThat(result.loss().item()).isCloseTo(-(2 * 1.2 + 2 * Math.exp(-0.4)) / 2, within(1e-12));
+            assertThat(result.metrics().get("clip_ratio/high_mean")).isEqualTo(0.5);
+            result.loss().backward();
+            assertThat(logps.grad().toDoubles())
+                    .containsExactly(new double[] {0, 0, 0, -Math.exp(-0.4)}, within(1e-12));
+        }
+    }
+
+    private static GrpoLoss clipped(LossType type) {
+        return GrpoLoss.of(type, 0, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN);
+    }
+
+    @Test
+    void oneTurnIsTheCompletionAsInRlooAndTurnsOfOneTokenAreTokens() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Example example = Example.of();
+            int rows = (int) example.mask.size(0);
+            int cols = (int) example.mask.size(1);
+            int[][] whole = new int[rows][];
+            int[][] tokens = new int[rows][];
+            Arrays.fill(whole, new int[] {cols});
+            Arrays.fill(tokens, IntStream.rangeClosed(1, cols).toArray());
+            Tensor oldSums = example.old.mul(example.mask).sum(1, false);
+            var rloo = new RlooLoss(new Surrogate.Clipped(0.2, 0.2, null));
+            same(
+                    example,
+                    logps -> clipped(LossType.BNPO)
+                            .compute(example.inputs(logps, example.entropies()).ofTurns(whole, rows))
+                            .loss(),
+                    logps -> rloo.compute(logps, oldSums, example.advantages, example.mask)
+                            .loss()
+                            .div(2));
+            for (LossType type : LossType.values()) {
+                GrpoLoss loss =
+                        GrpoLoss.of(type, 0.1, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN);
+                GrpoLoss.Inputs inputs = example.inputs(example.logps, example.entropies());
+                double counted = inputs.batch().numItemsInBatch();
+                same(
+                        example,
+                        logps -> loss.compute(example.inputs(logps, example.entropies())
+                                        .ofTurns(tokens, counted))
+                                .loss(),
+                        logps -> loss.compute(example.inputs(logps, example.entropies()))
+                                .loss());
+            }
+        }
+    }
+
+    private static void same(Example example, UnaryOperator<Tensor> one, UnaryOperator<Tensor> other) {
+        Tensor first =
+                Tensor.of(example.logps.toDoubles(), example.logps.shape()).requireGrad();
+        Tensor second =
+                Tensor.of(example.logps.toDoubles(), example.logps.shape()).requireGrad();
+        Tensor a = one.apply(first);
+        Tensor b = other.apply(second);
+        assertThat(a.item()).isCloseTo(b.item(), within(1e-12));
+        a.backward();
+        b.backward();
+        assertThat(first.grad().toDoubles()).containsExactly(second.grad().toDoubles(), within(1e-12));
+    }
+
+    @Test
+    void theGradientOfTurnsIsThatOfTheLoss() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            Tensor mask = Tensor.of(new double[] {1, 1, 0, 1, 1, 1, 0, 0}, 2, 4);
+            Tensor old = Tensor.randn(DType.FLOAT64, Rng.of(2), 0.3, 2, 4);
+            Tensor ref = Tensor.randn(DType.FLOAT64, Rng.of(3), 0.3, 2, 4);
+            Tensor turnAdvantages = Tensor.of(new double[] {1, -0.5, 0.3, 2}, 2, 2);
+            GrpoLoss loss = GrpoLoss.of(
+                    LossType.GRPO, 0.1, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN);
+            GradCheck.check(
+                    t -> loss.compute(new GrpoLoss.Inputs(
+                                            t[0], old, ref, turnAdvantages, null, new Normalizer.Batch(mask, 5, 4, 1))
+                                    .ofTurns(new int[][] {{2, 4}, {2}}, 3))
+                            .loss(),
+                    Tensor.randn(DType.FLOAT64, Rng.of(1), 0.3, 2, 4));
+        }
+    }
+
+    @Test
+    void turnsThatAreNoneAreSaid() {
+        try (Scope scope = Scope.open(Device.scalar())) {
+            GrpoLoss.Inputs inputs = Example.of().inputs(Example.of().logps, null);
+            assertThatThrownBy(() -> inputs.ofTurns(new int[][] {{1}}, 1))
+                    .hasMessageContaining("lists of turns, found 1");
+            int[][] falling = new int[(int) inputs.logps().size(0)][];
+            Arrays.fill(falling, new int[] {2, 1});
+            assertThatThrownBy(() -> inputs.ofTurns(falling, 1))
+                    .hasMessageContaining("turn 1 of completion 0 ends at 1");
         }
     }
 

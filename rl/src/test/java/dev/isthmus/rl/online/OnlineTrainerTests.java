@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** What must hold of every trainer that learns from what the model writes. */
 class OnlineTrainerTests {
     /** The reward must tell completions of a random model apart, or there is nothing to learn. */
-    private static final RewardFunction DIGITS = RewardFunction.of(
+    static final RewardFunction DIGITS = RewardFunction.of(
             "digits",
             (_, completions, _) -> completions.stream()
                     .mapToDouble(c -> c.chars().filter(Character::isDigit).count() / 5.0)
@@ -44,7 +44,26 @@ class OnlineTrainerTests {
     }
 
     private static Arguments trainer(OnlineTrainer<?> trainer, Map<String, Object> settings) {
-        return Arguments.argumentSet(trainer.key(), trainer, settings);
+        return Arguments.argumentSet(trainer.key() + settings.getOrDefault("adv_estimator", ""), trainer, settings);
+    }
+
+    /** One that needs no critic, in two updates of each batch of completions. */
+    private static Arguments estimator(String name, Object... more) {
+        Map<String, Object> settings = with(
+                "adv_estimator",
+                name,
+                "reward_funcs",
+                List.of("digits"),
+                "num_generations",
+                2,
+                "max_completion_length",
+                5,
+                "steps_per_generation",
+                2,
+                "beta",
+                0.04);
+        settings.putAll(with(more));
+        return trainer(OnlineTrainer.GRPO.withRewards(DIGITS), settings);
     }
 
     /** Each with settings under which the checkpoint falls into the middle of a batch of completions, where it has several steps. */
@@ -77,6 +96,10 @@ class OnlineTrainerTests {
                                 true,
                                 "ref_model_sync_steps",
                                 2)),
+                estimator("rloo"),
+                estimator("remax", "num_generations", 1),
+                estimator("reinforce_plus_plus", "num_generations", 1, "mask_truncated_completions", true),
+                estimator("reinforce_plus_plus_baseline", "dynamic_sampling", true, "max_num_gen_batches", 2),
                 trainer(
                         OnlineTrainer.RLOO.withRewards(DIGITS),
                         with(
