@@ -6,13 +6,14 @@ import ai.djl.pytorch.jni.JniUtils;
 import dev.isthmus.bench.Measurement;
 import dev.isthmus.bench.peer.Answers;
 import java.io.IOException;
+import java.util.List;
 import tools.jackson.databind.JsonNode;
 
 /** Does in PyTorch, called through DJL, what the benchmarks of matrix products do. Run as a source file. */
 final class DjlPeer {
     public static void main(String[] args) throws IOException {
         Engine engine = Engine.getEngine("PyTorch");
-        Answers.products("torch " + engine.getVersion() + " through DJL", DjlPeer::measure);
+        Answers.answer("torch " + engine.getVersion() + " through DJL", List.of("gemm"), DjlPeer::measure);
     }
 
     private static Measurement measure(JsonNode question) {

@@ -63,7 +63,7 @@ final class BenchCommand implements Runnable {
 
     /** What other engines can do, too. */
     private static final Set<What> COMPARABLE =
-            EnumSet.of(What.gemm, What.kernels, What.step, What.rollout, What.rl, What.tokenize);
+            EnumSet.of(What.gemm, What.kernels, What.step, What.decode, What.rollout, What.rl, What.tokenize);
 
     /** What {@code --config} chooses from. */
     private static final Set<What> CONFIGURED = EnumSet.of(What.step, What.rollout, What.rl);
@@ -99,7 +99,8 @@ final class BenchCommand implements Runnable {
             negatable = true,
             defaultValue = "true",
             fallbackValue = "true",
-            description = "Compare with other engines; ISTHMUS_PYTHON names the Python to ask for torch.")
+            description = "Compare with other engines; ISTHMUS_PYTHON names the Python to ask for torch, "
+                    + "ISTHMUS_LLAMA_BENCH the llama-bench of llama.cpp (decode), ISTHMUS_DJL the jars of DJL (gemm).")
     private boolean peers;
 
     @Option(names = "--json", description = "One JSON object a line.")
@@ -141,10 +142,17 @@ final class BenchCommand implements Runnable {
                     loops);
             return;
         }
-        try (Peers found =
-                what == What.tokenize ? Peers.tokenizers(report::note) : Peers.find(what == What.gemm, report::note)) {
+        try (Peers found = peers(report)) {
             measure(new Bench(report, Effort.FULL, found.found()), steps, rollouts, loops);
         }
+    }
+
+    private Peers peers(Report report) {
+        return switch (what) {
+            case tokenize -> Peers.tokenizers(report::note);
+            case decode -> Peers.llamaCpp(report::note);
+            case null, default -> Peers.find(what == What.gemm, report::note);
+        };
     }
 
     private void measure(

@@ -1,10 +1,13 @@
 package dev.isthmus.bench;
 
+import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /** Numbers to compute with: neither all the same nor slow to make. */
 public final class Data {
@@ -29,6 +32,19 @@ public final class Data {
             values[i] = (int) ((GOLDEN * (i + 1) >>> 33) % bound);
         }
         return Tensor.of(values, count);
+    }
+
+    /** What a model is, as fields of a figure: all that a peer needs to build the same one. */
+    static Map<String, Object> fields(DecoderConfig model) {
+        Map<String, Object> fields = new LinkedHashMap<>();
+        fields.put("style", model.modelType().hfName());
+        fields.put("vocab_size", model.vocabSize());
+        fields.put("hidden_size", model.hiddenSize());
+        fields.put("intermediate_size", model.intermediateSize());
+        fields.put("layers", model.numHiddenLayers());
+        fields.put("heads", model.numAttentionHeads());
+        fields.put("max_position_embeddings", model.maxPositionEmbeddings());
+        return fields;
     }
 
     /** A weight as files hold it, of numbers as small as those of models, in the current scope. */

@@ -89,6 +89,7 @@ public final class DecodeBench {
         Map<String, Object> fields = new LinkedHashMap<>();
         fields.put("config", "llama-" + numbers(model) / 1_000_000 + "m");
         fields.put("batch", 1);
+        fields.putAll(Data.fields(model.config()));
         fields.put("dtype", format.name().toLowerCase(Locale.ROOT));
         return fields;
     }

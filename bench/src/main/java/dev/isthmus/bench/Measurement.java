@@ -70,7 +70,7 @@ public record Measurement(double median, double best) {
     }
 
     /** The median and the best of times in seconds. */
-    static Measurement of(double... seconds) {
+    public static Measurement of(double... seconds) {
         double[] sorted = seconds.clone();
         Arrays.sort(sorted);
         return new Measurement(sorted[sorted.length / 2], sorted[0]);

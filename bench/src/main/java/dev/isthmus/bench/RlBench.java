@@ -300,14 +300,7 @@ public final class RlBench {
                 fields.put("length", c.completionTokens);
             }
         }
-        DecoderConfig model = config.model();
-        fields.put("vocab_size", model.vocabSize());
-        fields.put("hidden_size", model.hiddenSize());
-        fields.put("intermediate_size", model.intermediateSize());
-        fields.put("layers", model.numHiddenLayers());
-        fields.put("heads", model.numAttentionHeads());
-        fields.put("max_position_embeddings", model.maxPositionEmbeddings());
-        fields.put("style", model.modelType().hfName());
+        fields.putAll(Data.fields(config.model()));
         fields.put("dtype", "float32");
         return fields;
     }

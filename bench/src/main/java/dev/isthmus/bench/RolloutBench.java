@@ -40,13 +40,7 @@ public final class RolloutBench {
             fields.put("samples", samples);
             fields.put("prompt_tokens", promptTokens);
             fields.put("length", newTokens);
-            fields.put("vocab_size", model.vocabSize());
-            fields.put("hidden_size", model.hiddenSize());
-            fields.put("intermediate_size", model.intermediateSize());
-            fields.put("layers", model.numHiddenLayers());
-            fields.put("heads", model.numAttentionHeads());
-            fields.put("max_position_embeddings", model.maxPositionEmbeddings());
-            fields.put("style", model.modelType().hfName());
+            fields.putAll(Data.fields(model));
             fields.put("dtype", "float32");
             return fields;
         }

@@ -66,13 +66,7 @@ public final class StepBench {
             fields.put("config", name);
             fields.put("batch", batch);
             fields.put("length", length);
-            fields.put("style", model.modelType().hfName());
-            fields.put("vocab_size", model.vocabSize());
-            fields.put("hidden_size", model.hiddenSize());
-            fields.put("intermediate_size", model.intermediateSize());
-            fields.put("layers", model.numHiddenLayers());
-            fields.put("heads", model.numAttentionHeads());
-            fields.put("max_position_embeddings", model.maxPositionEmbeddings());
+            fields.putAll(Data.fields(model));
             fields.put("dtype", "float32");
             return fields;
         }

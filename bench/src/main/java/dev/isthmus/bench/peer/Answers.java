@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import tools.jackson.databind.JsonNode;
@@ -17,16 +18,18 @@ public final class Answers {
     private Answers() {}
 
     /**
-     * Says who it is, then answers questions about matrix products on standard input until it ends.
+     * Says who it is, then answers questions on standard input until it ends.
      *
-     * @param measure measures the product that the fields of a question are about
+     * @param benches the benchmarks that it knows
+     * @param measure measures what the fields of a question are about
      */
-    public static void products(String peer, Function<JsonNode, Measurement> measure) throws IOException {
+    public static void answer(String peer, List<String> benches, Function<JsonNode, Measurement> measure)
+            throws IOException {
         say(Map.of("peer", peer));
         BufferedReader questions = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = questions.readLine(); line != null; line = questions.readLine()) {
             JsonNode question = JsonMapper.shared().readTree(line);
-            if (question.get("bench").asString().equals("gemm")) {
+            if (benches.contains(question.get("bench").asString())) {
                 Measurement m = measure.apply(question);
                 say(Map.of("median", m.median(), "best", m.best()));
             } else {

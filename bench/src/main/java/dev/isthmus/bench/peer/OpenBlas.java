@@ -65,7 +65,7 @@ public final class OpenBlas {
             return;
         }
         OpenBlas blas = new OpenBlas(library.get());
-        Answers.products(blas.version(), blas::measure);
+        Answers.answer(blas.version(), List.of("gemm"), blas::measure);
     }
 
     private static Optional<SymbolLookup> load() {

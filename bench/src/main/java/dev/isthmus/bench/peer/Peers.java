@@ -60,6 +60,14 @@ public final class Peers implements AutoCloseable {
         return peers;
     }
 
+    /** Finds llama.cpp, where {@code ISTHMUS_LLAMA_BENCH} is the path of its {@code llama-bench}. */
+    public static Peers llamaCpp(Consumer<String> notes) {
+        Peers peers = new Peers(notes);
+        peers.start(
+                "llama.cpp", SHIPPED, ChildJvm.command(LlamaCpp.class, List.of(peers.directory.toString())), Map.of());
+        return peers;
+    }
+
     /** Those that were found. */
     public List<Peer> found() {
         return List.copyOf(found);
