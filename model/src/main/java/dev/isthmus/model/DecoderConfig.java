@@ -402,6 +402,15 @@ public record DecoderConfig(
 
     /** This configuration with other tokens for the begin and the end of a text. */
     public DecoderConfig withTokens(OptionalInt bos, List<Integer> eos) {
+        return with(tieWordEmbeddings, bos, eos);
+    }
+
+    /** This configuration with the embeddings of tokens as output head. */
+    public DecoderConfig withTiedWordEmbeddings() {
+        return with(true, bosTokenId, eosTokenIds);
+    }
+
+    private DecoderConfig with(boolean tied, OptionalInt bos, List<Integer> eos) {
         return new DecoderConfig(
                 modelType,
                 vocabSize,
@@ -417,7 +426,7 @@ public record DecoderConfig(
                 rope,
                 attentionBias,
                 mlpBias,
-                tieWordEmbeddings,
+                tied,
                 bos,
                 eos,
                 slidingWindow,

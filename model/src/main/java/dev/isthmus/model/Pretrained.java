@@ -28,11 +28,24 @@ public final class Pretrained {
      */
     public static Decoder load(Path directory, DType dtype) {
         try (Arena arena = Arena.ofConfined()) {
-            Checkpoint checkpoint = Checkpoint.open(directory, arena);
-            Decoder decoder = new Decoder(checkpoint.config(), dtype);
-            fill(decoder, checkpoint, directory);
-            return decoder;
+            return decoder(Checkpoint.open(directory, arena), directory, dtype);
         }
+    }
+
+    /**
+     * Loads what is under the head of a classifier, such as a reward model, as float32 into the current scope. Where there is no head
+     * that says words, embeddings take its place; it is not to be asked.
+     */
+    public static Decoder loadClassifier(Path directory) {
+        try (Arena arena = Arena.ofConfined()) {
+            return decoder(Checkpoint.openClassifier(directory, arena), directory, DType.FLOAT32);
+        }
+    }
+
+    private static Decoder decoder(Checkpoint checkpoint, Path directory, DType dtype) {
+        Decoder decoder = new Decoder(checkpoint.config(), dtype);
+        fill(decoder, checkpoint, directory);
+        return decoder;
     }
 
     /**

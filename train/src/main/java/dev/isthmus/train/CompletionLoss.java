@@ -79,7 +79,12 @@ public final class CompletionLoss {
         return hidden(model, batch, null);
     }
 
-    private static Tensor hidden(Decoder model, List<Sequence> batch, Decoder.@Nullable Trace trace) {
+    /**
+     * The same.
+     *
+     * @param trace sees what is computed on the way; or null
+     */
+    public static Tensor hidden(Decoder model, List<Sequence> batch, Decoder.@Nullable Trace trace) {
         int longest = batch.stream().mapToInt(s -> s.tokens().length - 1).max().orElse(0);
         model.requireLength(longest);
         TokenBatch read = TokenBatch.of(

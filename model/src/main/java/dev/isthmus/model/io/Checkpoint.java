@@ -57,6 +57,19 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
         return new Checkpoint(config, ParameterNames.resolve(config, weights.tensors(), path));
     }
 
+    /** The same of a directory that may hold a classifier without an output head: of such a one the embeddings take its place. */
+    public static Checkpoint openClassifier(Path path, Arena arena) {
+        if (!Files.exists(path.resolve("config.json"))) {
+            return open(path, arena);
+        }
+        DecoderConfig config = HfConfig.read(path);
+        SafeTensors weights = SafeTensors.openDirectory(path, arena);
+        boolean headless = !weights.tensors().containsKey("lm_head.weight")
+                && weights.tensors().keySet().stream().anyMatch(ParameterNames::ofClassifier);
+        DecoderConfig complete = headless ? config.withTiedWordEmbeddings() : config;
+        return new Checkpoint(complete, ParameterNames.resolve(complete, weights.tensors(), path));
+    }
+
     /**
      * The matrices for inference, each {@code [out, in]}, under their Hugging Face names.
      *
@@ -128,13 +141,16 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
             throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
         }
         SafeTensors.write(directory.resolve("model.safetensors"), ordered);
-        TensorEntry head = byName.get("score.weight");
+        TensorEntry head = tensors.stream()
+                .filter(t -> ParameterNames.ofClassifier(t.name()) && t.name().endsWith(".weight"))
+                .findFirst()
+                .orElse(null);
         if (head == null) {
             HfConfig.write(directory, config, type);
             HfGenerationConfig.write(directory, config);
         } else {
             HfConfig.writeClassifier(
-                    directory, config, Math.toIntExact(head.shape()[0]), byName.containsKey("score.bias"));
+                    directory, config, Math.toIntExact(head.shape()[0]), byName.containsKey(head.name().replace(".weight", ".bias")));
         }
     }
 }

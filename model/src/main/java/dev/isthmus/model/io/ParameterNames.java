@@ -54,7 +54,7 @@ public final class ParameterNames {
 
     /** Whether a tensor belongs to the head of a classifier, such as a reward model. */
     static boolean ofClassifier(String name) {
-        return name.startsWith("score.");
+        return name.startsWith("score.") || name.startsWith("classifier.");
     }
 
     /** The number of parameters of a model, a tied embedding counted once. */

@@ -13,6 +13,7 @@ import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
 import java.nio.file.Path;
+import java.util.List;
 import tools.jackson.databind.JsonNode;
 
 /** Binary classifier optimization: a policy learns to tell good completions from bad ones by its own log-ratios. */
@@ -28,12 +29,20 @@ public final class Bco implements TrainingMethod<BcoConfig> {
     }
 
     @Override
+    public List<String> models(MethodConfig<BcoConfig> config) {
+        String refModel = config.own().refModel();
+        String embeddingModel = config.own().embeddingModel();
+        String reference = refModel == null ? config.model() : refModel;
+        return embeddingModel == null ? List.of(reference) : List.of(reference, embeddingModel);
+    }
+
+    @Override
     public Training prepare(MethodConfig<BcoConfig> config, Start start) {
         BcoConfig own = config.own();
         TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<LabelledExample> data =
                 Preparation.labelled(config, trained, own.maxLength(), own.truncationMode());
-        ReferenceModel reference = Preparation.reference(config, own.refModel(), start, trained);
+        ReferenceModel reference = Preparation.reference(config, own.refModel(), trained);
         BcoLoss loss = new BcoLoss(own.beta());
         JsonNode delta = start.state().path("delta");
         if (delta.isNumber()) {

@@ -8,6 +8,7 @@ import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
+import java.util.List;
 
 /** Direct preference optimization: a policy learns which of two completions is better, and stays near a reference. */
 public final class Dpo implements TrainingMethod<DpoConfig> {
@@ -22,6 +23,16 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
     }
 
     @Override
+    public List<String> models(MethodConfig<DpoConfig> config) {
+        DpoConfig own = config.own();
+        if (own.syncRefModel()) {
+            // The reference is in the checkpoint.
+            return List.of();
+        }
+        return List.of(own.refModel() == null ? config.model() : own.refModel());
+    }
+
+    @Override
     public Training prepare(MethodConfig<DpoConfig> config, Start start) {
         DpoConfig own = config.own();
         TrainedModel trained = TrainedModel.load(config, start);
@@ -33,11 +44,11 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
         ReferenceModel reference;
         if (own.precomputeRefLogProbs()) {
             try (Scope scope = Scope.open()) {
-                reference = Preparation.reference(config, own.refModel(), start, trained);
+                reference = Preparation.reference(config, own.refModel(), trained);
                 DpoTraining.precompute(reference, data);
             }
         } else {
-            reference = Preparation.reference(config, own.refModel(), start, trained);
+            reference = Preparation.reference(config, own.refModel(), trained);
         }
         return new DpoTraining(trained, data, own, reference);
     }

@@ -13,7 +13,6 @@ import dev.isthmus.train.loop.TrainedModel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.LongStream;
-import tools.jackson.databind.node.ObjectNode;
 
 /** Learns from pairs against a reference. */
 final class DpoTraining extends OfflineTraining<PairExample> {
@@ -83,10 +82,5 @@ final class DpoTraining extends OfflineTraining<PairExample> {
         if (settings.syncRefModel()) {
             reference.save(directory);
         }
-    }
-
-    @Override
-    public void state(ObjectNode state) {
-        state.put(ReferenceModel.ID, reference.id());
     }
 }

@@ -36,6 +36,9 @@ public record IlqlConfig(
         @JsonPropertyDescription("Learn two Q heads and believe the lesser, or one.")
         boolean twoQs,
 
+        @JsonPropertyDescription("Weight of the loss that balances the experts of a model that has some.")
+        double routerAuxLossCoef,
+
         @JsonPropertyDescription("Tokens of a prompt with its completion at most.")
         int maxLength,
 

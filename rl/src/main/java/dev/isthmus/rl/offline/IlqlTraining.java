@@ -11,6 +11,7 @@ import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Sequence;
 import dev.isthmus.train.data.TrainingData;
 import dev.isthmus.train.data.TrainingData.Item;
+import dev.isthmus.train.loop.RouterAuxLoss;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import java.nio.file.Path;
@@ -44,13 +45,14 @@ final class IlqlTraining extends OfflineTraining<RewardedExample> {
             List<RewardedExample> examples = part.stream().map(Item::example).toList();
             List<Sequence> sequences =
                     examples.stream().map(RewardedExample::sequence).toList();
-            Tensor hidden = CompletionLoss.hidden(model(), sequences);
+            RouterAuxLoss balance = new RouterAuxLoss(model(), settings.routerAuxLossCoef());
+            Tensor hidden = CompletionLoss.hidden(model(), sequences, balance.trace());
             Tensor tokens = tokens(sequences);
             Tensor logps = Functional.selectiveLogSoftmax(model().logits(hidden), tokens);
             LossResult result = loss.compute(transitions(examples, hidden, tokens), row(logps));
             log.putAll(result.metrics(), actions(part));
             double share = (double) actions(part) / actions(step) * step.size() / part.size();
-            return result.loss().mul(share);
+            return balance.addTo(result.loss().mul(share), 1, log);
         };
     }
 

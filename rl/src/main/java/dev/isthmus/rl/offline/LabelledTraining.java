@@ -21,7 +21,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.databind.node.ObjectNode;
 
 /** Learns from completions that are good or bad by themselves, against a reference. */
 class LabelledTraining extends OfflineTraining<LabelledExample> {
@@ -94,8 +93,8 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
         List<Sequence> sequences = mismatched(step);
         if (sequences.isEmpty()) {
             throw new IsthmusException(
-                    "kto compares with completions of other prompts of the same step, and a step has only one"
-                            + " example: per_device_train_batch_size x gradient_accumulation_steps must be at least 2");
+                    "kto compares with completions of other prompts, and there is only one example at once: held-out data"
+                            + " must have at least 2 rows, and per_device_eval_batch_size be at least 2");
         }
         int[] lengths = sequences.stream().mapToInt(s -> s.learned().length).toArray();
         try (Scope scope = Scope.open()) {
@@ -143,10 +142,5 @@ class LabelledTraining extends OfflineTraining<LabelledExample> {
     @Override
     public List<String> shown() {
         return List.of("rewards/chosen", "rewards/rejected");
-    }
-
-    @Override
-    public void state(ObjectNode state) {
-        state.put(ReferenceModel.ID, reference.id());
     }
 }

@@ -72,15 +72,12 @@ final class Preparation {
      * The frozen reference of a run: {@code refModel}, or the model that the run began with; of a policy that adapters change, the
      * model under them, of which there is no copy.
      *
-     * @throws IsthmusException if it cannot be loaded, or has changed since the run began
+     * @throws IsthmusException if it cannot be loaded
      */
-    static ReferenceModel reference(
-            MethodConfig<?> config, @Nullable String refModel, Start start, TrainedModel trained) {
+    static ReferenceModel reference(MethodConfig<?> config, @Nullable String refModel, TrainedModel trained) {
         Decoder policy = trained.decoder();
         String name = refModel == null ? config.model() : refModel;
         boolean adapted = refModel == null && !policy.adapters().isEmpty();
-        ReferenceModel reference = new ReferenceModel(adapted ? policy.base() : Pretrained.load(Path.of(name)));
-        reference.requireId(start.state().path(ReferenceModel.ID).asString(""), name);
-        return reference;
+        return new ReferenceModel(adapted ? policy.base() : Pretrained.load(Path.of(name)));
     }
 }

@@ -4,7 +4,6 @@ import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.rl.reward.WeightAverage;
 import dev.isthmus.tensor.Autograd;
-import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.CompletionLoss;
@@ -12,12 +11,10 @@ import dev.isthmus.train.Sequence;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.IntStream;
-import java.util.zip.CRC32C;
 
 /**
  * The model that a policy is compared with. What it says of a sequence is computed once and remembered: a log-prob does not depend on what
@@ -27,32 +24,20 @@ final class ReferenceModel {
     /** Log-probs that are remembered at most. */
     private static final long ROOM = 1L << 26;
 
-    /** The key of {@link #id} in the state of a run. */
-    static final String ID = "reference";
-
     private static final String DIRECTORY = "reference";
 
     private final Decoder model;
-    private final String id;
     private final Map<Long, float[]> known = new HashMap<>();
     private long room = ROOM;
 
     /** A reference that nobody else changes. */
     ReferenceModel(Decoder model) {
         this.model = model;
-        CRC32C crc = new CRC32C();
-        model.trained().forEach(t -> crc.update(t.segment().asByteBuffer()));
-        id = HexFormat.of().toHexDigits((int) crc.getValue());
     }
 
     /** Loads what {@link #save} wrote. */
     static ReferenceModel load(Path checkpoint) {
         return new ReferenceModel(Pretrained.load(checkpoint.resolve(DIRECTORY)));
-    }
-
-    /** Tells whether it is still the same. */
-    String id() {
-        return id;
     }
 
     /**
@@ -112,17 +97,5 @@ final class ReferenceModel {
     /** Writes the weights. */
     void save(Path checkpoint) {
         Pretrained.save(model, checkpoint.resolve(DIRECTORY));
-    }
-
-    /**
-     * Throws unless it is the model that a run began with.
-     *
-     * @throws IsthmusException saying so
-     */
-    void requireId(String expected, String name) {
-        if (!expected.isEmpty() && !expected.equals(id)) {
-            throw new IsthmusException(name + " is no longer the reference model that the run began with.\n"
-                    + "Bring it back, or start anew with another --out.");
-        }
     }
 }

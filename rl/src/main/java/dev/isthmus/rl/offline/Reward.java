@@ -1,12 +1,14 @@
 package dev.isthmus.rl.offline;
 
 import dev.isthmus.rl.reward.Classifier;
+import dev.isthmus.rl.reward.RoutedExperts.Expert;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.TrainedModel;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
+import java.util.List;
 
 /** A reward model: a number for a prompt with its completion, higher for the better of two (Bradley and Terry 1952). */
 public final class Reward implements TrainingMethod<RewardConfig> {
@@ -26,6 +28,13 @@ public final class Reward implements TrainingMethod<RewardConfig> {
         if (!config.own().experts().isEmpty() && config.modelConfig().peft() != null) {
             throw new IsthmusException("experts are adapters that are trained already; leave peft out");
         }
+    }
+
+    @Override
+    public List<String> models(MethodConfig<RewardConfig> config) {
+        return config.own().experts().stream()
+                .map(expert -> Expert.parse(expert).adapter().toString())
+                .toList();
     }
 
     @Override

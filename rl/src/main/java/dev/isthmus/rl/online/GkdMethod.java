@@ -51,6 +51,11 @@ final class GkdMethod implements OnlineMethod {
     }
 
     @Override
+    public List<String> models() {
+        return List.of(FrozenModel.requireTeacher(own.teacherModelNameOrPath()));
+    }
+
+    @Override
     public void load(PromptedModel policy, Start start) {
         teacher = FrozenModel.teacher(own.teacherModelNameOrPath(), policy);
         if (own.lmbda() < 1 && !own.seqKd()) {

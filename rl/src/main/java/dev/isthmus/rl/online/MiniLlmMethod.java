@@ -38,6 +38,11 @@ final class MiniLlmMethod extends GrpoMethod {
     }
 
     @Override
+    public List<String> models() {
+        return List.of(FrozenModel.requireTeacher(own.teacherModelNameOrPath()));
+    }
+
+    @Override
     public void load(PromptedModel policy, Start start) {
         this.policy = policy.model();
         teacher = FrozenModel.teacher(own.teacherModelNameOrPath(), policy);

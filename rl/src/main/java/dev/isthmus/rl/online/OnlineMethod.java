@@ -26,6 +26,11 @@ interface OnlineMethod {
         return 0;
     }
 
+    /** The models that it reads again when a run goes on, beside the reference. */
+    default List<String> models() {
+        return List.of();
+    }
+
     /** Loads the models that it needs beside policy and reference into the current scope. */
     default void load(PromptedModel policy, Start start) {}
 

@@ -1,13 +1,16 @@
 package dev.isthmus.rl.online;
 
 import dev.isthmus.rl.reward.RewardFunction;
+import dev.isthmus.rl.reward.RewardModel;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.Start;
 import dev.isthmus.train.loop.Training;
 import dev.isthmus.train.loop.TrainingMethod;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * A trainer that learns from what the model writes.
@@ -82,6 +85,18 @@ public final class OnlineTrainer<C extends Record> implements TrainingMethod<C> 
         checked.rewards().rewardFuncs().stream()
                 .filter(name -> own(name).isEmpty())
                 .forEach(name -> RewardFunctions.requireKnown(name, checked.maxNewTokens()));
+    }
+
+    @Override
+    public List<String> models(MethodConfig<C> config) {
+        OnlineMethod made = method.apply(config);
+        Stream<String> judges = made.settings().rewards().rewardFuncs().stream()
+                .filter(name -> own(name).isEmpty() && RewardModel.present(Path.of(name)));
+        Stream<String> reference = made.usesReference() ? Stream.of(config.model()) : Stream.empty();
+        return Stream.of(judges, reference, made.models().stream())
+                .flatMap(names -> names)
+                .distinct()
+                .toList();
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.rl.reward;
 
 import dev.isthmus.model.Decoder;
+import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.Parameter;
 import dev.isthmus.model.Peft;
 import dev.isthmus.model.Peft.TaskType;
@@ -30,8 +31,6 @@ import org.jspecify.annotations.Nullable;
  * ({@code ForTokenClassification}).
  */
 public final class Classifier {
-    private static final String WEIGHT = "score.weight";
-    private static final String BIAS = "score.bias";
     private static final double INITIALIZER_RANGE = 0.02;
 
     private final Decoder decoder;
@@ -47,7 +46,7 @@ public final class Classifier {
     /** A decoder with a new head in the current scope. */
     public static Classifier initialize(Decoder decoder, int labels, boolean withBias, Rng rng) {
         int hidden = decoder.config().hiddenSize();
-        Tensor weight = Tensor.randn(decoder.dtype(), rng.split(WEIGHT), INITIALIZER_RANGE, labels, hidden);
+        Tensor weight = Tensor.randn(decoder.dtype(), rng.split("score.weight"), INITIALIZER_RANGE, labels, hidden);
         Tensor bias = withBias ? Tensor.zeros(decoder.dtype(), labels).requireGrad() : null;
         return new Classifier(decoder, weight.requireGrad(), bias);
     }
@@ -74,7 +73,7 @@ public final class Classifier {
         Classifier classifier = initialize(decoder(files), labels, withBias, Rng.of(0));
         try (Arena arena = Arena.ofConfined()) {
             if (!classifier.fill(tensors(files, arena), files)) {
-                throw new IsthmusException(files + " has no " + WEIGHT + ": it is no reward model");
+                throw new IsthmusException(files + " has no " + classifier.name() + ".weight: it is no reward model");
             }
         }
         return classifier;
@@ -82,9 +81,9 @@ public final class Classifier {
 
     private static Decoder decoder(Path files) {
         if (!Peft.present(files)) {
-            return Pretrained.load(files);
+            return Pretrained.loadClassifier(files);
         }
-        Decoder base = Pretrained.load(Peft.base(files));
+        Decoder base = Pretrained.loadClassifier(Peft.base(files));
         return base.with(Peft.loadWithoutModules(files, base));
     }
 
@@ -119,8 +118,15 @@ public final class Classifier {
     }
 
     private List<Parameter> head() {
-        Parameter weights = new Parameter(WEIGHT, weight, 0, weight.size(0));
-        return bias == null ? List.of(weights) : List.of(weights, new Parameter(BIAS, bias, 0, bias.size(0)));
+        Parameter weights = new Parameter(name() + ".weight", weight, 0, weight.size(0));
+        return bias == null
+                ? List.of(weights)
+                : List.of(weights, new Parameter(name() + ".bias", bias, 0, bias.size(0)));
+    }
+
+    /** What transformers calls the head: its GPT2ForTokenClassification is the only one that names it otherwise. */
+    private String name() {
+        return bias != null && decoder.config().modelType() == ModelType.GPT2 ? "classifier" : "score";
     }
 
     /** All that is trained: the decoder or its adapter, without the head that says words, and the head that says numbers. */

@@ -423,6 +423,29 @@ class OfflineTrainersTests {
                 i -> "{\"text\":\"" + word(i, 5) + "\",\"weight\":" + (i == row ? "1e300" : "1") + "}");
     }
 
+    /** One example is compared with nothing; a held-out one that is left over joins a batch. */
+    @Test
+    void ktoNeedsTwoExamplesAtOnce() throws IOException {
+        Case kto = cases().stream()
+                .filter(c -> c.method() instanceof Kto)
+                .findFirst()
+                .orElseThrow();
+        Map<String, Object> settings = settings(kto, Map.of("per_device_train_batch_size", 1));
+        assertThatThrownBy(() -> begin(kto.method(), settings, directory.resolve("run")))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("per_device_train_batch_size x gradient_accumulation_steps must be at least 2");
+        Path one = Files.writeString(directory.resolve("one.jsonl"), kto.row().apply(0));
+        assertThatThrownBy(() ->
+                        begin(kto.method(), settings(kto, Map.of("data", one.toString())), directory.resolve("run")))
+                .hasMessageContaining(one + " must have at least 2 examples");
+        assertThat(directory.resolve("run")).doesNotExist();
+        begin(
+                kto.method(),
+                settings(kto, Map.of("per_device_eval_batch_size", 23, "max_steps", 1)),
+                directory.resolve("run"));
+        assertThat(directory.resolve("run/metrics.jsonl")).content().contains("eval_kl");
+    }
+
     @Test
     void theFirstTensorThatIsNoNumberIsNamed() throws IOException {
         Path model = directory.resolve("model");

@@ -136,7 +136,7 @@ class RecordedRunTests {
         KtoConfig own = config.own();
         TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<LabelledExample> data = Preparation.labelled(config, trained, 100, own.truncationMode());
-        ReferenceModel reference = Preparation.reference(config, null, start, trained);
+        ReferenceModel reference = Preparation.reference(config, null, trained);
         return new LabelledTraining(trained, data, own.loss(), 0, reference, 100) {
             @Override
             List<Sequence> mismatched(List<Item<LabelledExample>> step) {

@@ -10,6 +10,7 @@ import dev.isthmus.model.DecoderConfig.ModelType;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.rl.offline.Dpo;
+import dev.isthmus.rl.offline.Ilql;
 import dev.isthmus.rl.offline.Kto;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Rng;
@@ -82,7 +83,7 @@ class RouterAuxLossTests {
                 root.resolve("prompts.jsonl"),
                 IntStream.range(0, 16)
                         .mapToObj(i -> "{\"prompt\":\"" + i + "+" + i * i + "=\",\"completion\":\"" + (i + i * i)
-                                + "\",\"label\":" + (i % 2 == 0) + "}")
+                                + "\",\"reward\":" + i % 3 + ",\"label\":" + (i % 2 == 0) + "}")
                         .collect(Collectors.joining("\n")),
                 StandardCharsets.UTF_8);
         Files.writeString(
@@ -101,6 +102,7 @@ class RouterAuxLossTests {
                 Arguments.argumentSet("sft", new Sft(), Map.of()),
                 Arguments.argumentSet("dpo", new Dpo(), Map.of("data", "@pairs.jsonl")),
                 Arguments.argumentSet("kto", new Kto(), Map.of()),
+                Arguments.argumentSet("ilql", new Ilql(), Map.of()),
                 Arguments.argumentSet("grpo", OnlineTrainer.GRPO, online),
                 Arguments.argumentSet("rloo", OnlineTrainer.RLOO, online));
     }

@@ -143,7 +143,11 @@ public final class Dataset<T> {
 
     /** How much there is, for people. */
     public String description() {
-        return String.format(Locale.ROOT, "%,d examples", size())
-                + (leftOut > 0 ? String.format(Locale.ROOT, "; %,d rows left out, which are too long", leftOut) : "");
+        return counted(size(), "example", "examples")
+                + (leftOut > 0 ? "; " + counted(leftOut, "row", "rows") + " left out as too long" : "");
+    }
+
+    private static String counted(int n, String one, String many) {
+        return String.format(Locale.ROOT, "%,d %s", n, n == 1 ? one : many);
     }
 }

@@ -72,15 +72,16 @@ public final class TrainingData<T> {
         return batches(train, i -> i);
     }
 
-    /** All examples that are held out, in batches. */
+    /** All examples that are held out, in batches of almost the same size: none has a single example if it need not. */
     public Iterable<List<Item<T>>> heldOut() {
         return held == null ? List.of() : batches(held, i -> -1 - i);
     }
 
     private Iterable<List<Item<T>>> batches(Dataset<T> data, IntUnaryOperator number) {
-        int batch = base.perDeviceEvalBatchSize();
-        return () -> IntStream.range(0, Math.ceilDiv(data.size(), batch))
-                .mapToObj(b -> IntStream.range(b * batch, Math.min(data.size(), (b + 1) * batch))
+        int size = data.size();
+        int batches = Math.ceilDiv(size, base.perDeviceEvalBatchSize());
+        return () -> IntStream.range(0, batches)
+                .mapToObj(b -> IntStream.range((int) ((long) b * size / batches), (int) ((b + 1L) * size / batches))
                         .mapToObj(i -> new Item<>(number.applyAsInt(i), data.get(i)))
                         .toList())
                 .iterator();

@@ -91,8 +91,13 @@ final class LoopTable {
         if (samples.isEmpty()) {
             progress.line("The model:  " + directory.resolve("model"));
         } else {
-            String prompt =
-                    samples.getFirst().prompt().lines().findFirst().orElse("").replace("'", "'\\''");
+            String prompt = samples.getFirst()
+                    .prompt()
+                    .lines()
+                    .filter(line -> !line.isBlank())
+                    .findFirst()
+                    .orElse("")
+                    .replace("'", "'\\''");
             progress.line("Try next:  ./isthmus generate --model " + directory.resolve("model") + " --prompt '" + prompt
                     + "'");
         }

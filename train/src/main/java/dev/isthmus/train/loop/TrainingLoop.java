@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -44,14 +45,18 @@ public final class TrainingLoop {
     private final Map<String, Double> last = new LinkedHashMap<>();
 
     private long numTokens;
+    /** The checksums of the models that stay as they are. */
+    private final Map<String, String> models;
 
     private TrainingLoop(
             MethodConfig<?> config,
+            Map<String, String> models,
             Training training,
             RunDirectory directory,
             Progress progress,
             Optional<Checkpoint> from) {
         this.config = config;
+        this.models = models;
         this.training = training;
         this.directory = directory;
         this.progress = progress;
@@ -87,7 +92,8 @@ public final class TrainingLoop {
             try (RunDirectory directory =
                             RunDirectory.create(out, method.key(), config.base().seed(), config.yaml(), warnings);
                     Progress progress = new Progress()) {
-                return new TrainingLoop(config, training, directory, progress, Optional.empty()).run();
+                return new TrainingLoop(config, models(method, config), training, directory, progress, Optional.empty())
+                        .run();
             }
         }
     }
@@ -107,6 +113,8 @@ public final class TrainingLoop {
             }
             MethodConfig<C> config = MethodConfig.parse(method, directory.config(), run + "/config.yaml");
             Optional<Checkpoint> from = directory.resumedFrom();
+            Map<String, String> models = models(method, config);
+            from.ifPresent(c -> requireSame(models, c.state().path("models"), run));
             Training training =
                     method.prepare(config, from.map(c -> Start.from(c, config)).orElse(Start.fresh(config.base())));
             if (from.isPresent()
@@ -114,8 +122,27 @@ public final class TrainingLoop {
                 throw new IsthmusException(config.base().data() + " is no longer the data that the run in " + run
                         + " began with.\nBring it back, or start anew with another --out.");
             }
-            return new TrainingLoop(config, training, directory, progress, from).run();
+            return new TrainingLoop(config, models, training, directory, progress, from).run();
         }
+    }
+
+    /** The checksums of the models that a run reads beside its checkpoint, that under an adapter among them. */
+    private static <C extends Record> Map<String, String> models(TrainingMethod<C> method, MethodConfig<C> config) {
+        Map<String, String> models = new TreeMap<>();
+        method.models(config).forEach(name -> models.put(name, ModelFiles.crc32c(Path.of(name))));
+        if (config.modelConfig().peft() != null) {
+            models.computeIfAbsent(config.model(), name -> ModelFiles.crc32c(Path.of(name)));
+        }
+        return models;
+    }
+
+    private static void requireSame(Map<String, String> models, JsonNode begun, Path run) {
+        models.forEach((name, found) -> {
+            if (!begun.path(name).asString(found).equals(found)) {
+                throw new IsthmusException(name + " is no longer the model that the run in " + run
+                        + " began with.\nBring it back, or start anew with another --out.");
+            }
+        });
     }
 
     private ObjectNode run() {
@@ -252,6 +279,8 @@ public final class TrainingLoop {
         sums.save(state.putObject("sums"));
         ObjectNode remembered = state.putObject("last");
         last.forEach(remembered::put);
+        ObjectNode checksums = state.putObject("models");
+        models.forEach(checksums::put);
         training.state(state.putObject("training"));
         return state.put("seconds", table.seconds()).put("data_id", training.dataId());
     }

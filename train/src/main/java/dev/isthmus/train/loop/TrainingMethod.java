@@ -3,6 +3,7 @@ package dev.isthmus.train.loop;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.run.YamlSettings;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
@@ -31,6 +32,11 @@ public interface TrainingMethod<C extends Record> {
     default void check(MethodConfig<C> config) {
         config.data();
         config.model();
+    }
+
+    /** The models that a run reads beside its checkpoint, files or directories: they must be the same when it goes on. */
+    default List<String> models(MethodConfig<C> config) {
+        return List.of();
     }
 
     /**

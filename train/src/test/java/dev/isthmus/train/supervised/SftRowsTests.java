@@ -174,7 +174,7 @@ class SftRowsTests {
         assertThat(List.of(
                         rows.row(0).getFirst().tokens(), rows.row(1).getFirst().tokens()))
                 .containsExactlyInAnyOrder(new int[] {1, 2, 3, 4, 5}, new int[] {1, 2, 3, 4, 0});
-        assertThat(rows.description()).isEqualTo("2 examples; 1 rows left out, which are too long");
+        assertThat(rows.description()).isEqualTo("2 examples; 1 row left out as too long");
         SftRows ends = rows(ending, Map.of("max_length", 5, "truncation_mode", "keep_end"), lines);
         assertThat(ends.epoch()).isEqualTo(3);
         assertThat(IntStream.range(0, 3).mapToObj(i -> ends.row(i).getFirst().tokens()))
