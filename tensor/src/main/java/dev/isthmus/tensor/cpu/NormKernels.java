@@ -1,5 +1,6 @@
 package dev.isthmus.tensor.cpu;
 
+import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.getFloat;
 import static dev.isthmus.tensor.cpu.Simd.setFloat;
 
@@ -52,7 +53,7 @@ final class NormKernels {
         long weight = orConstant(c.weight(), n, 1, n);
         long bias = orConstant(c.bias(), n, 0, 0);
         Rows.parallel(c.rows(), 2 * n, (from, to) -> {
-            long sums = Scratch.address(Scratch.Use.LANES, 4L * Rows.LANES);
+            long sums = Scratch.address(Scratch.Use.LANES, 2 * Rows.BYTES);
             float sum = NormLoops.sum(n, x + from * (long) n * 4, sums);
             for (int i = from; i < to; i++) {
                 long row = (long) i * n * 4;
@@ -118,18 +119,24 @@ final class NormKernels {
             Rows.parallel(rows, CHUNK, (chunk, from, to) -> {
                 long partial = (long) chunk * n * 4;
                 long sums = Scratch.address(Scratch.Use.LANES, 2 * Rows.BYTES);
+                long toDw = dw == 0 ? 0 : dw + partial;
+                long toDb = db == 0 ? 0 : db + partial;
+                clear(n, toDw);
+                clear(n, toDb);
+                if (dx != 0) {
+                    MEM.asSlice(sums, 2 * Rows.BYTES).fill((byte) 0);
+                    NormLoops.addDots(n, x + from * ldx, mean(from), dy + from * ldy, weight, sums);
+                }
                 for (int i = from; i < to; i++) {
-                    float mean = means == 0 ? 0 : getFloat(means + i * 4L);
-                    float rstd = getFloat(rstds + i * 4L);
-                    if (dx != 0) {
-                        inputGradient(i, mean, rstd, dx + i * ldx, accumulateX, sums);
+                    // First the stores that the cache takes at once: behind those of dx, which wait for memory, there
+                    // would be no room left for them, and the next row could not be read meanwhile.
+                    if ((i - from) % 2 == 1) {
+                        parameterGradients(i - 1, 2, toDw, toDb);
+                    } else if (i + 1 == to) {
+                        parameterGradients(i, 1, toDw, toDb);
                     }
-                    if (dw != 0) {
-                        long dbSums = db == 0 ? 0 : db + partial;
-                        NormLoops.parameterGradients(
-                                n, x + i * ldx, mean, rstd, dy + i * ldy, dw + partial, dbSums, i > from);
-                    } else if (db != 0) {
-                        NormLoops.add(n, dy + i * ldy, db + partial, i > from);
+                    if (dx != 0) {
+                        inputGradient(i, i + 1 < to, sums, dx + i * ldx, accumulateX);
                     }
                 }
             });
@@ -137,11 +144,57 @@ final class NormKernels {
             addChunks(chunks, db, dbias, accumulateBias);
         }
 
-        private void inputGradient(int i, float mean, float rstd, long to, boolean accumulate, long sums) {
-            NormLoops.dots(n, x + i * ldx, mean, dy + i * ldy, weight, sums);
+        /** The gradient of row {@code i}, whose {@code dots} are at {@code sums}, and the next row's dots if there is one. */
+        private void inputGradient(int i, boolean next, long sums, long to, boolean accumulate) {
+            float rstd = rstd(i);
             float meanGn = Rows.fold(sums) * rstd / n;
             float meanG = means == 0 ? 0 : Rows.fold(sums + Rows.BYTES) / n;
-            NormLoops.gradient(n, x + i * ldx, mean, dy + i * ldy, weight, rstd, meanG, meanGn * rstd, to, accumulate);
+            float slope = meanGn * rstd;
+            long xs = x + i * ldx;
+            long dys = dy + i * ldy;
+            if (next) {
+                NormLoops.gradientAndDots(
+                        n,
+                        xs,
+                        mean(i),
+                        dys,
+                        weight,
+                        rstd,
+                        meanG,
+                        slope,
+                        to,
+                        accumulate,
+                        xs + ldx,
+                        mean(i + 1),
+                        dys + ldy,
+                        sums);
+            } else {
+                NormLoops.gradient(n, xs, mean(i), dys, weight, rstd, meanG, slope, to, accumulate);
+            }
+        }
+
+        /** Adds to what is asked for, which is not 0, the gradients of row {@code i} or of two. */
+        private void parameterGradients(int i, int count, long dw, long db) {
+            long xs = x + i * ldx;
+            long dys = dy + i * ldy;
+            if (dw == 0) {
+                for (int r = 0; db != 0 && r < count; r++) {
+                    NormLoops.add(n, dys + r * ldy, db, true);
+                }
+            } else if (count == 1) {
+                NormLoops.parameterGradients(n, xs, mean(i), rstd(i), dys, dw, db);
+            } else {
+                NormLoops.parameterGradients(
+                        n, xs, mean(i), rstd(i), dys, xs + ldx, mean(i + 1), rstd(i + 1), dys + ldy, dw, db);
+            }
+        }
+
+        private float mean(int i) {
+            return means == 0 ? 0 : getFloat(means + i * 4L);
+        }
+
+        private float rstd(int i) {
+            return getFloat(rstds + i * 4L);
         }
 
         /** {@code out (+)= } the sum of the rows of {@code partial [chunks, n]}, in order; each task takes some columns. */
@@ -164,6 +217,13 @@ final class NormKernels {
 
     private static float rstd(float variance, double eps) {
         return (float) (1 / Math.sqrt(variance + eps));
+    }
+
+    /** Makes a row of {@code n} numbers, if there is one, what changes nothing when added to: negative zeros. */
+    private static void clear(int n, long row) {
+        for (int j = 0; row != 0 && j < n; j++) {
+            setFloat(row + j * 4L, -0.0f);
+        }
     }
 
     /** The address of the parameter, or of a row of {@code value} at {@code offset} of the constants if there is none. */
