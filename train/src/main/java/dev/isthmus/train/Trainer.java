@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -123,9 +124,11 @@ public final class Trainer {
         }
     }
 
-    /** The first weight or, looking back from the loss, gradient. */
+    /** The first weight, frozen ones included, or, looking back from the loss, gradient. */
     private @Nullable String firstNonFinite() {
-        for (Parameter p : parameters) {
+        for (Parameter p : Stream.concat(model.parameters().stream(), parameters.stream())
+                .distinct()
+                .toList()) {
             if (!isFinite(p.value())) {
                 return p.name();
             }

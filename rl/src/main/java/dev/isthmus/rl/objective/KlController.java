@@ -27,7 +27,7 @@ public sealed interface KlController {
 
     /**
      * {@code value (1 + clip(kl / target - 1, -0.2, 0.2) sequences / horizon)}: a proportional controller in the logarithm of
-     * the weight (Ziegler et al. 2019, arXiv 1909.08593, section 2.2).
+     * the weight (Ziegler et al. 2019, arXiv 1909.08593, section 2.2). A divergence that is no number changes nothing.
      */
     record Adaptive(double value, double target, double horizon) implements KlController {
         public Adaptive {
@@ -38,6 +38,9 @@ public sealed interface KlController {
 
         @Override
         public Adaptive after(double kl, int sequences) {
+            if (Double.isNaN(kl)) {
+                return this;
+            }
             double error = Math.clamp(kl / target - 1, -0.2, 0.2);
             return new Adaptive(value * (1 + error * sequences / horizon), target, horizon);
         }

@@ -9,7 +9,7 @@ public final class Whitening {
     /**
      * {@code (x - mean) / sqrt(var + 1e-8)} over all that count, 0 elsewhere; the variance is the unbiased one.
      *
-     * @param counted whether {@code x[i][t]} counts; at least two must
+     * @param counted whether {@code x[i][t]} counts; of fewer than two each becomes the mean
      * @param shiftMean whether the mean becomes 0; if not it stays as it was
      */
     public static double[][] whiten(double[][] x, boolean[][] counted, boolean shiftMean) {
@@ -30,7 +30,7 @@ public final class Whitening {
                 squares += counted[i][t] ? (x[i][t] - mean) * (x[i][t] - mean) : 0;
             }
         }
-        double scale = 1 / Math.sqrt(squares / (n - 1) + EPSILON);
+        double scale = n < 2 ? 0 : 1 / Math.sqrt(squares / (n - 1) + EPSILON);
         var whitened = new double[x.length][];
         for (int i = 0; i < x.length; i++) {
             whitened[i] = new double[x[i].length];

@@ -84,5 +84,6 @@ class KlEstimatorTests {
         assertThat(adaptive.after(6.6, 100).value()).isCloseTo(0.2 * (1 + 0.1 * 100 / 10_000), within(1e-15));
         assertThat(adaptive.after(0, 1000).value()).isCloseTo(0.2 * (1 - 0.2 * 1000 / 10_000), within(1e-15));
         assertThat(adaptive.after(6, 1000).value()).isEqualTo(0.2);
+        assertThat(adaptive.after(Double.NaN, 1000).value()).isEqualTo(0.2);
     }
 }

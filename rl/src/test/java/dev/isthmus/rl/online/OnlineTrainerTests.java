@@ -4,12 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.isthmus.model.Decoder;
+import dev.isthmus.model.Pretrained;
 import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Machine;
+import dev.isthmus.tensor.Scope;
+import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.loop.TrainingMethod;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,6 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
 
 /** What must hold of every trainer that learns from what the model writes. */
 class OnlineTrainerTests {
@@ -98,7 +105,7 @@ class OnlineTrainerTests {
                                 2)),
                 estimator("rloo"),
                 estimator("remax", "num_generations", 1),
-                estimator("reinforce_plus_plus", "num_generations", 1, "mask_truncated_completions", true),
+                estimator("reinforce_plus_plus", "num_generations", 1),
                 estimator("reinforce_plus_plus_baseline", "dynamic_sampling", true, "max_num_gen_batches", 2),
                 trainer(
                         OnlineTrainer.RLOO.withRewards(DIGITS),
@@ -188,7 +195,8 @@ class OnlineTrainerTests {
 
     @ParameterizedTest
     @MethodSource("trainers")
-    void threadsDoNotChangeTheResult(TrainingMethod<?> method, Map<String, ?> settings) throws IOException {
+    void threadsAndGradientCheckpointingDoNotChangeABit(TrainingMethod<?> method, Map<String, ?> settings)
+            throws IOException {
         TinyOnlineRun.world(root);
         int threads = Machine.threads();
         try {
@@ -196,11 +204,30 @@ class OnlineTrainerTests {
             TinyOnlineRun one = TinyOnlineRun.of(method, root, "one", settings);
             Machine.setThreads(2);
             TinyOnlineRun two = TinyOnlineRun.of(method, root, "two", settings);
-            assertThat(two.text("metrics.jsonl")).isEqualTo(one.text("metrics.jsonl"));
-            assertThat(two.weights()).isEqualTo(one.weights());
+            Map<String, Object> checkpointing = new LinkedHashMap<>(settings);
+            checkpointing.put("gradient_checkpointing", true);
+            TinyOnlineRun again = TinyOnlineRun.of(method, root, "again", checkpointing);
+            for (TinyOnlineRun run : List.of(two, again)) {
+                assertThat(run.text("metrics.jsonl")).isEqualTo(one.text("metrics.jsonl"));
+                assertThat(run.weights()).isEqualTo(one.weights());
+            }
         } finally {
             Machine.setThreads(threads);
         }
+    }
+
+    /** Of what the policy wrote, training computes the log-probabilities that writing found, whatever is learned in between. */
+    @ParameterizedTest
+    @MethodSource("trainers")
+    void whatIsWrittenHasTheLogProbabilitiesThatAreTrained(TrainingMethod<?> method, Map<String, ?> settings)
+            throws IOException {
+        TinyOnlineRun.world(root);
+        TinyOnlineRun run = TinyOnlineRun.of(method, root, "run", settings);
+        double[] differences = run.metric("sampling/sampling_logp_difference/max");
+        if (method != OnlineTrainer.GKD) {
+            assertThat(differences).isNotEmpty();
+        }
+        assertThat(differences).containsOnly(method == OnlineTrainer.GKD ? new double[0] : new double[] {0});
     }
 
     @Test
@@ -350,12 +377,14 @@ class OnlineTrainerTests {
         assertThat(run.metric("eval_loss")[1]).isLessThan(run.metric("eval_loss")[0]);
     }
 
+    /** By plain gradient descent, so that the weights after a step show its gradient. */
     @ParameterizedTest
     @MethodSource("trainers")
     void aStepDoesNotDependOnHowItIsDivided(TrainingMethod<?> method, Map<String, ?> settings) throws IOException {
         TinyOnlineRun.world(root);
         Map<String, Object> one = new LinkedHashMap<>(settings);
         one.putAll(with("max_steps", 1, "per_device_train_batch_size", 8, "gradient_accumulation_steps", 1));
+        one.putAll(with("optim", "sgd", "learning_rate", 0.1, "max_grad_norm", 0));
         one.remove("steps_per_generation");
         Map<String, Object> eight = new LinkedHashMap<>(one);
         eight.putAll(with("per_device_train_batch_size", 1, "gradient_accumulation_steps", 8));
@@ -364,26 +393,90 @@ class OnlineTrainerTests {
         assertThat(divided.metric("loss")[0]).isCloseTo(whole.metric("loss")[0], within(1e-6));
         double norm = whole.metric("grad_norm")[0];
         assertThat(divided.metric("grad_norm")[0]).isCloseTo(norm, within(1e-5 * norm + 1e-9));
+        try (Scope scope = Scope.open()) {
+            List<Tensor> before = Pretrained.load(root.resolve("tiny")).trained();
+            List<Tensor> expected = Pretrained.load(root.resolve("whole/model")).trained();
+            List<Tensor> found = Pretrained.load(root.resolve("divided/model")).trained();
+            double largest = 0;
+            double apart = 0;
+            for (int i = 0; i < before.size(); i++) {
+                largest = Math.max(largest, difference(expected.get(i), before.get(i)));
+                apart = Math.max(apart, difference(expected.get(i), found.get(i)));
+            }
+            assertThat(largest).isPositive();
+            assertThat(apart).isLessThan(1e-4 * largest + 1e-7);
+        }
     }
 
-    @Test
-    void aLossThatIsNotANumberStopsTheRunAndDamagesNothing() throws IOException {
+    private static double difference(Tensor a, Tensor b) {
+        return a.detach().sub(b.detach()).abs().max().item();
+    }
+
+    static Stream<Arguments> rewarded() {
+        // Where rewards are compared within a group none is worth anything beside an infinite one; where pairs are
+        // ranked it wins.
+        return trainers().filter(arguments -> {
+            Map<?, ?> settings = (Map<?, ?>) arguments.get()[1];
+            String key = ((TrainingMethod<?>) arguments.get()[0]).key();
+            return settings.containsKey("adv_estimator") || key.equals("rloo") || key.equals("ppo");
+        });
+    }
+
+    /** A judge that says infinity twice: the run stops and keeps what it has, or goes on, and learns again when the judge is well. */
+    @ParameterizedTest
+    @MethodSource("rewarded")
+    void aLossThatIsNotANumberStopsTheRunOrIsSkippedAndDamagesNothing(OnlineTrainer<?> trainer, Map<String, ?> given)
+            throws IOException {
         TinyOnlineRun.world(root);
         AtomicInteger calls = new AtomicInteger();
-        RewardFunction broken = RewardFunction.of("broken", (_, completions, _) -> {
-            double[] rewards = new double[completions.size()];
-            Arrays.setAll(rewards, i -> calls.get() == 4 ? i * Double.POSITIVE_INFINITY : i);
-            calls.incrementAndGet();
-            return rewards;
-        });
-        var method = OnlineTrainer.RLOO.withRewards(broken);
-        Map<String, Object> settings = with("max_completion_length", 5, "reward_funcs", List.of("broken"));
+        var method = trainer.withRewards(RewardFunction.of("digits", (prompts, completions, columns) -> {
+            double[] rewards = DIGITS.score(prompts, completions, columns);
+            int call = calls.getAndIncrement();
+            return call == 2 || call == 3
+                    ? Arrays.stream(rewards).map(r -> Double.POSITIVE_INFINITY).toArray()
+                    : rewards;
+        }));
+        Map<String, Object> settings = new LinkedHashMap<>(given);
+        settings.put("max_steps", 24);
+        // These would make a number of it.
+        settings.remove("reward_clip_range");
+        settings.remove("normalize_advantages");
         assertThatThrownBy(() -> TinyOnlineRun.of(method, root, "stopped", settings))
                 .isInstanceOf(IsthmusException.class)
                 .hasMessageContaining("First not finite: the loss");
+        assertThat(root.resolve("stopped/nonfinite.json")).content().contains("\"first\" : \"the loss\"");
         calls.set(0);
         settings.put("nonfinite_loss", "skip");
         TinyOnlineRun skipped = TinyOnlineRun.of(method, root, "skipped", settings);
-        assertThat(skipped.metric("grad_norm")).hasSize(5);
+        List<JsonNode> metrics = skipped.metrics();
+        assertThat(metrics.getLast().has("grad_norm")).isTrue();
+        assertThat(skipped.metric("grad_norm")).hasSizeBetween(8, 23);
+        try (Scope scope = Scope.open()) {
+            List<Path> models = new ArrayList<>(List.of(root.resolve("skipped/model")));
+            try (Stream<Path> checkpoints = Files.list(root.resolve("stopped/checkpoints"))) {
+                checkpoints.forEach(models::add);
+            }
+            for (Path model : models) {
+                assertThat(Pretrained.load(model).trained())
+                        .allSatisfy(t -> assertThat(Arrays.stream(t.toDoubles()).allMatch(Double::isFinite))
+                                .isTrue());
+            }
+        }
+    }
+
+    @Test
+    void aTeacherThatSaysNothingTeachesNothing() throws IOException {
+        TinyOnlineRun.world(root);
+        try (Scope scope = Scope.open()) {
+            Decoder teacher = Pretrained.load(root.resolve("teacher"));
+            teacher.trained().forEach(t -> t.fill(Double.NaN));
+            Pretrained.save(teacher, root.resolve("teacher"));
+        }
+        Map<String, Object> settings = with("teacher_model_name_or_path", "@teacher", "max_new_tokens", 5);
+        assertThatThrownBy(() -> TinyOnlineRun.of(OnlineTrainer.GKD, root, "stopped", settings))
+                .hasMessageContaining("First not finite: the loss");
+        settings.put("nonfinite_loss", "skip");
+        TinyOnlineRun skipped = TinyOnlineRun.of(OnlineTrainer.GKD, root, "skipped", settings);
+        assertThat(skipped.weights()).isEqualTo(Files.readAllBytes(root.resolve("tiny/model.safetensors")));
     }
 }

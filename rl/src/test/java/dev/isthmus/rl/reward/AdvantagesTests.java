@@ -120,6 +120,43 @@ class AdvantagesTests {
                 .hasMessageContaining("need 2 greedy rewards, found 4");
     }
 
+    /** Over all ways to sample from five answers, the expected gradient is that of the expected reward. */
+    @Test
+    void leaveOneOutAndTheGreedyBaselineAreUnbiased() {
+        double[] policy = {0.1, 0.35, 0.2, 0.3, 0.05};
+        double[] reward = {1, -0.5, 2, 0.3, 4};
+        int greedy = 1;
+        double mean = 0;
+        for (int y = 0; y < 5; y++) {
+            mean += policy[y] * reward[y];
+        }
+        double[] leaveOneOut = new double[5];
+        double[] remax = new double[5];
+        for (int a = 0; a < 5; a++) {
+            double[] above = Advantages.aboveGreedy(new double[] {reward[a]}, new double[] {reward[greedy]}, 1)
+                    .values();
+            add(remax, policy, a, policy[a] * above[0]);
+            for (int b = 0; b < 5; b++) {
+                double[] worth = Advantages.leaveOneOut(new double[] {reward[a], reward[b]}, 2, false)
+                        .values();
+                add(leaveOneOut, policy, a, policy[a] * policy[b] * worth[0] / 2);
+                add(leaveOneOut, policy, b, policy[a] * policy[b] * worth[1] / 2);
+            }
+        }
+        for (int k = 0; k < 5; k++) {
+            double gradient = policy[k] * (reward[k] - mean);
+            assertThat(leaveOneOut[k]).isCloseTo(gradient, within(1e-12));
+            assertThat(remax[k]).isCloseTo(gradient, within(1e-12));
+        }
+    }
+
+    /** {@code weight} times the gradient of {@code log softmax(z)[y]} by z. */
+    private static void add(double[] gradient, double[] policy, int y, double weight) {
+        for (int k = 0; k < policy.length; k++) {
+            gradient[k] += weight * ((k == y ? 1 : 0) - policy[k]);
+        }
+    }
+
     @Test
     void groupsThatDoNotFitAreRefused() {
         assertThatThrownBy(() -> advantages(new double[] {1, 0, 1}, ScaleRewards.GROUP))

@@ -30,6 +30,9 @@ class TokenRewardsTests {
         double deviation = Math.sqrt(3.0625 + 1e-8);
         assertThat(advantages[0]).containsExactly(new double[] {0.75 / deviation, 1.25 / deviation}, within(1e-12));
         assertThat(advantages[1]).containsExactly(new double[] {-2 / deviation}, within(1e-12));
+        assertThat(Whitening.whiten(new double[][] {one}, new boolean[][] {{false, true}}, true)[0])
+                .as("one alone has no deviation")
+                .containsExactly(0, 0);
     }
 
     /** RTO: implicit rewards of a DPO model cut at 0.5, the KL penalty, and the score cut at 10, at the last token. */

@@ -48,8 +48,11 @@ public final class BcoLoss implements LabelledLoss {
         Tensor rewards = batch.completions().logRatios().mul(beta);
         if (counting) {
             double mean = Autograd.noGrad(() -> rewards.to(DType.FLOAT64).mean().item());
-            long count = state.count + batch.labels().length;
-            state = new State(state.delta + (mean - state.delta) * batch.labels().length / count, count);
+            // What is no number would stay in the mean for good, when the step is skipped, too.
+            if (Double.isFinite(mean)) {
+                long count = state.count + batch.labels().length;
+                state = new State(state.delta + (mean - state.delta) * batch.labels().length / count, count);
+            }
         }
         Tensor losses = DpoLossType.logistic(rewards.sub(state.delta).mul(batch.signs()));
         Map<String, Double> metrics = batch.metrics(beta);

@@ -425,6 +425,8 @@ class PaperLossesTests {
         resumed.restore(saved);
         isClose(resumed.compute(second).loss(), logistic(0.6 - delta));
         assertThat(resumed.state()).isEqualTo(loss.state());
+        resumed.compute(new Labelled(completions(of(Double.NaN), of(-2.2)), new boolean[] {true}, null, null));
+        assertThat(resumed.state()).as("what is no number is not remembered").isEqualTo(loss.state());
         assertThat(BcoLoss.densityRatio(0.8, 0.5, 10)).isCloseTo(4, within(1e-6));
         assertThat(BcoLoss.densityRatio(1, 0.5, 10)).isEqualTo(10);
     }
