@@ -34,7 +34,7 @@ import tools.jackson.databind.node.ObjectNode;
  * was answered (Quan 2024, DMoERM: sparse outside, dense inside).
  *
  * <p>The task is told, or a router says it: {@code argmax W m + b}, {@code m} being the mean of the model's last hidden states over the
- * tokens of the prompt. What its router reads is not in the catalog: that it is this mean is this project's choice.
+ * tokens of the prompt. That it reads this mean is this project's choice.
  */
 public final class RoutedExperts {
     private static final String CONFIG = "experts.json";
