@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.isthmus.rl.reward.RewardFunction;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.loop.MethodConfig;
 import dev.isthmus.train.loop.StepLog;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** What {@code adv_estimator} makes of the same four completions of two prompts, worked out by hand. */
@@ -148,5 +150,38 @@ class AdvantageEstimatorTests {
                 .average()
                 .orElseThrow();
         assertThat(advantage).isCloseTo(reward[0] - greedy[0], within(1e-9));
+    }
+
+    /** Where a reward is the prompt's alone, no completion is better than the likeliest of the same prompt. */
+    @Test
+    void theLikeliestCompletionIsThatOfTheSamePrompt() throws Exception {
+        TinyOnlineRun.world(root);
+        RewardFunction length = RewardFunction.of(
+                "length",
+                (prompts, _, _) -> prompts.stream().mapToDouble(String::length).toArray());
+        TinyOnlineRun run = TinyOnlineRun.of(
+                OnlineTrainer.GRPO.withRewards(length),
+                root,
+                "run",
+                Map.of(
+                        "adv_estimator",
+                        "remax",
+                        "num_generations",
+                        2,
+                        "reward_funcs",
+                        List.of("length"),
+                        "max_completion_length",
+                        5,
+                        "log_completions",
+                        true));
+        List<JsonNode> samples = run.text("samples.jsonl")
+                .lines()
+                .map(JsonMapper.shared()::readTree)
+                .filter(line -> line.has("advantage"))
+                .toList();
+        assertThat(samples.stream().map(line -> line.get("reward").asDouble()).distinct())
+                .hasSizeGreaterThan(2);
+        assertThat(samples.stream().map(line -> line.get("advantage").asDouble()))
+                .containsOnly(0.0);
     }
 }

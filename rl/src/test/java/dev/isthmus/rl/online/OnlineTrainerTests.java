@@ -103,7 +103,7 @@ class OnlineTrainerTests {
                                 true,
                                 "ref_model_sync_steps",
                                 2)),
-                estimator("rloo"),
+                estimator("rloo", "loss_type", "dr_grpo"),
                 estimator("remax", "num_generations", 1),
                 estimator("reinforce_plus_plus", "num_generations", 1),
                 estimator("reinforce_plus_plus_baseline", "dynamic_sampling", true, "max_num_gen_batches", 2),
