@@ -255,12 +255,22 @@ public sealed interface KernelCall {
      * The keys and values of many sequences in pages of {@value #PAGE} tokens, shared between forks.
      *
      * <p>{@code keys} is {@code [pages, kvHeads, headDim, PAGE]} (transposed, so that lanes run over keys), {@code values}
-     * {@code [pages, kvHeads, PAGE, headDim]}. Slot {@code t} of a sequence whose pages are {@code p} is slot {@code t % PAGE}
-     * of page {@code p[t / PAGE]}.
+     * {@code [pages, kvHeads, PAGE, headDim]}. A sequence fills its pages one after the other, but behind its first {@code shared}
+     * tokens, which others read where they lie, it begins a new one.
      */
     record KvPages(Buffer keys, Buffer values) {
         /** The number of tokens of a page. */
-        public static final int PAGE = 32;
+        public static final int PAGE = 16;
+
+        /** Which of a sequence's pages its token {@code t} is in. */
+        public static int page(int t, int shared) {
+            return t < shared ? t / PAGE : (shared + PAGE - 1) / PAGE + (t - shared) / PAGE;
+        }
+
+        /** Where in its page token {@code t} of a sequence is. */
+        public static int slot(int t, int shared) {
+            return (t < shared ? t : t - shared) % PAGE;
+        }
     }
 
     /** Writes row {@code i} of {@code k, v [rows, kvHeads * headDim]} to page {@code page[i]}, slot {@code slot[i]}. */
@@ -281,8 +291,8 @@ public sealed interface KernelCall {
      * Attention of single queries to cached keys: bit for bit the row that {@link Attention} computes.
      *
      * <p>Row {@code i} of {@code q [rows, heads * headDim]} attends to the first {@code length[i]} tokens of the pages {@code
-     * pages[i]}, or to the last of those that its window holds. Row {@code i} of {@code append} is written before it is read; no
-     * other row of the call may read it.
+     * pages[i]}, of which {@code shared[i]} are shared, or to the last of those that its window holds. Row {@code i} of {@code append}
+     * is written before it is read; no other row of the call may read or write its page.
      */
     record CachedAttention(
             int rows,
@@ -291,6 +301,7 @@ public sealed interface KernelCall {
             long ldq,
             KvPages cache,
             int[][] pages,
+            int[] shared,
             int[] length,
             @Nullable KvAppend append,
             Buffer out,

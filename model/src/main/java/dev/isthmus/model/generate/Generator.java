@@ -26,11 +26,11 @@ public final class Generator {
     /** Rows that are decoded at once, at most. */
     private static final int MAX_ROWS = 1024;
 
-    /** As many bytes of keys and values as a processor's last cache may hold from one step to the next. */
-    private static final long CACHED_BYTES = 48L << 20;
+    /** As many bytes of keys and values as a processor's last cache, which others use as well, may hold from one step to the next. */
+    private static final long CACHED_BYTES = 24L << 20;
 
     /** Fewer rows than these read the weights too often. */
-    private static final int LEAST_CACHED_ROWS = 128;
+    private static final int LEAST_CACHED_ROWS = 64;
 
     private final Ensemble models;
     private final GenerationConfig config;
@@ -186,7 +186,10 @@ public final class Generator {
                 Tensor hidden = cache.prefill(parents, read);
                 for (Row row : rows) {
                     KvCache.Sequence parent = parents.get(row.text.prompt - first);
-                    row.cached.add(row.text.sample + 1 < group ? cache.fork(parent) : parent);
+                    row.cached.add(group > 1 ? cache.share(parent) : parent);
+                }
+                if (group > 1) {
+                    parents.forEach(cache::release);
                 }
                 Tensor ends = Functional.embedding(hidden, Tensor.of(last, last.length));
                 logits.add(models.logits(m, ends));

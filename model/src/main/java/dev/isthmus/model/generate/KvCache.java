@@ -39,6 +39,7 @@ public final class KvCache {
     public static final class Sequence {
         private final int adapter;
         private int[] pages = new int[0];
+        private int shared;
         private int length;
 
         private Sequence(int adapter) {
@@ -48,6 +49,17 @@ public final class KvCache {
         /** The number of tokens whose keys and values are cached. */
         public int length() {
             return length;
+        }
+
+        /** Whether the next token begins a page. */
+        private boolean endsPage() {
+            return KvPages.slot(length, shared) == 0;
+        }
+
+        private void keep(Sequence from, int tokens) {
+            length = tokens;
+            shared = from.shared <= tokens ? from.shared : 0;
+            pages = Arrays.copyOf(from.pages, tokens == 0 ? 0 : KvPages.page(tokens - 1, shared) + 1);
         }
     }
 
@@ -132,17 +144,23 @@ public final class KvCache {
     public Sequence fork(Sequence parent, int length) {
         requireLength(parent, length);
         Sequence child = new Sequence(parent.adapter);
-        child.length = length;
-        child.pages = Arrays.copyOf(parent.pages, pagesFor(length));
-        int full = length / KvPages.PAGE;
-        for (int i = 0; i < full; i++) {
-            owners[child.pages[i]]++;
+        child.keep(parent, length);
+        for (int page : child.pages) {
+            owners[page]++;
         }
-        for (int i = full; i < child.pages.length; i++) {
-            child.pages[i] = take();
-            copyPage(parent.pages[i], child.pages[i]);
-        }
+        ownLastPage(child);
         return child;
+    }
+
+    /**
+     * A sequence that continues {@code parent}, whose tokens it reads where they lie: both write what follows into other pages. Where
+     * many continue one, they are read from memory once.
+     */
+    public Sequence share(Sequence parent) {
+        if (parent.shared == 0) {
+            parent.shared = parent.length;
+        }
+        return fork(parent);
     }
 
     /**
@@ -152,18 +170,22 @@ public final class KvCache {
      */
     public void rewind(Sequence sequence, int length) {
         requireLength(sequence, length);
-        int kept = pagesFor(length);
-        for (int i = kept; i < sequence.pages.length; i++) {
-            giveBack(sequence.pages[i]);
+        int[] pages = sequence.pages;
+        sequence.keep(sequence, length);
+        for (int i = sequence.pages.length; i < pages.length; i++) {
+            giveBack(pages[i]);
         }
-        sequence.pages = Arrays.copyOf(sequence.pages, kept);
-        sequence.length = length;
-        // What is written behind these tokens must not reach a sequence that shares the page.
-        if (length % KvPages.PAGE != 0 && owners[sequence.pages[kept - 1]] > 1) {
+        ownLastPage(sequence);
+    }
+
+    /** What is written behind the last token must not reach another sequence that has its page. */
+    private void ownLastPage(Sequence sequence) {
+        int last = sequence.pages.length - 1;
+        if (!sequence.endsPage() && owners[sequence.pages[last]] > 1) {
             int own = take();
-            copyPage(sequence.pages[kept - 1], own);
-            owners[sequence.pages[kept - 1]]--;
-            sequence.pages[kept - 1] = own;
+            copyPage(sequence.pages[last], own);
+            owners[sequence.pages[last]]--;
+            sequence.pages[last] = own;
         }
     }
 
@@ -178,8 +200,7 @@ public final class KvCache {
         for (int page : sequence.pages) {
             giveBack(page);
         }
-        sequence.pages = new int[0];
-        sequence.length = 0;
+        sequence.keep(sequence, 0);
     }
 
     private void giveBack(int page) {
@@ -218,6 +239,7 @@ public final class KvCache {
         int[] positions = new int[rows];
         int[] lengths = new int[rows];
         int[][] pages = new int[rows][];
+        int[] shared = new int[rows];
         int[] starts = new int[rows + 1];
         for (int i = 0; i < rows; i++) {
             Sequence sequence = sequences.get(i);
@@ -229,6 +251,7 @@ public final class KvCache {
         boolean distinct = true;
         for (int i = 0; i < rows; i++) {
             pages[i] = sequences.get(i).pages;
+            shared[i] = sequences.get(i).shared;
             distinct &= lengths[i] == sequences.get(i).length;
         }
         boolean atOnce = distinct;
@@ -250,6 +273,7 @@ public final class KvCache {
                             qkv.size(1),
                             layers.get(layer),
                             pages,
+                            shared,
                             lengths,
                             atOnce ? append : null,
                             out.buffer(),
@@ -271,12 +295,12 @@ public final class KvCache {
     }
 
     private void reserve(Sequence sequence, int[] page, int[] slot, int row) {
-        if (sequence.length == sequence.pages.length * KvPages.PAGE) {
+        if (sequence.endsPage()) {
             sequence.pages = Arrays.copyOf(sequence.pages, sequence.pages.length + 1);
             sequence.pages[sequence.pages.length - 1] = takeEmpty();
         }
-        page[row] = sequence.pages[sequence.length / KvPages.PAGE];
-        slot[row] = sequence.length % KvPages.PAGE;
+        page[row] = sequence.pages[KvPages.page(sequence.length, sequence.shared)];
+        slot[row] = KvPages.slot(sequence.length, sequence.shared);
         sequence.length++;
     }
 

@@ -27,8 +27,8 @@ final class CachedAttentionKernels {
 
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-    /** The rows of a task. */
-    private static final int ROWS = 4;
+    /** The rows of a task: those that share tokens follow each other, and find them in the cache. */
+    private static final int ROWS = 8;
 
     private CachedAttentionKernels() {}
 
@@ -51,6 +51,28 @@ final class CachedAttentionKernels {
         }
     }
 
+    /**
+     * The same for pages that no other row of the call writes to: of keys, whole vectors. Single numbers would wait for the lines that
+     * they are stored to, and what reads those next would wait for the stores.
+     */
+    private static void appendInPlace(KvAppend c, int row, int fromHead, int toHead) {
+        int d = c.headDim();
+        int lane = c.slot()[row] % LANES;
+        VectorMask<Float> written = F.indexInRange(0, lane + 1).andNot(F.indexInRange(0, lane));
+        for (int h = fromHead; h < toHead; h++) {
+            long page = ((long) c.page()[row] * c.kvHeads() + h) * d * PAGE_BYTES;
+            long k = c.k().address() + (row * c.ldk() + (long) h * d) * 4;
+            long v = c.v().address() + (row * c.ldv() + (long) h * d) * 4;
+            long to = c.cache().keys().address() + page + (c.slot()[row] - lane) * 4L;
+            for (int i = 0; i < d; i++) {
+                fromMemorySegment(F, MEM, to + i * PAGE_BYTES, ORDER)
+                        .blend(MEM.get(FLOAT, k + i * 4L), written)
+                        .intoMemorySegment(MEM, to + i * PAGE_BYTES, ORDER);
+            }
+            Panels.copy(1, d, v, 0, c.cache().values().address() + page + (long) c.slot()[row] * d * 4, 0);
+        }
+    }
+
     static void attention(CachedAttention c) {
         int kvHeads = c.heads().kvHeads();
         boolean many = c.rows() >= 4 * WorkerPool.threads();
@@ -68,27 +90,30 @@ final class CachedAttentionKernels {
     /** One row, the query heads of some key/value heads. */
     private static void heads(CachedAttention c, int row, int fromHead, int toHead) {
         if (c.append() != null) {
-            append(c.append(), row, fromHead, toHead);
+            appendInPlace(c.append(), row, fromHead, toHead);
         }
         int d = c.heads().headDim();
         int group = c.heads().heads() / c.heads().kvHeads();
         int n = c.length()[row];
         int begin = c.heads().window() == 0 ? 0 : Math.max(0, n - c.heads().window());
-        // Whole pages are read, so that the sums have the order that they have without a window.
-        int first = begin / PAGE * PAGE;
+        // Whole vectors of keys are added, so that the sums have the order that they have without a window.
+        int first = begin / VIRTUAL * VIRTUAL;
         float cap = (float) c.heads().softCap();
+        float scale = (float) c.heads().scale();
         int[] pages = c.pages()[row];
+        int shared = c.shared()[row];
         int padded = AttentionCopies.roundUp(n, VIRTUAL);
         long pageBytes = c.heads().kvHeads() * d * PAGE_BYTES;
-        long scores = Scratch.address(Scratch.Use.ATTENTION, padded * 4L + 2 * Rows.BYTES);
-        long constant = scores + padded * 4L;
+        // A page's scores are stored whole, those behind its last token below the next page's.
+        long scores = Scratch.address(Scratch.Use.ATTENTION, (padded + PAGE) * 4L + 2 * Rows.BYTES);
+        long constant = scores + (padded + PAGE) * 4L;
         long sums = constant + Rows.BYTES;
         for (int h = fromHead * group; h < toHead * group; h++) {
             long q = c.q().address() + (row * c.ldq() + (long) h * d) * 4;
             long out = c.out().address() + (row * c.ldo() + (long) h * d) * 4;
             long keys = c.cache().keys().address() + h / group * d * PAGE_BYTES;
             long values = c.cache().values().address() + h / group * d * PAGE_BYTES;
-            scores(first, n, d, q, keys, pages, pageBytes, (float) c.heads().scale(), scores);
+            scores(first, n, shared, d, q, keys, pages, pageBytes, scale, scores);
             if (cap > 0) {
                 AttentionKernels.softCap((padded - first) / LANES, Simd.BYTES, scores + first * 4L, cap);
             }
@@ -104,42 +129,64 @@ final class CachedAttentionKernels {
             float inverse = 1 / sum(padded - first, from, sums);
             int x = 0;
             for (; x <= d - 4 * LANES; x += 4 * LANES) {
-                output4(first, n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
+                output4(first, n, shared, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
             }
             for (; x <= d - 2 * LANES; x += 2 * LANES) {
-                output2(first, n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
+                output2(first, n, shared, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L);
             }
             for (; x < d; x += LANES) {
                 VectorMask<Float> lanes = F.indexInRange(x, d);
-                output(first, n, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L, lanes);
+                output(first, n, shared, d, scores, values + x * 4L, pages, pageBytes, inverse, out + x * 4L, lanes);
             }
         }
     }
 
-    /** The scores of the keys {@code [first, n)}, two vectors at a time. */
+    /** The number of tokens of a page that begins with token {@code j}. */
+    private static int count(int j, int shared) {
+        return j < shared ? Math.min(PAGE, shared - j) : PAGE;
+    }
+
+    /** The scores of the keys of the pages that hold tokens {@code [first, n)}, two pages at a time. */
     private static void scores(
-            int first, int n, int d, long q, long keys, int[] pages, long pageBytes, float scale, long to) {
-        int j = first;
-        for (; j < n - LANES; j += 2 * LANES) {
-            long k = keys + pages[j / PAGE] * pageBytes + j % PAGE * 4L;
+            int first, int n, int shared, int d, long q, long keys, int[] pages, long pageBytes, float scale, long to) {
+        int p = KvPages.page(first, shared);
+        int j = first - KvPages.slot(first, shared);
+        while (j < n) {
+            long k0 = keys + pages[p++] * pageBytes;
+            int count = count(j, shared);
+            if (count == PAGE && j + PAGE < n) {
+                long k1 = keys + pages[p++] * pageBytes;
+                scores(d, q, k0, k1, scale, to + j * 4L, to + (j + PAGE) * 4L);
+                count += count(j + PAGE, shared);
+            } else {
+                scores(d, q, k0, scale, to + j * 4L);
+            }
+            j += count;
+        }
+    }
+
+    private static void scores(int d, long q, long k0, long k1, float scale, long to0, long to1) {
+        for (long x = 0; x < PAGE_BYTES; x += Simd.BYTES) {
             FloatVector s0 = FloatVector.zero(F);
             FloatVector s1 = s0;
             for (int i = 0; i < d; i++) {
-                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, q + i * 4L));
-                s0 = x.fma(fromMemorySegment(F, MEM, k + i * PAGE_BYTES, ORDER), s0);
-                s1 = x.fma(fromMemorySegment(F, MEM, k + i * PAGE_BYTES + Simd.BYTES, ORDER), s1);
+                FloatVector a = FloatVector.broadcast(F, MEM.get(FLOAT, q + i * 4L));
+                s0 = a.fma(fromMemorySegment(F, MEM, k0 + i * PAGE_BYTES + x, ORDER), s0);
+                s1 = a.fma(fromMemorySegment(F, MEM, k1 + i * PAGE_BYTES + x, ORDER), s1);
             }
-            s0.mul(scale).intoMemorySegment(MEM, to + j * 4L, ORDER);
-            s1.mul(scale).intoMemorySegment(MEM, to + j * 4L + Simd.BYTES, ORDER);
+            s0.mul(scale).intoMemorySegment(MEM, to0 + x, ORDER);
+            s1.mul(scale).intoMemorySegment(MEM, to1 + x, ORDER);
         }
-        if (j < n) {
-            long k = keys + pages[j / PAGE] * pageBytes + j % PAGE * 4L;
+    }
+
+    private static void scores(int d, long q, long k, float scale, long to) {
+        for (long x = 0; x < PAGE_BYTES; x += Simd.BYTES) {
             FloatVector s = FloatVector.zero(F);
             for (int i = 0; i < d; i++) {
-                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, q + i * 4L));
-                s = x.fma(fromMemorySegment(F, MEM, k + i * PAGE_BYTES, ORDER), s);
+                FloatVector a = FloatVector.broadcast(F, MEM.get(FLOAT, q + i * 4L));
+                s = a.fma(fromMemorySegment(F, MEM, k + i * PAGE_BYTES + x, ORDER), s);
             }
-            s.mul(scale).intoMemorySegment(MEM, to + j * 4L, ORDER);
+            s.mul(scale).intoMemorySegment(MEM, to + x, ORDER);
         }
     }
 
@@ -167,16 +214,26 @@ final class CachedAttentionKernels {
 
     /** Four vectors of columns of the output. */
     private static void output4(
-            int begin, int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
+            int first,
+            int n,
+            int shared,
+            int d,
+            long p,
+            long values,
+            int[] pages,
+            long pageBytes,
+            float inverse,
+            long to) {
         FloatVector o0 = FloatVector.zero(F);
         FloatVector o1 = o0;
         FloatVector o2 = o0;
         FloatVector o3 = o0;
-        for (int first = begin; first < n; first += PAGE) {
-            long v = values + pages[first / PAGE] * pageBytes;
-            int count = Math.min(PAGE, n - first);
-            for (int j = 0; j < count; j++) {
-                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + (first + j) * 4L));
+        for (int j = first; j < n; ) {
+            int slot = KvPages.slot(j, shared);
+            long v = values + pages[KvPages.page(j, shared)] * pageBytes + slot * d * 4L;
+            int end = Math.min(n, j - slot + count(j - slot, shared));
+            for (; j < end; j++) {
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + j * 4L));
                 o0 = x.fma(fromMemorySegment(F, MEM, v, ORDER), o0);
                 o1 = x.fma(fromMemorySegment(F, MEM, v + Simd.BYTES, ORDER), o1);
                 o2 = x.fma(fromMemorySegment(F, MEM, v + 2 * Simd.BYTES, ORDER), o2);
@@ -191,14 +248,24 @@ final class CachedAttentionKernels {
     }
 
     private static void output2(
-            int begin, int n, int d, long p, long values, int[] pages, long pageBytes, float inverse, long to) {
+            int first,
+            int n,
+            int shared,
+            int d,
+            long p,
+            long values,
+            int[] pages,
+            long pageBytes,
+            float inverse,
+            long to) {
         FloatVector o0 = FloatVector.zero(F);
         FloatVector o1 = o0;
-        for (int first = begin; first < n; first += PAGE) {
-            long v = values + pages[first / PAGE] * pageBytes;
-            int count = Math.min(PAGE, n - first);
-            for (int j = 0; j < count; j++) {
-                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + (first + j) * 4L));
+        for (int j = first; j < n; ) {
+            int slot = KvPages.slot(j, shared);
+            long v = values + pages[KvPages.page(j, shared)] * pageBytes + slot * d * 4L;
+            int end = Math.min(n, j - slot + count(j - slot, shared));
+            for (; j < end; j++) {
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + j * 4L));
                 o0 = x.fma(fromMemorySegment(F, MEM, v, ORDER), o0);
                 o1 = x.fma(fromMemorySegment(F, MEM, v + Simd.BYTES, ORDER), o1);
                 v += d * 4L;
@@ -209,8 +276,9 @@ final class CachedAttentionKernels {
     }
 
     private static void output(
-            int begin,
+            int first,
             int n,
+            int shared,
             int d,
             long p,
             long values,
@@ -220,11 +288,12 @@ final class CachedAttentionKernels {
             long to,
             VectorMask<Float> lanes) {
         FloatVector o = FloatVector.zero(F);
-        for (int first = begin; first < n; first += PAGE) {
-            long v = values + pages[first / PAGE] * pageBytes;
-            int count = Math.min(PAGE, n - first);
-            for (int j = 0; j < count; j++) {
-                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + (first + j) * 4L));
+        for (int j = first; j < n; ) {
+            int slot = KvPages.slot(j, shared);
+            long v = values + pages[KvPages.page(j, shared)] * pageBytes + slot * d * 4L;
+            int end = Math.min(n, j - slot + count(j - slot, shared));
+            for (; j < end; j++) {
+                FloatVector x = FloatVector.broadcast(F, MEM.get(FLOAT, p + j * 4L));
                 o = x.fma(fromMemorySegment(F, MEM, v, ORDER, lanes), o);
                 v += d * 4L;
             }

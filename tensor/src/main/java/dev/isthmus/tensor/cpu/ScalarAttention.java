@@ -133,11 +133,12 @@ final class ScalarAttention {
                 int begin = begin(heads, 0, c.length()[i] - 1);
                 double[] p = new double[c.length()[i] - begin];
                 for (int t = begin; t < c.length()[i]; t++) {
-                    int page = c.pages()[i][t / KvPages.PAGE];
+                    int page = c.pages()[i][KvPages.page(t, c.shared()[i])];
+                    int slot = KvPages.slot(t, c.shared()[i]);
                     for (int x = 0; x < d; x++) {
                         p[t - begin] += heads.scale()
                                 * get(c.q(), i * c.ldq() + h * d + x)
-                                * get(c.cache().keys(), keyAt(heads.kvHeads(), d, page, kv, x, t % KvPages.PAGE));
+                                * get(c.cache().keys(), keyAt(heads.kvHeads(), d, page, kv, x, slot));
                     }
                     p[t - begin] = capped(heads, p[t - begin]);
                 }
@@ -145,9 +146,9 @@ final class ScalarAttention {
                 for (int x = 0; x < d; x++) {
                     double sum = 0;
                     for (int t = begin; t < c.length()[i]; t++) {
-                        int page = c.pages()[i][t / KvPages.PAGE];
-                        sum += p[t - begin]
-                                * get(c.cache().values(), valueAt(heads.kvHeads(), d, page, kv, x, t % KvPages.PAGE));
+                        int page = c.pages()[i][KvPages.page(t, c.shared()[i])];
+                        int slot = KvPages.slot(t, c.shared()[i]);
+                        sum += p[t - begin] * get(c.cache().values(), valueAt(heads.kvHeads(), d, page, kv, x, slot));
                     }
                     set(c.out(), i * c.ldo() + h * d + x, sum);
                 }

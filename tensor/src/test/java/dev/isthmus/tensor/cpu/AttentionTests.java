@@ -202,42 +202,47 @@ class AttentionTests {
                     Outputs two = attend(vector, in, 0);
                     assertThat(two.out).isEqualTo(one.out);
                     assertThat(two.lse).isEqualTo(one.lse);
-                    assertThat(decode(in)).isEqualTo(one.out);
+                    assertThat(decode(in, 0)).isEqualTo(one.out);
+                    assertThat(decode(in, 19)).isEqualTo(one.out);
                 }
             }
         }
     }
 
-    /** The same rows from pages in a shuffled order. */
-    private float[] decode(Inputs in) {
+    /** The same rows from pages in a shuffled order, as many tokens of each sequence in pages that others could share. */
+    private float[] decode(Inputs in, int most) {
         Heads heads = in.heads;
         int d = heads.headDim();
         int rows = in.rows();
         int[] starts = in.ragged.starts();
         int pagesOfAll = 0;
         int[][] pages = new int[rows][];
+        int[] shared = new int[rows];
         int[] length = new int[rows];
         int[] page = new int[rows];
         int[] slot = new int[rows];
         for (int s = in.ragged.count() - 1; s >= 0; s--) {
             int n = starts[s + 1] - starts[s];
             int first = pagesOfAll;
-            int count = (n + KvPages.PAGE - 1) / KvPages.PAGE;
+            int seam = Math.min(n, most);
+            int count = n == 0 ? 0 : KvPages.page(n - 1, seam) + 1;
             pagesOfAll += count;
             int[] own =
                     IntStream.range(0, count).map(p -> first + count - 1 - p).toArray();
             for (int i = 0; i < n; i++) {
                 pages[starts[s] + i] = own;
+                shared[starts[s] + i] = seam;
                 length[starts[s] + i] = heads.causal() ? i + 1 : n;
-                page[starts[s] + i] = own[i / KvPages.PAGE];
-                slot[starts[s] + i] = i % KvPages.PAGE;
+                page[starts[s] + i] = own[KvPages.page(i, seam)];
+                slot[starts[s] + i] = KvPages.slot(i, seam);
             }
         }
         int size = pagesOfAll * heads.kvHeads() * d * KvPages.PAGE;
         KvPages cache = new KvPages(filled(size), filled(size));
         vector.run(new KvAppend(rows, heads.kvHeads(), d, in.k(), in.ld, in.v(), in.ld, cache, page, slot));
         Buffer out = filled(rows * in.width());
-        vector.run(new CachedAttention(rows, heads, in.q(), in.ld, cache, pages, length, null, out, in.width()));
+        vector.run(
+                new CachedAttention(rows, heads, in.q(), in.ld, cache, pages, shared, length, null, out, in.width()));
         return TestMemory.read(out, rows * in.width());
     }
 
@@ -253,11 +258,14 @@ class AttentionTests {
             int[] page = new int[rows];
             int[] slot = new int[rows];
             int[] length = new int[rows];
+            int[] shared = new int[rows];
             for (int i = 0; i < rows; i++) {
                 pages[i] = new int[] {2 * i, 2 * i + 1};
                 length[i] = 1 + 5 * i % (2 * KvPages.PAGE);
-                page[i] = pages[i][(length[i] - 1) / KvPages.PAGE];
-                slot[i] = (length[i] - 1) % KvPages.PAGE;
+                shared[i] = Math.min(3, length[i] - 1);
+                length[i] = Math.min(length[i], shared[i] + KvPages.PAGE);
+                page[i] = pages[i][KvPages.page(length[i] - 1, shared[i])];
+                slot[i] = KvPages.slot(length[i] - 1, shared[i]);
             }
             int size = 2 * rows * heads.kvHeads() * heads.headDim() * KvPages.PAGE;
             float[][] results = new float[4][];
@@ -273,7 +281,17 @@ class AttentionTests {
                 }
                 Buffer out = filled(rows * in.width());
                 device.run(new CachedAttention(
-                        rows, heads, in.q(), in.ld, cache, pages, length, k % 2 == 0 ? null : append, out, in.width()));
+                        rows,
+                        heads,
+                        in.q(),
+                        in.ld,
+                        cache,
+                        pages,
+                        shared,
+                        length,
+                        k % 2 == 0 ? null : append,
+                        out,
+                        in.width()));
                 results[k] = TestMemory.read(out, rows * in.width());
             }
             assertThat(results[1]).isEqualTo(results[0]);
