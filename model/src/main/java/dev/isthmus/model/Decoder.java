@@ -444,6 +444,7 @@ public final class Decoder {
     public Tensor hidden(TokenBatch batch, BiFunction<Integer, Tensor, Tensor> attend, @Nullable Trace trace) {
         boolean gpt2 = positionEmbedding != null;
         AdapterRows rows = rows(batch);
+        requireWords(batch.ids().toInts());
         Tensor words = embedding.forward(batch.ids());
         if (config.gemma() != null) {
             words = words.mul(Math.sqrt(config.hiddenSize()));
@@ -466,6 +467,16 @@ public final class Decoder {
             trace.state(h);
         }
         return norm(finalNorm, h);
+    }
+
+    /** A tokenizer may know more tokens than the model, as long as none of them is read. */
+    private void requireWords(int[] ids) {
+        for (int id : ids) {
+            if (id < 0 || id >= config.vocabSize()) {
+                throw new IsthmusException("token " + id + " has no row in the embedding of this model, which knows "
+                        + config.vocabSize() + " (vocab_size); its tokenizer knows more, or is that of another model");
+            }
+        }
     }
 
     private @Nullable AdapterRows rows(TokenBatch batch) {

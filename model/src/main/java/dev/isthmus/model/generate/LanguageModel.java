@@ -1,7 +1,6 @@
 package dev.isthmus.model.generate;
 
 import dev.isthmus.model.Decoder;
-import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.Peft;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.io.HfGenerationConfig;
@@ -34,25 +33,6 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer, HfGenerationCo
     /** One that says nothing about how it wants to be sampled. */
     public LanguageModel(Decoder decoder, Tokenizer tokenizer) {
         this(decoder, tokenizer, HfGenerationConfig.NONE);
-    }
-
-    /**
-     * @throws IsthmusException if the tokenizer is that of another model
-     */
-    public LanguageModel {
-        requireFit(decoder.config(), tokenizer);
-    }
-
-    /**
-     * Throws if a tokenizer has tokens that a model lacks.
-     *
-     * @throws IsthmusException naming both numbers
-     */
-    public static void requireFit(DecoderConfig model, Tokenizer tokenizer) {
-        if (tokenizer.vocabSize() > model.vocabSize()) {
-            throw new IsthmusException("the tokenizer has " + tokenizer.vocabSize() + " tokens and the model only "
-                    + model.vocabSize() + "; they do not belong together");
-        }
     }
 
     /** Loads a model and its tokenizer into the current scope; of an adapter's directory, the model that it changes, changed. */

@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -45,6 +46,27 @@ class EngineTests {
         return Rng.of(seed).ints(n, 0, 29).toArray();
     }
 
+    /** As transformers loads one; the token that the model lacks is an error where it is read. */
+    @Test
+    void aTokenizerMayKnowMoreTokensThanTheModel() {
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = decoder(3);
+            int words = decoder.config().vocabSize();
+            String characters = IntStream.range(0, words)
+                    .mapToObj(i -> Character.toString('a' + i))
+                    .collect(Collectors.joining());
+            LanguageModel model = new LanguageModel(decoder, new CharTokenizer(characters, true));
+            assertThat(model.tokenizer().vocabSize()).isGreaterThan(words);
+            assertThat(model.complete("a", SamplingParams.greedy(), 2, 1, List.of(), Rng.of(1)))
+                    .hasSize(1);
+            int missing = model.tokenizer().vocabSize() - 1;
+            assertThatThrownBy(() -> decoder.hidden(TokenBatch.of(List.of(new int[] {1, missing}))))
+                    .isInstanceOf(IsthmusException.class)
+                    .hasMessageContaining("token " + missing)
+                    .hasMessageContaining("knows " + words);
+        }
+    }
+
     @Test
     void forkedAndRewoundSequencesAreThoseThatWereReadAtOnce() {
         try (Scope scope = Scope.open()) {
@@ -59,6 +81,23 @@ class EngineTests {
                     KvCache.Sequence branch = cache.fork(trunk, at);
                     check(decoder, cache, branch, text, at, tokens(5, at));
                     cache.release(branch);
+                }
+                // Tokens that are read where they lie, by branches and a branch of those; forks before and behind them.
+                for (int at : new int[] {48, 21, 16, 5}) {
+                    KvCache.Sequence parent = cache.fork(trunk, at);
+                    KvCache.Sequence branch = cache.share(parent);
+                    KvCache.Sequence other = cache.share(parent);
+                    check(decoder, cache, branch, text, at, tokens(20, at));
+                    check(decoder, cache, other, text, at, tokens(3, 7));
+                    check(decoder, cache, parent, text, at, tokens(3, 8));
+                    KvCache.Sequence before = cache.fork(branch, at - 1);
+                    cache.rewind(branch, at + 2);
+                    KvCache.Sequence second = cache.share(branch);
+                    int[] longer = Arrays.copyOf(text, at + 2);
+                    System.arraycopy(tokens(20, at), 0, longer, at, 2);
+                    check(decoder, cache, second, longer, at + 2, tokens(2, 9));
+                    check(decoder, cache, before, text, at - 1, tokens(2, 10));
+                    List.of(parent, branch, other, before, second).forEach(cache::release);
                 }
                 for (int at : new int[] {70, 64, 40, 32, 5}) {
                     KvCache.Sequence witness = cache.fork(trunk);

@@ -2,7 +2,6 @@ package dev.isthmus.train.loop;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
-import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.io.HfGenerationConfig;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.model.tokenizer.Tokenizer;
@@ -22,14 +21,11 @@ public record TrainedModel(
     /**
      * Loads the model that a run starts from into the current scope.
      *
-     * @throws IsthmusException if it or its tokenizer is missing or damaged, or they do not belong together
+     * @throws IsthmusException if it or its tokenizer is missing or damaged
      */
     public static TrainedModel load(MethodConfig<?> config, Start start) {
         Path weights = Objects.requireNonNull(start.weights());
-        Decoder decoder = config.load(start);
-        Tokenizer tokenizer = Tokenizers.load(weights);
-        LanguageModel.requireFit(decoder.config(), tokenizer);
-        return new TrainedModel(decoder, tokenizer, weights);
+        return new TrainedModel(config.load(start), Tokenizers.load(weights), weights);
     }
 
     /** Writes a Hugging Face directory. */

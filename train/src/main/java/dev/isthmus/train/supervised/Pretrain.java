@@ -3,7 +3,6 @@ package dev.isthmus.train.supervised;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.ModelSize;
-import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.tokenizer.CharTokenizer;
 import dev.isthmus.model.tokenizer.Tokenizer;
 import dev.isthmus.model.tokenizer.Tokenizers;
@@ -52,7 +51,6 @@ public final class Pretrain implements TrainingMethod<PretrainConfig> {
         DataFile held = evalData == null ? null : DataFile.read(evalData);
         Tokenizer tokenizer = tokenizer(data, weights, existing);
         Decoder model = existing == null ? fresh(config.own(), tokenizer, rng) : existing;
-        LanguageModel.requireFit(model.config(), tokenizer);
         if (length > model.config().maxPositionEmbeddings()) {
             throw new IsthmusException("max_length " + length + " is longer than the model's "
                     + model.config().maxPositionEmbeddings() + " positions (max_position_embeddings)");
