@@ -28,6 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
 /** What must hold of every trainer that learns from what the model writes. */
@@ -464,19 +465,25 @@ class OnlineTrainerTests {
         }
     }
 
-    @Test
-    void aTeacherThatSaysNothingTeachesNothing() throws IOException {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aTeacherThatSaysNothingTeachesNothing(boolean miniLlm) throws IOException {
         TinyOnlineRun.world(root);
+        OnlineTrainer<?> method = miniLlm ? OnlineTrainer.MINILLM.withRewards(DIGITS) : OnlineTrainer.GKD;
         try (Scope scope = Scope.open()) {
             Decoder teacher = Pretrained.load(root.resolve("teacher"));
             teacher.trained().forEach(t -> t.fill(Double.NaN));
             Pretrained.save(teacher, root.resolve("teacher"));
         }
-        Map<String, Object> settings = with("teacher_model_name_or_path", "@teacher", "max_new_tokens", 5);
-        assertThatThrownBy(() -> TinyOnlineRun.of(OnlineTrainer.GKD, root, "stopped", settings))
+        Map<String, Object> settings =
+                with("teacher_model_name_or_path", "@teacher", miniLlm ? "max_completion_length" : "max_new_tokens", 5);
+        if (miniLlm) {
+            settings.putAll(with("reward_funcs", List.of("digits"), "num_generations", 2));
+        }
+        assertThatThrownBy(() -> TinyOnlineRun.of(method, root, "stopped", settings))
                 .hasMessageContaining("First not finite: the loss");
         settings.put("nonfinite_loss", "skip");
-        TinyOnlineRun skipped = TinyOnlineRun.of(OnlineTrainer.GKD, root, "skipped", settings);
+        TinyOnlineRun skipped = TinyOnlineRun.of(method, root, "skipped", settings);
         assertThat(skipped.weights()).isEqualTo(Files.readAllBytes(root.resolve("tiny/model.safetensors")));
     }
 }
