@@ -1,5 +1,6 @@
 package dev.isthmus.rl.offline;
 
+import dev.isthmus.rl.objective.preference.DpoLossType;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.train.data.TrainingData;
@@ -60,6 +61,11 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
                 config.own().lossType().stream().anyMatch(t -> t.toString().startsWith("aot"));
         if (sorts && config.own().useWeighting()) {
             throw new IsthmusException("dpo: loss_type aot sorts the pairs of a batch, so use_weighting must be off");
+        }
+        if (config.own().labelSmoothing() != 0
+                && config.own().lossType().stream().noneMatch(DpoLossType::usesLabelSmoothing)) {
+            throw new IsthmusException("dpo: label_smoothing means nothing to loss_type "
+                    + config.own().lossType() + "; exo_pair, robust, aot and aot_unpaired know of it");
         }
     }
 }

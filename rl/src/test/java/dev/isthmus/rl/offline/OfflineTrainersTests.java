@@ -423,6 +423,18 @@ class OfflineTrainersTests {
                 i -> "{\"text\":\"" + word(i, 5) + "\",\"weight\":" + (i == row ? "1e300" : "1") + "}");
     }
 
+    /** TRL takes it and does nothing. */
+    @Test
+    void labelSmoothingThatNoLossKnowsOfIsSaid() {
+        Case dpo = cases().get(2);
+        assertThatThrownBy(() -> dpo.method().configure(null, settings(dpo, Map.of("label_smoothing", 0.1))))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("label_smoothing means nothing to loss_type [sigmoid]");
+        dpo.method()
+                .configure(
+                        null, settings(dpo, Map.of("label_smoothing", 0.1, "loss_type", List.of("sigmoid", "robust"))));
+    }
+
     /** One example is compared with nothing; a held-out one that is left over joins a batch. */
     @Test
     void ktoNeedsTwoExamplesAtOnce() throws IOException {

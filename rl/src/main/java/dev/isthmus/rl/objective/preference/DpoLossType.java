@@ -203,6 +203,11 @@ public enum DpoLossType {
         require(labelSmoothing >= 0 && labelSmoothing < 1, labelSmoothing, "0 or more and below 1");
     }
 
+    /** Whether {@code label_smoothing} means something to it. */
+    public boolean usesLabelSmoothing() {
+        return this == EXO_PAIR || this == ROBUST || this == AOT || this == AOT_UNPAIRED;
+    }
+
     void require(boolean holds, double labelSmoothing, String range) {
         if (!holds) {
             throw new IsthmusException("label_smoothing of loss_type " + TrlNames.of(this) + " must be " + range
