@@ -50,22 +50,12 @@ record Lora(
         }
         Tensor sum = y;
         for (int i = 0; i < names.length; i++) {
-            Tensor dropped = dropped(x, dropout.split(names[i]));
+            Tensor dropped = Functional.dropout(x, adapter.config().loraDropout(), dropout.split(names[i]));
             Tensor down = a.narrow(0, (long) i * r(), r());
             Tensor up = b.narrow(0, row(i), sizes[i]);
             sum = Functional.addLowRank(sum, dropped, down, up, scaling(), new int[] {starts[i]}, new int[] {sizes[i]});
         }
         return sum;
-    }
-
-    private Tensor dropped(Tensor x, Rng rng) {
-        double p = adapter.config().loraDropout();
-        float kept = (float) (1 / (1 - p));
-        float[] mask = new float[Math.toIntExact(x.count())];
-        for (int i = 0; i < mask.length; i++) {
-            mask[i] = rng.nextFloat() < p ? 0 : kept;
-        }
-        return x.mul(Tensor.of(mask, x.shape()).to(x.dtype()));
     }
 
     /** {@code s B A [size, in]} of one part. */

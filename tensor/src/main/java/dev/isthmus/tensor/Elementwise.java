@@ -2,6 +2,7 @@ package dev.isthmus.tensor;
 
 import dev.isthmus.tensor.KernelCall.Binary;
 import dev.isthmus.tensor.KernelCall.BinaryOp;
+import dev.isthmus.tensor.KernelCall.Dropout;
 import dev.isthmus.tensor.KernelCall.Unary;
 import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
@@ -37,6 +38,24 @@ final class Elementwise {
                             op, x.count(), at, dy.buffer(), into.target().buffer(), p, q, into.accumulate()));
                 },
                 x);
+    }
+
+    /** {@code y = x m}, {@code m} being 0 or {@code 1 / (1 - p)}; {@code dx = dy m}, drawn again. */
+    static Tensor dropout(Tensor input, double p, Rng rng) {
+        if (!(p >= 0 && p < 1)) {
+            throw new TensorException("dropout: p must be at least 0 and below 1, found " + p);
+        }
+        requireFloat("dropout", input);
+        if (p == 0) {
+            return input;
+        }
+        if (input.dtype().isHalf()) {
+            return dropout(input.to(DType.FLOAT32), p, rng).to(input.dtype());
+        }
+        Tensor x = input.alive().contiguous();
+        Tensor y = Tensor.empty(x.dtype(), x.shape());
+        y.run(new Dropout(x.count(), x.buffer(), y.buffer(), rng, p));
+        return Autograd.record("dropout", y, dy -> x.addGrad(dropout(dy, p, rng)), x);
     }
 
     /** Integers stay integers where the function and its constants have integer values; else they become float32. */

@@ -48,6 +48,17 @@ public final class Functional {
         return LowRank.add(y, x, a, b, scaling, starts, sizes);
     }
 
+    /**
+     * Zeros with the probability {@code p}, and {@code x / (1 - p)} elsewhere (Srivastava et al. 2014, section 10), as PyTorch's in training.
+     *
+     * <p>{@code rng} says which, whatever was read of it: nothing is kept for the gradient, {@code dx = dropout(dy)} draws them again.
+     *
+     * @throws TensorException unless {@code 0 <= p < 1} and {@code x} holds floating-point numbers
+     */
+    public static Tensor dropout(Tensor x, double p, Rng rng) {
+        return Elementwise.dropout(x, p, rng);
+    }
+
     /** The two formulas of {@link #gelu}. */
     public enum Approximate {
         /** {@code x Phi(x)} with the distribution function of the normal distribution. */

@@ -534,6 +534,9 @@ public sealed interface KernelCall {
     /** {@code y = f(x)} for {@code n} numbers; {@code y} may be {@code x}. */
     record Unary(UnaryOp op, long n, Buffer x, Buffer y, double p, double q) implements KernelCall {}
 
+    /** {@code y_i = 0} where {@code rng.floatAt(i) < p}, else {@code x_i / (1 - p)}; {@code y} may be {@code x}. */
+    record Dropout(long n, Buffer x, Buffer y, Rng rng, double p) implements KernelCall {}
+
     /** {@code dx (+)= dy f'(x)}; {@code dx} may be {@code dy}. */
     record UnaryBackward(UnaryOp op, long n, Buffer x, Buffer dy, Buffer dx, double p, double q, boolean accumulate)
             implements KernelCall {}

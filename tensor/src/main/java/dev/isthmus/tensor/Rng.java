@@ -51,6 +51,11 @@ public final class Rng implements RandomGenerator {
         return (nextLong() >>> 40) * 0x1p-24f;
     }
 
+    /** What the call number {@code i}, from 0, of {@link #nextFloat} on a new stream gives; it does not matter how far this one was read. */
+    public float floatAt(long i) {
+        return (mix(key + (i + 1) * GOLDEN) >>> 40) * 0x1p-24f;
+    }
+
     /** A double in {@code [0, 1)} with 53 random bits. */
     @Override
     public double nextDouble() {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.isthmus.tensor.KernelCall.UnaryOp;
+import java.util.Arrays;
 import java.util.function.Function;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
@@ -54,6 +55,23 @@ class FunctionalTests {
         }
         check(t -> Functional.nllLoss(t[0], target, weight, -100, reduction), random(4, 5));
         check(t -> Functional.crossEntropy(t[0], target.reshape(2, 2), weight, -100, reduction, 0.1), random(2, 5, 2));
+    }
+
+    @Test
+    void dropout() {
+        check(t -> Functional.dropout(t[0], 0.4, Rng.of(3)).square(), random(5, 7));
+        Tensor ones = Tensor.full(DType.FLOAT64, 1, 100, 100);
+        double[] y = Functional.dropout(ones, 0.25, Rng.of(3)).toDoubles();
+        Rng drawn = Rng.of(3);
+        for (double value : y) {
+            assertThat(value).isEqualTo(drawn.nextFloat() < 0.25 ? 0 : 1 / 0.75);
+        }
+        assertThat(Arrays.stream(y).filter(value -> value == 0).count()).isBetween(2350L, 2650L);
+        assertThat(Functional.dropout(ones, 0, Rng.of(3))).isSameAs(ones);
+        assertThatThrownBy(() -> Functional.dropout(ones, 1, Rng.of(3)))
+                .isInstanceOf(TensorException.class)
+                .hasMessageContaining("p must be at least 0 and below 1, found 1.0");
+        assertThatThrownBy(() -> Functional.dropout(ints(1), 0.5, Rng.of(3))).isInstanceOf(TensorException.class);
     }
 
     @Test

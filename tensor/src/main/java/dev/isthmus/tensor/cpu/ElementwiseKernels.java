@@ -2,6 +2,7 @@ package dev.isthmus.tensor.cpu;
 
 import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
+import static dev.isthmus.tensor.cpu.Simd.getFloat;
 import static dev.isthmus.tensor.cpu.Simd.load;
 import static dev.isthmus.tensor.cpu.Simd.setFloat;
 import static dev.isthmus.tensor.cpu.Simd.store;
@@ -9,7 +10,9 @@ import static dev.isthmus.tensor.cpu.Simd.store;
 import dev.isthmus.tensor.KernelCall.Binary;
 import dev.isthmus.tensor.KernelCall.BinaryOp;
 import dev.isthmus.tensor.KernelCall.Copy;
+import dev.isthmus.tensor.KernelCall.Dropout;
 import dev.isthmus.tensor.KernelCall.Fill;
+import dev.isthmus.tensor.Rng;
 import jdk.incubator.vector.FloatVector;
 
 /** Functions of two numbers with broadcasting, and movement. */
@@ -28,6 +31,27 @@ final class ElementwiseKernels {
         FloatVector v = FloatVector.broadcast(F, value);
         for (int i = 0; i < n; i += LANES) {
             store(v, x + i * 4L);
+        }
+    }
+
+    /** No vectors: what takes the time is the drawing, of 64 bits a number. */
+    static void dropout(Dropout c) {
+        float kept = (float) (1 / (1 - c.p()));
+        Elements.parallel(
+                c.n(),
+                (from, count) -> dropout(
+                        c.rng(),
+                        c.p(),
+                        kept,
+                        from,
+                        count,
+                        c.x().plus(from).address(),
+                        c.y().plus(from).address()));
+    }
+
+    private static void dropout(Rng rng, double p, float kept, long from, int n, long x, long y) {
+        for (int i = 0; i < n; i++) {
+            setFloat(y + i * 4L, getFloat(x + i * 4L) * (rng.floatAt(from + i) < p ? 0 : kept));
         }
     }
 

@@ -36,6 +36,7 @@ final class ScalarDevice implements Device {
             case KernelCall.CrossEntropyBackward c -> ScalarLoss.crossEntropyBackward(c);
             case KernelCall.Unary c -> ScalarElementwise.unary(c);
             case KernelCall.UnaryBackward c -> ScalarElementwise.unaryBackward(c);
+            case KernelCall.Dropout c -> ScalarElementwise.dropout(c);
             case KernelCall.Binary c -> ScalarElementwise.binary(c);
             case KernelCall.Copy c -> ScalarElementwise.copy(c);
             case KernelCall.Fill c -> ScalarElementwise.fill(c);

@@ -7,9 +7,11 @@ import static dev.isthmus.tensor.cpu.Numbers.put;
 import static dev.isthmus.tensor.cpu.Numbers.set;
 import static dev.isthmus.tensor.cpu.Numbers.setLong;
 
+import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.KernelCall.Binary;
 import dev.isthmus.tensor.KernelCall.BinaryOp;
 import dev.isthmus.tensor.KernelCall.Copy;
+import dev.isthmus.tensor.KernelCall.Dropout;
 import dev.isthmus.tensor.KernelCall.Fill;
 import dev.isthmus.tensor.KernelCall.Unary;
 import dev.isthmus.tensor.KernelCall.UnaryBackward;
@@ -121,6 +123,14 @@ final class ScalarElementwise {
                 convert(c.b(), offset(at, c.strideB()), c.out(), i);
             }
             advance(at, c.shape());
+        }
+    }
+
+    static void dropout(Dropout c) {
+        double kept = 1 / (1 - c.p());
+        double factor = c.y().dtype() == DType.FLOAT32 ? (float) kept : kept;
+        for (long i = 0; i < c.n(); i++) {
+            set(c.y(), i, get(c.x(), i) * (c.rng().floatAt(i) < c.p() ? 0 : factor));
         }
     }
 

@@ -57,6 +57,7 @@ final class VectorDevice implements Device {
             case KernelCall.Unary c
             when c.y().dtype() == DType.FLOAT32 && UnaryKernels.has(c.op()) -> UnaryKernels.unary(c);
             case KernelCall.UnaryBackward c when c.dx().dtype() == DType.FLOAT32 -> SlopeKernels.backward(c);
+            case KernelCall.Dropout c when c.x().dtype() == DType.FLOAT32 -> ElementwiseKernels.dropout(c);
             case KernelCall.Binary c
             when c.a().dtype() == DType.FLOAT32 && ElementwiseKernels.has(c.op()) -> ElementwiseKernels.binary(c);
             case KernelCall.Binary c

@@ -9,10 +9,12 @@ import dev.isthmus.tensor.KernelCall;
 import dev.isthmus.tensor.KernelCall.Binary;
 import dev.isthmus.tensor.KernelCall.BinaryOp;
 import dev.isthmus.tensor.KernelCall.Copy;
+import dev.isthmus.tensor.KernelCall.Dropout;
 import dev.isthmus.tensor.KernelCall.Fill;
 import dev.isthmus.tensor.KernelCall.Unary;
 import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
+import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.TestMemory;
 import java.util.Arrays;
@@ -69,6 +71,18 @@ class ElementwiseTests {
                 Buffer dx = TestMemory.allocate(DType.FLOAT32, n);
                 vector.run(new UnaryBackward(op, n, x, dy, dx, 0.5, 0.75, false));
                 assertSame(op, x, TestMemory.read(dx, n), TestMemory.read(inPlace, n));
+            }
+        }
+    }
+
+    @Test
+    void dropout() {
+        Rng rng = Rng.of(5);
+        for (int n : SIZES) {
+            WorkerPool.setThreads(1 + n % 2);
+            try (Scope _ = Scope.open()) {
+                Buffer x = TestMemory.gaussian(random, n + 3).plus(3);
+                check(n, 0, y -> new Dropout(n, x, y, rng, 0.3));
             }
         }
     }
