@@ -83,7 +83,12 @@ public final class Pretrained {
             throw new IsthmusException(
                     "a model with adapters is not saved as a whole: save the adapters, or the model merged()");
         }
-        return decoder.parameters().stream()
+        return entries(decoder.parameters());
+    }
+
+    /** Float32 parameters under their names, sharing their memory. */
+    public static List<TensorEntry> entries(List<Parameter> parameters) {
+        return parameters.stream()
                 .map(p -> new TensorEntry(
                         p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
                 .toList();

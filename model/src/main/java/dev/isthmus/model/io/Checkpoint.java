@@ -150,7 +150,10 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
             HfGenerationConfig.write(directory, config);
         } else {
             HfConfig.writeClassifier(
-                    directory, config, Math.toIntExact(head.shape()[0]), byName.containsKey(head.name().replace(".weight", ".bias")));
+                    directory,
+                    config,
+                    Math.toIntExact(head.shape()[0]),
+                    byName.containsKey(head.name().replace(".weight", ".bias")));
         }
     }
 }

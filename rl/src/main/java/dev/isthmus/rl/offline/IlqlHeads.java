@@ -2,9 +2,9 @@ package dev.isthmus.rl.offline;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Parameter;
+import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.io.SafeTensors;
-import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.rl.objective.QValueLoss;
 import dev.isthmus.rl.reward.MlpHead;
@@ -98,15 +98,7 @@ public final class IlqlHeads {
 
     /** Writes the heads, those of the target networks too. */
     void save(Path directory) {
-        SafeTensors.write(
-                directory.resolve(FILE),
-                all().stream()
-                        .map(p -> new TensorEntry(
-                                p.name(),
-                                StoredType.F32,
-                                p.tensor().shape(),
-                                p.tensor().segment()))
-                        .toList());
+        SafeTensors.write(directory.resolve(FILE), Pretrained.entries(all()));
     }
 
     /** The model under the heads. */

@@ -8,7 +8,6 @@ import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.TokenBatch;
 import dev.isthmus.model.io.Json;
 import dev.isthmus.model.io.SafeTensors;
-import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Functional;
@@ -177,15 +176,7 @@ public final class RoutedExperts {
             }
             expert.put("adapter", name);
         }
-        SafeTensors.write(
-                directory.resolve(FILE),
-                parameters().stream()
-                        .map(p -> new TensorEntry(
-                                p.name(),
-                                StoredType.F32,
-                                p.tensor().shape(),
-                                p.tensor().segment()))
-                        .toList());
+        SafeTensors.write(directory.resolve(FILE), Pretrained.entries(parameters()));
         Json.write(directory.resolve(CONFIG), config);
     }
 
