@@ -155,17 +155,7 @@ class SupervisedCommandTests {
         String options =
                 " --model @tiny --data @text.txt --max-length 16 --max-steps 400 --logging-steps 7 --save-steps 20"
                         + " --eval-steps 31 --per-device-train-batch-size 2 --gradient-accumulation-steps 2";
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--add-modules=jdk.incubator.vector",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName()));
-        command.addAll(List.of(words("pretrain --out @killed" + options)));
-        Process child = new ProcessBuilder(command)
-                .redirectErrorStream(true)
-                .redirectOutput(directory.resolve("child.txt").toFile())
-                .start();
+        Process child = child("pretrain --out @killed" + options);
         Path checkpoint = directory.resolve("killed/checkpoints/0003-step-60");
         while (child.isAlive() && !Files.exists(checkpoint)) {
             Thread.sleep(2);
@@ -182,6 +172,47 @@ class SupervisedCommandTests {
         succeed("pretrain --out @whole" + options);
         assertThat(outcome("killed")).isEqualTo(outcome("whole"));
         assertThat(lines("killed/metrics.jsonl").getLast().get("step").asInt()).isEqualTo(400);
+    }
+
+    @Test
+    void aRunThatIsAskedToEndSavesItsStepAndSaysHowToGoOn() throws IOException, InterruptedException {
+        String options =
+                " --model @tiny --data @text.txt --max-length 16 --max-steps 3000 --logging-steps 1 --save-steps 3000"
+                        + " --per-device-train-batch-size 1";
+        Process child = child("pretrain --out @asked" + options);
+        Path metrics = directory.resolve("asked/metrics.jsonl");
+        while (child.isAlive() && (!Files.exists(metrics) || Files.size(metrics) == 0)) {
+            Thread.sleep(2);
+        }
+        child.destroy();
+        assertThat(child.waitFor()).as("exit code of SIGTERM").isEqualTo(128 + 15);
+        List<Path> saved;
+        try (Stream<Path> checkpoints = Files.list(directory.resolve("asked/checkpoints"))) {
+            saved = checkpoints.toList();
+        }
+        assertThat(saved).hasSize(1);
+        assertThat(Files.readString(directory.resolve("child.txt"), StandardCharsets.UTF_8))
+                .endsWith("isthmus: stopped; the last checkpoint is "
+                        + saved.getFirst().getFileName() + ", go on with\nisthmus:   ./isthmus pretrain --resume "
+                        + directory.resolve("asked") + "\n");
+
+        succeed("pretrain --resume @asked");
+        succeed("pretrain --out @unasked" + options);
+        assertThat(outcome("asked")).isEqualTo(outcome("unasked"));
+    }
+
+    private Process child(String line) throws IOException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName()));
+        command.addAll(List.of(words(line)));
+        return new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(directory.resolve("child.txt").toFile())
+                .start();
     }
 
     @Test

@@ -21,9 +21,11 @@ import dev.isthmus.train.Epochs;
 import dev.isthmus.train.Example;
 import dev.isthmus.train.Trainer;
 import dev.isthmus.train.run.Checkpoint;
+import dev.isthmus.train.run.Interruption;
 import dev.isthmus.train.run.Progress;
 import dev.isthmus.train.run.RunDirectory;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -99,7 +101,8 @@ public final class SelfImprovement {
 
     /** Runs to the end and returns what {@code summary.json} says. */
     public ObjectNode run() {
-        try (Scope scope = Scope.open()) {
+        try (Scope scope = Scope.open();
+                Interruption interruption = new Interruption(directory, "improve", Duration.ZERO)) {
             table.opening(ParameterNames.count(config), directory.resumedFrom().isPresent());
             if (state.before == null) {
                 pretrain();

@@ -11,9 +11,11 @@ import dev.isthmus.train.NonFiniteException;
 import dev.isthmus.train.Trainer;
 import dev.isthmus.train.loop.BaseConfig.NonFiniteLoss;
 import dev.isthmus.train.run.Checkpoint;
+import dev.isthmus.train.run.Interruption;
 import dev.isthmus.train.run.Progress;
 import dev.isthmus.train.run.RunDirectory;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +34,9 @@ import tools.jackson.databind.node.ObjectNode;
  * TRL's keys, evaluation, checkpoints from which it goes on bit for bit, and the model at its end.
  */
 public final class TrainingLoop {
+    /** How long a step may still take when the process is asked to end: less than what Docker leaves it. */
+    private static final Duration PATIENCE = Duration.ofSeconds(8);
+
     private final MethodConfig<?> config;
     private final Training training;
     private final RunDirectory directory;
@@ -146,17 +151,40 @@ public final class TrainingLoop {
     }
 
     private ObjectNode run() {
-        progress.stage("Training", steps, trainer.globalStep());
-        if (trainer.globalStep() == 0) {
-            Map<String, Double> before = evaluate();
-            if (!before.isEmpty()) {
-                directory.log(0, before);
-                table.row(0, Double.NaN, last, Double.NaN);
+        try (Interruption interruption =
+                new Interruption(directory, config.base().method(), PATIENCE)) {
+            progress.stage("Training", steps, trainer.globalStep());
+            if (trainer.globalStep() == 0) {
+                Map<String, Double> before = evaluate();
+                if (!before.isEmpty()) {
+                    directory.log(0, before);
+                    table.row(0, Double.NaN, last, Double.NaN);
+                }
             }
+            while (trainer.globalStep() < steps) {
+                step();
+                saveBetweenSteps(interruption);
+            }
+            return finish();
         }
-        while (trainer.globalStep() < steps) {
-            step();
+    }
+
+    private void saveBetweenSteps(Interruption interruption) {
+        long step = trainer.globalStep();
+        if (step == steps) {
+            return;
         }
+        boolean stop = interruption.requested();
+        if (stop || step % config.base().saveSteps() == 0) {
+            directory.save("step-" + step, state(), this::save);
+        }
+        if (stop) {
+            progress.close();
+            interruption.end();
+        }
+    }
+
+    private ObjectNode finish() {
         training.saveModel(directory.path().resolve("model"));
         List<LanguageModel.Text> samples = training.samples();
         for (LanguageModel.Text text : samples) {
@@ -223,9 +251,6 @@ public final class TrainingLoop {
             table.row(step, done.loss(), last, done.learningRate());
         }
         progress.update(step, read, table.losses(done.loss(), last));
-        if (step % config.base().saveSteps() == 0 && step < steps) {
-            directory.save("step-" + step, state(), this::save);
-        }
     }
 
     /** The loss with what drops out of the adapters' inputs: a function of seed, step and micro-batch. */

@@ -142,6 +142,13 @@ public final class Checkpoints {
                 .orElse("No checkpoint had been saved yet.");
     }
 
+    /** The name of the newest, whole or not. */
+    Optional<String> newest() {
+        return complete().stream()
+                .findFirst()
+                .map(directory -> directory.getFileName().toString());
+    }
+
     /** Directories with a checkpoint's name, newest first. */
     private List<Path> complete() {
         if (!Files.isDirectory(root)) {

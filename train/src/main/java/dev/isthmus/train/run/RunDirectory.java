@@ -229,6 +229,14 @@ public final class RunDirectory implements AutoCloseable {
         return new Checkpoint(checkpoints.save(label, all, content).directory(), state);
     }
 
+    /** What is saved, for people to read. */
+    String lastCheckpoint() {
+        return checkpoints
+                .newest()
+                .map(name -> "the last checkpoint is " + name)
+                .orElse("no checkpoint had been saved yet");
+    }
+
     /** Writes a file of its own beside the others, such as what went wrong. */
     public void write(String name, JsonNode content) {
         try {
