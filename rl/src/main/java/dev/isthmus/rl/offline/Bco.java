@@ -43,16 +43,15 @@ public final class Bco implements TrainingMethod<BcoConfig> {
         TrainingData<LabelledExample> data =
                 Preparation.labelled(config, trained, own.maxLength(), own.truncationMode());
         ReferenceModel reference = Preparation.reference(config, own.refModel(), trained);
-        BcoLoss loss = new BcoLoss(own.beta());
-        JsonNode delta = start.state().path("delta");
-        if (delta.isNumber()) {
-            loss.restore(new BcoLoss.State(
-                    delta.asDouble(), start.state().path("delta_count").asLong()));
-        }
+        JsonNode state = start.state();
+        BcoLoss.Mean rewards = state.has("delta")
+                ? new BcoLoss.Mean(
+                        state.path("delta").asDouble(),
+                        state.path("delta_count").asLong())
+                : BcoLoss.Mean.NONE;
         DensityRatios ratios =
                 own.embeddingModel() == null ? null : ratios(config, own.embeddingModel(), trained, data);
-        int length = Preparation.length(trained, own.maxLength());
-        return new BcoTraining(trained, data, loss, ratios, reference, length);
+        return new BcoTraining(trained, data, new BcoLoss(own.beta()), rewards, ratios, reference);
     }
 
     private static DensityRatios ratios(

@@ -57,9 +57,7 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
     @Override
     public void check(MethodConfig<DpoConfig> config) {
         TrainingMethod.super.check(config);
-        boolean sorts =
-                config.own().lossType().stream().anyMatch(t -> t.toString().startsWith("aot"));
-        if (sorts && config.own().useWeighting()) {
+        if (config.own().loss().usesPartners() && config.own().useWeighting()) {
             throw new IsthmusException("dpo: loss_type aot sorts the pairs of a batch, so use_weighting must be off");
         }
         if (config.own().labelSmoothing() != 0

@@ -3,6 +3,8 @@ package dev.isthmus.rl.offline;
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.preference.DpoLoss;
 import dev.isthmus.rl.objective.preference.Pairs;
+import dev.isthmus.rl.objective.preference.Partners;
+import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.data.TrainingData;
@@ -11,6 +13,7 @@ import dev.isthmus.train.loop.RouterAuxLoss;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 
@@ -45,18 +48,43 @@ final class DpoTraining extends OfflineTraining<PairExample> {
     }
 
     @Override
-    PartLoss<PairExample> step(List<Item<PairExample>> step, StepLog log) {
+    PartLoss<PairExample> step(Step<PairExample> step, StepLog log) {
+        Partners partners = loss.usesPartners() && step.parts().size() > 1 ? partners(step) : null;
         return part -> {
-            Tensor refLogps = reference.logps(keys(part), PairBatch.sequences(part));
             RouterAuxLoss balance = new RouterAuxLoss(model(), settings.routerAuxLossCoef());
-            PairBatch batch = PairBatch.of(model(), part, refLogps, balance.trace(), log);
-            Double ldAlpha = settings.ldAlpha();
-            Pairs pairs = (ldAlpha == null ? batch.pairs() : batch.lengthDesensitized(ldAlpha))
-                    .withNll(batch.nll(part, step, false));
+            PairBatch batch = PairBatch.of(model(), part, refLogps(part), balance.trace());
+            batch.log(log);
+            int first = step.first(part);
+            Pairs pairs = pairs(batch)
+                    .withNll(batch.nll(part, step.items(), false))
+                    .withPartners(partners == null ? null : partners.slice(first, first + part.size()));
             LossResult result = loss.compute(settings.useWeighting() ? pairs.withWeights(batch.wpo()) : pairs);
             log.putAll(result.metrics(), part.size());
             return balance.addTo(result.loss(), 1, log);
         };
+    }
+
+    private Tensor refLogps(List<Item<PairExample>> part) {
+        return reference.logps(keys(part), PairBatch.sequences(part));
+    }
+
+    private Pairs pairs(PairBatch batch) {
+        Double ldAlpha = settings.ldAlpha();
+        return ldAlpha == null ? batch.pairs() : batch.lengthDesensitized(ldAlpha);
+    }
+
+    /** TRL sorts a micro-batch; here it does not matter how a step is divided. */
+    private Partners partners(Step<PairExample> step) {
+        return Autograd.noGrad(() -> {
+            List<Pairs> parts = new ArrayList<>();
+            for (List<Item<PairExample>> part : step.parts()) {
+                try (Scope scope = Scope.open()) {
+                    parts.add(pairs(PairBatch.of(model(), part, refLogps(part), null))
+                            .keep());
+                }
+            }
+            return Partners.of(parts);
+        });
     }
 
     @Override

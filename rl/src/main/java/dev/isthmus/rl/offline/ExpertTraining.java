@@ -81,7 +81,7 @@ final class ExpertTraining extends OfflineTraining<ExpertTraining.TaskPair> {
     }
 
     @Override
-    PartLoss<TaskPair> step(List<Item<TaskPair>> step, StepLog log) {
+    PartLoss<TaskPair> step(Step<TaskPair> step, StepLog log) {
         return part -> {
             List<TaskPair> pairs = part.stream().map(Item::example).toList();
             int[] tasks = pairs.stream().mapToInt(TaskPair::task).toArray();

@@ -40,7 +40,7 @@ final class IlqlTraining extends OfflineTraining<RewardedExample> {
     }
 
     @Override
-    PartLoss<RewardedExample> step(List<Item<RewardedExample>> step, StepLog log) {
+    PartLoss<RewardedExample> step(Step<RewardedExample> step, StepLog log) {
         return part -> {
             List<RewardedExample> examples = part.stream().map(Item::example).toList();
             List<Sequence> sequences =
@@ -51,7 +51,7 @@ final class IlqlTraining extends OfflineTraining<RewardedExample> {
             Tensor logps = Functional.selectiveLogSoftmax(model().logits(hidden), tokens);
             LossResult result = loss.compute(transitions(examples, hidden, tokens), row(logps));
             log.putAll(result.metrics(), actions(part));
-            double share = (double) actions(part) / actions(step) * step.size() / part.size();
+            double share = (double) actions(part) / actions(step.items()) * step.size() / part.size();
             return balance.addTo(result.loss().mul(share), 1, log);
         };
     }

@@ -48,6 +48,6 @@ public final class Kto implements TrainingMethod<KtoConfig> {
         }
         ReferenceModel reference = Preparation.reference(config, own.refModel(), trained);
         int length = Preparation.length(trained, own.maxLength());
-        return new LabelledTraining(trained, data, own.loss(), own.routerAuxLossCoef(), reference, length);
+        return new KtoTraining(trained, data, own.loss(), own.routerAuxLossCoef(), reference, length);
     }
 }

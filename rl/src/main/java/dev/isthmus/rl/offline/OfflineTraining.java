@@ -28,6 +28,28 @@ abstract class OfflineTraining<E> implements Training {
     }
 
     /**
+     * The examples that an optimizer step learns from.
+     *
+     * @param parts by micro-batch
+     * @param <E> an example
+     */
+    record Step<E>(List<List<Item<E>>> parts) {
+        /** Those of all micro-batches. */
+        List<Item<E>> items() {
+            return parts.stream().flatMap(List::stream).toList();
+        }
+
+        /** The place of the first of {@code part} among them. */
+        int first(List<Item<E>> part) {
+            return parts.stream().takeWhile(p -> p != part).mapToInt(List::size).sum();
+        }
+
+        int size() {
+            return parts.stream().mapToInt(List::size).sum();
+        }
+    }
+
+    /**
      * The loss of a part of a step.
      *
      * @param <E> an example
@@ -39,10 +61,11 @@ abstract class OfflineTraining<E> implements Training {
     }
 
     /**
-     * The loss of the parts of a step. What an objective normalizes over tokens it normalizes over those of the whole step, so that
-     * it does not matter how a step is divided.
+     * The loss of the parts of a step. What an objective normalizes over tokens it normalizes over those of the whole step, and what
+     * it compares with other examples of a batch it compares with those of the whole step, so that it does not matter how a step is
+     * divided.
      */
-    abstract PartLoss<E> step(List<Item<E>> step, StepLog log);
+    abstract PartLoss<E> step(Step<E> step, StepLog log);
 
     /** The tokens that the model reads of an example. */
     abstract long tokens(E example);
@@ -54,10 +77,9 @@ abstract class OfflineTraining<E> implements Training {
 
     @Override
     public List<MicroBatch> microBatches(long step, StepLog log) {
-        List<List<Item<E>>> parts = data.step(step);
-        List<Item<E>> whole = parts.stream().flatMap(List::stream).toList();
+        Step<E> whole = new Step<>(data.step(step));
         PartLoss<E> loss = step(whole, log);
-        return parts.stream()
+        return whole.parts().stream()
                 .map(part -> new MicroBatch(
                         part.stream().mapToLong(item -> tokens(item.example())).sum(),
                         () -> loss.mean(part).mul((double) part.size() / whole.size())))
@@ -68,7 +90,8 @@ abstract class OfflineTraining<E> implements Training {
     public void evaluate(StepLog log) {
         for (List<Item<E>> batch : data.heldOut()) {
             try (Scope scope = Scope.open()) {
-                double loss = Autograd.noGrad(() -> step(batch, log).mean(batch).item());
+                double loss = Autograd.noGrad(
+                        () -> step(new Step<>(List.of(batch)), log).mean(batch).item());
                 log.put("loss", loss, batch.size());
             }
         }

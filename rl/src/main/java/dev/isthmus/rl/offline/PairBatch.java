@@ -35,21 +35,17 @@ final class PairBatch {
      * @param trace sees what the model computes; or null
      */
     static PairBatch of(
-            Decoder model,
-            List<Item<PairExample>> pairs,
-            @Nullable Tensor refLogps,
-            Decoder.@Nullable Trace trace,
-            StepLog log) {
-        TokenScores scores = scores(model, sequences(pairs), trace, log);
+            Decoder model, List<Item<PairExample>> pairs, @Nullable Tensor refLogps, Decoder.@Nullable Trace trace) {
+        TokenScores scores = TokenScores.of(model, sequences(pairs), trace);
         TokenLogps completions = scores.padded(refLogps);
         return new PairBatch(scores, completions, completions);
     }
 
     /** What {@code model} makes of pairs and of their prompts, which are imitated with the chosen completions. */
-    static PairBatch withPrompts(Decoder model, List<Item<PairExample>> pairs, StepLog log) {
+    static PairBatch withPrompts(Decoder model, List<Item<PairExample>> pairs) {
         List<Sequence> completions = sequences(pairs);
-        TokenScores scores = scores(
-                model, completions.stream().map(s -> Sequence.of(s.tokens(), 1)).toList(), null, log);
+        TokenScores scores = TokenScores.of(
+                model, completions.stream().map(s -> Sequence.of(s.tokens(), 1)).toList());
         TokenLogps learned = scores.padded(null);
         int columns = (int) learned.mask().size(1);
         float[] mask = new float[completions.size() * columns];
@@ -63,15 +59,13 @@ final class PairBatch {
         return new PairBatch(scores, new TokenLogps(learned.logps(), null, completion), learned);
     }
 
-    private static TokenScores scores(
-            Decoder model, List<Sequence> sequences, Decoder.@Nullable Trace trace, StepLog log) {
-        TokenScores scores = TokenScores.of(model, sequences, trace);
-        boolean[] isChosen = new boolean[sequences.size()];
+    /** Puts the metrics that are not the objective's. */
+    void log(StepLog log) {
+        boolean[] isChosen = new boolean[scores.lengths().length];
         for (int i = 0; i < isChosen.length; i += 2) {
             isChosen[i] = true;
         }
         scores.log(log, isChosen);
-        return scores;
     }
 
     /** Each pair's chosen and rejected completion, one after the other, so that the prompt they share is read once. */

@@ -3,7 +3,6 @@ package dev.isthmus.rl.offline;
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.preference.PairLoss;
 import dev.isthmus.train.data.TrainingData;
-import dev.isthmus.train.data.TrainingData.Item;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import java.util.List;
@@ -26,12 +25,12 @@ final class ReferenceFreeTraining extends OfflineTraining<PairExample> {
     }
 
     @Override
-    PartLoss<PairExample> step(List<Item<PairExample>> step, StepLog log) {
+    PartLoss<PairExample> step(Step<PairExample> step, StepLog log) {
         return part -> {
-            PairBatch batch = imitatesPrompts
-                    ? PairBatch.withPrompts(model(), part, log)
-                    : PairBatch.of(model(), part, null, null, log);
-            LossResult result = loss.compute(batch.pairs().withNll(batch.nll(part, step, imitatesPrompts)));
+            PairBatch batch =
+                    imitatesPrompts ? PairBatch.withPrompts(model(), part) : PairBatch.of(model(), part, null, null);
+            batch.log(log);
+            LossResult result = loss.compute(batch.pairs().withNll(batch.nll(part, step.items(), imitatesPrompts)));
             log.putAll(result.metrics(), part.size());
             return result.loss();
         };

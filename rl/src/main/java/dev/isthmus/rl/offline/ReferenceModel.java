@@ -52,7 +52,7 @@ final class ReferenceModel {
                 .toList();
         Map<Long, float[]> found = new HashMap<>();
         if (!missing.isEmpty()) {
-            float[] computed = logps(missing.stream().map(sequences::get).toList());
+            float[] computed = compute(missing.stream().map(sequences::get).toList());
             int start = 0;
             for (int i : missing) {
                 int end = start + sequences.get(i).learned().length;
@@ -77,8 +77,13 @@ final class ReferenceModel {
         return Tensor.of(all, all.length).to(model.dtype());
     }
 
-    /** The log-probs of the learned tokens of all sequences one after another. */
-    float[] logps(List<Sequence> sequences) {
+    /** The same of sequences that will not be asked for again. */
+    Tensor logps(List<Sequence> sequences) {
+        float[] logps = compute(sequences);
+        return Tensor.of(logps, logps.length).to(model.dtype());
+    }
+
+    private float[] compute(List<Sequence> sequences) {
         try (Scope scope = Scope.open()) {
             return Autograd.noGrad(() -> CompletionLoss.ofSequences(model, sequences, 1, false)
                     .loss()

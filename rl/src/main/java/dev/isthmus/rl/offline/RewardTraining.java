@@ -6,7 +6,6 @@ import dev.isthmus.rl.reward.Classifier;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.Sequence;
 import dev.isthmus.train.data.TrainingData;
-import dev.isthmus.train.data.TrainingData.Item;
 import dev.isthmus.train.loop.StepLog;
 import dev.isthmus.train.loop.TrainedModel;
 import java.util.List;
@@ -21,7 +20,7 @@ final class RewardTraining extends ClassifierTraining<PairExample> {
     }
 
     @Override
-    PartLoss<PairExample> step(List<Item<PairExample>> step, StepLog log) {
+    PartLoss<PairExample> step(Step<PairExample> step, StepLog log) {
         return part -> {
             List<int[]> tokens =
                     PairBatch.sequences(part).stream().map(Sequence::tokens).toList();

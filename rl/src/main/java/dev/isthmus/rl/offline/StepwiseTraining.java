@@ -19,7 +19,7 @@ final class StepwiseTraining extends ClassifierTraining<StepwiseExample> {
     }
 
     @Override
-    PartLoss<StepwiseExample> step(List<Item<StepwiseExample>> step, StepLog log) {
+    PartLoss<StepwiseExample> step(Step<StepwiseExample> step, StepLog log) {
         return part -> {
             List<StepwiseExample> examples = part.stream().map(Item::example).toList();
             Tensor logits = classifier.at(
@@ -40,7 +40,7 @@ final class StepwiseTraining extends ClassifierTraining<StepwiseExample> {
                             .mean()
                             .item(),
                     labels.length));
-            double share = (double) labels.length / steps(step) * step.size() / part.size();
+            double share = (double) labels.length / steps(step.items()) * step.size() / part.size();
             return Functional.crossEntropy(logits, targets).mul(share);
         };
     }

@@ -137,17 +137,17 @@ class RecordedRunTests {
         TrainedModel trained = TrainedModel.load(config, start);
         TrainingData<LabelledExample> data = Preparation.labelled(config, trained, 100, own.truncationMode());
         ReferenceModel reference = Preparation.reference(config, null, trained);
-        return new LabelledTraining(trained, data, own.loss(), 0, reference, 100) {
+        return new KtoTraining(trained, data, own.loss(), 0, reference, 100) {
             @Override
             List<Sequence> mismatched(List<Item<LabelledExample>> step) {
                 JsonNode batch = run.batches().get(step.getFirst().number() / step.size());
-                return sequences(batch, "KL_");
+                return rows(batch, "KL_");
             }
         };
     }
 
     /** The rows of a batch without their padding, on whichever side; what is learned must be their end. */
-    private static List<Sequence> sequences(JsonNode batch, String prefix) {
+    private static List<Sequence> rows(JsonNode batch, String prefix) {
         int columns = batch.get(prefix + "input_ids").at("/shape/1").intValue();
         int[] ids = ints(batch.get(prefix + "input_ids"));
         int[] read = ints(batch.get(prefix + "attention_mask"));
@@ -176,7 +176,7 @@ class RecordedRunTests {
         boolean single = isSingle(kind);
         int size = run.json().at("/batches/0/input_ids/shape/0").intValue();
         for (JsonNode batch : run.batches()) {
-            List<Sequence> all = sequences(batch, "");
+            List<Sequence> all = rows(batch, "");
             assertThat(all).as("batches of one size").hasSize(size);
             int n = single ? size : size / 2;
             for (int i = 0; i < n; i++) {

@@ -38,6 +38,9 @@ public interface Training {
      */
     List<MicroBatch> microBatches(long step, StepLog log);
 
+    /** Told that nothing is learned from the step, whose loss was no number: before {@link #stepped}. */
+    default void skipped() {}
+
     /** Told that {@code globalStep} steps have been taken, before a checkpoint may be written. */
     default void stepped(long globalStep, StepLog log) {}
 

@@ -218,6 +218,7 @@ public final class TrainingLoop {
                 }
                 progress.line("step " + (trainer.globalStep() + 1) + " is skipped: " + firstClause(e.getMessage()));
                 log.clear();
+                training.skipped();
                 done = trainer.skip();
             } finally {
                 training.model().adapters().forEach(adapter -> adapter.train(null));

@@ -2,61 +2,37 @@ package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.Require;
-import dev.isthmus.tensor.Autograd;
-import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
 
 /**
  * Binary classifier optimization: {@code -log sg(s (beta lr(y) - delta))}, {@code s = 1} for a good and -1 for a bad completion,
- * {@code delta} the mean of all rewards {@code beta lr} so far (Jung et al. 2024).
+ * {@code delta} the {@link Mean} of all rewards {@code beta lr} so far, those of the batch among them (Jung et al. 2024).
  *
- * <p>{@code delta} is the state of a run: a trainer saves and restores it. {@link Labelled#weights} hold the density ratios of the
- * paper.
+ * <p>{@code delta} is {@link Labelled#baseline}; {@link Labelled#weights} hold the density ratios of the paper.
  */
-public final class BcoLoss implements LabelledLoss {
-    private final double beta;
-    private State state = new State(0, 0);
-    private boolean counting = true;
-
-    public BcoLoss(double beta) {
+public record BcoLoss(double beta) implements LabelledLoss {
+    public BcoLoss {
         Require.positive("beta", beta);
-        this.beta = beta;
     }
 
-    /** The mean of all rewards seen, and how many there were. */
-    public record State(double delta, long count) {}
+    /** The mean of all rewards seen, and how many there were: the state of a run. */
+    public record Mean(double delta, long count) {
+        /** Before the first reward. */
+        public static final Mean NONE = new Mean(0, 0);
 
-    /** What must be saved for the next step to be the same. */
-    public State state() {
-        return state;
+        /** With {@code more} rewards of which {@code mean} is the mean. */
+        public Mean with(double mean, int more) {
+            return new Mean(delta + (mean - delta) * more / (count + more), count + more);
+        }
     }
 
-    /** Continues where a saved run was. */
-    public void restore(State saved) {
-        state = saved;
-    }
-
-    /** Whether batches count towards {@code delta}: those that are learned do, those that are only looked at do not. */
-    public void setCounting(boolean counting) {
-        this.counting = counting;
-    }
-
-    /** The loss; a batch that counts towards {@code delta} does so before it is used, as in TRL. */
     @Override
     public LossResult compute(Labelled batch) {
         Tensor rewards = batch.completions().logRatios().mul(beta);
-        if (counting) {
-            double mean = Autograd.noGrad(() -> rewards.to(DType.FLOAT64).mean().item());
-            // What is no number would stay in the mean for good, when the step is skipped, too.
-            if (Double.isFinite(mean)) {
-                long count = state.count + batch.labels().length;
-                state = new State(state.delta + (mean - state.delta) * batch.labels().length / count, count);
-            }
-        }
-        Tensor losses = DpoLossType.logistic(rewards.sub(state.delta).mul(batch.signs()));
+        Tensor losses = DpoLossType.logistic(rewards.sub(batch.baseline()).mul(batch.signs()));
         Map<String, Double> metrics = batch.metrics(beta);
-        metrics.put("delta", state.delta);
+        metrics.put("delta", batch.baseline());
         return new LossResult((batch.weights() == null ? losses : losses.mul(batch.weights())).mean(), metrics);
     }
 

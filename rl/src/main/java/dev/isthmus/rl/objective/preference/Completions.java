@@ -54,6 +54,11 @@ public record Completions(
         return new Completions(logps, refLogps, lengths, scores, seqKl);
     }
 
+    /** The log-probs of these completions, in the scope around this one. */
+    Completions keep() {
+        return of(logps.keep(), refLogps == null ? null : refLogps.keep(), lengths.keep());
+    }
+
     /** {@code lr(y) = lp(y) - lp_ref(y)}: {@code [N]}. */
     public Tensor logRatios() {
         return logps.sub(reference());

@@ -47,6 +47,11 @@ public record DpoLoss(
         return new DpoLoss(List.of(type), List.of(1.0), beta, 0, 0.05, FDivergence.REVERSE_KL, 0.5);
     }
 
+    /** Whether it reads {@link Pairs#partners}. */
+    public boolean usesPartners() {
+        return lossTypes.stream().anyMatch(DpoLossType::usesPartners);
+    }
+
     @Override
     public LossResult compute(Pairs pairs) {
         DpoLossType.Terms terms = new DpoLossType.Terms(
@@ -59,7 +64,7 @@ public record DpoLoss(
         Tensor loss = null;
         for (int i = 0; i < lossTypes.size(); i++) {
             DpoLossType type = lossTypes.get(i);
-            if (pairs.weights() != null && (type == DpoLossType.AOT || type == DpoLossType.AOT_UNPAIRED)) {
+            if (pairs.weights() != null && type.usesPartners()) {
                 throw new IsthmusException("loss_type aot sorts the pairs of a batch, so they cannot have weights of"
                         + " their own: leave use_weighting off");
             }

@@ -99,24 +99,20 @@ public enum DpoLossType {
     AOT {
         @Override
         Tensor perPair(Terms t) {
-            Completions chosen = t.pairs.chosen();
-            Completions rejected = t.pairs.rejected();
-            return smoothed(
-                    sorted(chosen.logps().sub(rejected.logps()))
-                            .sub(sorted(chosen.reference().sub(rejected.reference())))
-                            .mul(t.beta),
-                    t.labelSmoothing);
+            Tensor margins = t.pairs.chosen().logps().sub(t.pairs.rejected().logps());
+            return smoothed(margins.sub(t.pairs.batchPartners().refMargins()).mul(t.beta), t.labelSmoothing);
         }
     },
     /** The smoothed logistic loss of {@code beta (sort(lr(y+)) - sort(lr(y-)))} (Melnyk et al. 2024, unpaired). */
     AOT_UNPAIRED {
         @Override
         Tensor perPair(Terms t) {
-            return smoothed(
-                    sorted(t.pairs.chosen().logRatios())
-                            .sub(sorted(t.pairs.rejected().logRatios()))
-                            .mul(t.beta),
-                    t.labelSmoothing);
+            Partners partners = t.pairs.batchPartners();
+            Tensor chosen = t.pairs.chosen().logRatios().sub(partners.rejected());
+            Tensor rejected = partners.chosen().sub(t.pairs.rejected().logRatios());
+            // The sum over the batch is the same on both sides: one gives the value, both their gradient.
+            Tensor other = smoothed(rejected.mul(t.beta), t.labelSmoothing);
+            return smoothed(chosen.mul(t.beta), t.labelSmoothing).add(other.sub(other.detach()));
         }
     },
     /** {@code 1 - sg(beta lr(y+)) + sg(beta lr(y-))} (D'Oosterlinck et al. 2024, eq. 7). */
@@ -205,7 +201,12 @@ public enum DpoLossType {
 
     /** Whether {@code label_smoothing} means something to it. */
     public boolean usesLabelSmoothing() {
-        return this == EXO_PAIR || this == ROBUST || this == AOT || this == AOT_UNPAIRED;
+        return this == EXO_PAIR || this == ROBUST || usesPartners();
+    }
+
+    /** Whether what a pair costs depends on the others of its batch: {@link Partners}. */
+    public boolean usesPartners() {
+        return this == AOT || this == AOT_UNPAIRED;
     }
 
     void require(boolean holds, double labelSmoothing, String range) {
@@ -223,9 +224,5 @@ public enum DpoLossType {
     /** {@code -(1 - e) log sg(logit) - e log sg(-logit)}. */
     static Tensor smoothed(Tensor logit, double e) {
         return logistic(logit).mul(1 - e).add(logistic(logit.neg()).mul(e));
-    }
-
-    private static Tensor sorted(Tensor values) {
-        return values.sort(0, false).values();
     }
 }

@@ -3,7 +3,6 @@ package dev.isthmus.rl.objective.preference;
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.Require;
 import dev.isthmus.rl.objective.TrlNames;
-import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
 
@@ -23,7 +22,7 @@ public record KtoLoss(LossType lossType, double beta, double desirableWeight, do
 
     /** What a log-ratio is compared with. */
     public enum LossType {
-        /** {@code z = max(0, mean lr(x, y'))} of {@linkplain Labelled#mismatched mismatched} pairs, without gradient. */
+        /** {@code z} is the {@link #kl} of mismatched prompts and completions, {@link Labelled#baseline}. */
         KTO,
         /** {@code z = 0} (D'Oosterlinck et al. 2024, eq. 7, unpaired). */
         APO_ZERO_UNPAIRED;
@@ -39,26 +38,26 @@ public record KtoLoss(LossType lossType, double beta, double desirableWeight, do
         return new KtoLoss(LossType.KTO, 0.1, 1, 1);
     }
 
-    @Override
+    /** Whether the loss compares with mismatched prompts and completions. */
     public boolean usesMismatched() {
         return lossType == LossType.KTO;
     }
 
+    /** {@code max(0, mean lr(x, y'))} over the completions {@code y'} of other prompts: {@code (x_1, y_N), (x_2, y_1), ...}. */
+    public static double kl(double meanLogRatio) {
+        return Math.max(0, meanLogRatio);
+    }
+
     @Override
     public LossResult compute(Labelled batch) {
-        double kl = usesMismatched() ? mismatchedKl(batch) : 0;
         Tensor logRatios = batch.completions().logRatios();
         Tensor sign = batch.signs();
         Tensor weights =
                 sign.mul((desirableWeight - undesirableWeight) / 2).add((desirableWeight + undesirableWeight) / 2);
-        Tensor losses = logRatios.sub(kl).mul(sign).mul(-beta).sigmoid().mul(weights);
+        Tensor losses =
+                logRatios.sub(batch.baseline()).mul(sign).mul(-beta).sigmoid().mul(weights);
         Map<String, Double> metrics = batch.metrics(beta);
-        metrics.put("kl", kl);
+        metrics.put("kl", batch.baseline());
         return new LossResult(losses.mean(), metrics);
-    }
-
-    private static double mismatchedKl(Labelled batch) {
-        return Autograd.noGrad(() ->
-                Math.max(0, batch.mismatchedCompletions().logRatios().mean().item()));
     }
 }

@@ -12,14 +12,13 @@ import org.jspecify.annotations.Nullable;
  * {@code N} completions with labels.
  *
  * @param labels true for a good one
- * @param mismatched completions of the batch under the prompts of others, {@code (x_1, y_N), (x_2, y_1), ...}, any number, or
- *     null; never differentiated
+ * @param baseline what log-ratios or rewards are compared with: KTO's {@code z}, BCO's {@code delta}
  * @param weights {@code [N]}, what each counts, without gradient, or null for 1
  */
 public record Labelled(
         Completions completions,
         boolean[] labels,
-        @Nullable Completions mismatched,
+        double baseline,
         @Nullable Tensor weights) {
     public Labelled {
         if (labels.length != completions.logps().count()) {
@@ -36,14 +35,6 @@ public record Labelled(
             signs[i] = labels[i] ? 1 : -1;
         }
         return Tensor.of(signs, signs.length).to(completions.logps().dtype());
-    }
-
-    Completions mismatchedCompletions() {
-        if (mismatched == null) {
-            throw new IsthmusException(
-                    "the objective needs mismatched prompts and completions, and the batch has none");
-        }
-        return mismatched;
     }
 
     /** The means of rewards {@code beta lr(y)} and log-probs of each label that occurs. */

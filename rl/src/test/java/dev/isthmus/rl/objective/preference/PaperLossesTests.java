@@ -90,13 +90,13 @@ class PaperLossesTests {
     @Test
     void gradientsOfAllDpoLosses() {
         for (DpoLossType type : DpoLossType.values()) {
-            boolean sorts = type == DpoLossType.AOT || type == DpoLossType.AOT_UNPAIRED;
             for (FDivergence divergence : FDivergence.values()) {
                 DpoLoss loss = new DpoLoss(List.of(type), List.of(0.7), 0.3, 0.1, 0.05, divergence, 0.5);
                 GradCheck.check(
                         t -> {
                             Pairs pairs = randomPairs(t);
-                            return loss.compute(sorts ? Pairs.of(pairs.chosen(), pairs.rejected()) : pairs)
+                            return loss.compute(
+                                            type.usesPartners() ? Pairs.of(pairs.chosen(), pairs.rejected()) : pairs)
                                     .loss();
                         },
                         random(1, 4),
@@ -415,18 +415,20 @@ class PaperLossesTests {
     void bcoShiftsByTheMeanOfAllRewardsSoFar() {
         BcoLoss loss = new BcoLoss(0.5);
         // Rewards 0.25 and -0.15: mean 0.05.
-        Labelled first = new Labelled(completions(of(-1, -2.3), of(-1.5, -2)), new boolean[] {true, false}, null, null);
-        isClose(loss.compute(first).loss(), (logistic(0.2) + logistic(0.2)) / 2);
-        BcoLoss.State saved = loss.state();
-        Labelled second = new Labelled(completions(of(-1), of(-2.2)), new boolean[] {true}, null, null);
-        double delta = (0.25 - 0.15 + 0.6) / 3;
-        isClose(loss.compute(second).loss(), logistic(0.6 - delta));
-        BcoLoss resumed = new BcoLoss(0.5);
-        resumed.restore(saved);
-        isClose(resumed.compute(second).loss(), logistic(0.6 - delta));
-        assertThat(resumed.state()).isEqualTo(loss.state());
-        resumed.compute(new Labelled(completions(of(Double.NaN), of(-2.2)), new boolean[] {true}, null, null));
-        assertThat(resumed.state()).as("what is no number is not remembered").isEqualTo(loss.state());
+        BcoLoss.Mean mean = BcoLoss.Mean.NONE.with(0.05, 2);
+        Completions first = completions(of(-1, -2.3), of(-1.5, -2));
+        isClose(
+                loss.compute(new Labelled(first, new boolean[] {true, false}, mean.delta(), null))
+                        .loss(),
+                (logistic(0.2) + logistic(0.2)) / 2);
+        mean = mean.with(0.6, 1);
+        assertThat(mean.count()).isEqualTo(3);
+        assertThat(mean.delta()).isCloseTo((0.25 - 0.15 + 0.6) / 3, within(1e-12));
+        Completions second = completions(of(-1), of(-2.2));
+        isClose(
+                loss.compute(new Labelled(second, new boolean[] {true}, mean.delta(), null))
+                        .loss(),
+                logistic(0.6 - 0.7 / 3));
         assertThat(BcoLoss.densityRatio(0.8, 0.5, 10)).isCloseTo(4, within(1e-6));
         assertThat(BcoLoss.densityRatio(1, 0.5, 10)).isEqualTo(10);
     }

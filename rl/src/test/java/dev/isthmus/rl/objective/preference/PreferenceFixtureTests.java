@@ -107,7 +107,10 @@ class PreferenceFixtureTests {
                 Tensor.cat(0, pairs.chosen().logps(), pairs.rejected().logps()),
                 Tensor.cat(0, pairs.chosen().reference(), pairs.rejected().reference()),
                 Tensor.cat(0, pairs.chosen().lengths(), pairs.rejected().lengths()));
-        LossResult result = new BcoLoss(beta).compute(new Labelled(all, labels, null, null));
+        double delta = BcoLoss.Mean.NONE
+                .with(beta * all.logRatios().detach().mean().item(), 2 * n)
+                .delta();
+        LossResult result = new BcoLoss(beta).compute(new Labelled(all, labels, delta, null));
         return new LossResult(result.loss().mul(2), result.metrics());
     }
 
@@ -162,10 +165,13 @@ class PreferenceFixtureTests {
                     c.number("beta", 0.1),
                     c.number("desirable_weight", 1),
                     c.number("undesirable_weight", 1));
+            Completions mismatched = Completions.of(c.input("policy_KL_logps"), c.input("ref_KL_logps"), lengths);
             LossResult result = loss.compute(new Labelled(
                     Completions.of(logps, c.input("ref_logps"), lengths),
                     labels(c.input("label")),
-                    Completions.of(c.input("policy_KL_logps"), c.input("ref_KL_logps"), lengths),
+                    loss.usesMismatched()
+                            ? KtoLoss.kl(mismatched.logRatios().mean().item())
+                            : 0,
                     null));
             c.assertOutput("loss", result.loss());
             c.assertOutput("kl", result.metrics().get("kl"));
