@@ -65,7 +65,7 @@ final class ChatCommand implements Runnable {
         PrintWriter out = spec.commandLine().getOut();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         String prompt = System.console() == null ? "" : "> ";
-        Conversation conversation = new Conversation(language.decoder());
+        Conversation conversation = new Conversation(language.decoder(), language.head());
         List<Map<String, String>> messages = new ArrayList<>();
         if (system != null) {
             messages.add(Map.of("role", "system", "content", system));

@@ -172,6 +172,11 @@ final class GenerateCommand implements Runnable {
         if (numBeams != 1 && (assistantModel != null || promptLookupNumTokens != null)) {
             throw new ParameterException(spec.commandLine(), "--num-beams cannot go together with guessing ahead");
         }
+        if (model.guided() && (numBeams != 1 || assistantModel != null || promptLookupNumTokens != null)) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--num-beams and guessing ahead go by the model alone; --beta 0 leaves the values of ilql out");
+        }
         if (numAssistantTokens < 1 || promptLookupNumTokens != null && promptLookupNumTokens < 1) {
             throw new ParameterException(spec.commandLine(), "at least one token must be guessed at a time");
         }

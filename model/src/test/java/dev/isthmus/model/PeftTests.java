@@ -189,7 +189,9 @@ class PeftTests {
     void damagedFilesAreToldOrRead(String file) throws IOException {
         try (Scope scope = Scope.open()) {
             Decoder base = DecoderTests.tiny(DecoderConfig.ModelType.LLAMA);
-            Peft.save(AdapterTests.random(base, LoraConfig.of(2, 4).withDora(), 1), base, directory);
+            LoraConfig config =
+                    new LoraConfig(2, 4, 0.1, List.of("q_proj", "v_proj"), true, true, List.of(1), "some/model");
+            Peft.save(AdapterTests.random(base, config, 1), base, directory);
             byte[] bytes = Files.readAllBytes(directory.resolve(file));
             Mutations.assertSurvives(file, bytes, 1500, damaged -> {
                 Files.write(directory.resolve(file), damaged);

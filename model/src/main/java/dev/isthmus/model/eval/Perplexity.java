@@ -52,13 +52,14 @@ public record Perplexity(long tokens, long bytes, double nll, int maxLength, int
             int end = Math.min(ids.length, start + maxLength);
             int[] window = Arrays.copyOfRange(ids, start, end);
             int first = done - start;
-            nll += Autograd.noGrad(() -> nll(decoder, window, first));
+            nll += Autograd.noGrad(() -> nll(model, window, first));
             done = end;
         }
         return new Perplexity(ids.length - 1L, text.getBytes(StandardCharsets.UTF_8).length, nll, maxLength, stride);
     }
 
-    private static double nll(Decoder decoder, int[] window, int first) {
+    private static double nll(LanguageModel model, int[] window, int first) {
+        Decoder decoder = model.decoder();
         double sum = 0;
         try (Scope scope = Scope.open()) {
             Tensor hidden = decoder.hidden(TokenBatch.of(List.of(Arrays.copyOf(window, window.length - 1))));
@@ -67,8 +68,8 @@ public record Perplexity(long tokens, long bytes, double nll, int maxLength, int
                 int n = Math.min(rows, window.length - from);
                 try (Scope logits = Scope.open()) {
                     Tensor targets = Tensor.of(Arrays.copyOfRange(window, from, from + n), n);
-                    float[] losses = Functional.tokenLoss(
-                                    decoder.logits(hidden.narrow(0, from - 1L, n)), targets, 1, false)
+                    Tensor predicted = model.head().logits(decoder, hidden.narrow(0, from - 1L, n));
+                    float[] losses = Functional.tokenLoss(predicted, targets, 1, false)
                             .loss()
                             .toFloats();
                     for (float loss : losses) {

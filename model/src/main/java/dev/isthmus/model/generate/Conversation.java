@@ -21,12 +21,19 @@ public final class Conversation {
     private static final int PART = 256;
 
     private final Decoder decoder;
+    private final Ensemble.Head head;
     private final KvCache cache;
     private final KvCache.Sequence sequence;
     private int[] read = new int[0];
 
     /** With a model that has read nothing yet. */
     public Conversation(Decoder decoder) {
+        this(decoder, Decoder::logits);
+    }
+
+    /** With a model that has another head. */
+    public Conversation(Decoder decoder, Ensemble.Head head) {
+        this.head = head;
         this.decoder = decoder.packed();
         cache = new KvCache(this.decoder, 1);
         sequence = cache.open();
@@ -88,7 +95,7 @@ public final class Conversation {
         while (true) {
             try (Scope pass = Scope.open()) {
                 Tensor last = read(fresh);
-                PartialCompletion.draw(List.of(text), decoder.logits(last));
+                PartialCompletion.draw(List.of(text), head.logits(decoder, last));
             }
             if (text.done()) {
                 return;

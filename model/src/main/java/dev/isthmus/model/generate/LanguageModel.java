@@ -24,15 +24,21 @@ import org.jspecify.annotations.Nullable;
 /**
  * A decoder and the tokenizer that lies beside it: text in, text out.
  *
+ * @param head makes logits of the decoder's hidden states
  * @param generation how the model wants to be sampled
  */
-public record LanguageModel(Decoder decoder, Tokenizer tokenizer, HfGenerationConfig generation) {
+public record LanguageModel(Decoder decoder, Ensemble.Head head, Tokenizer tokenizer, HfGenerationConfig generation) {
     /** A text in its two parts. */
     public record Text(String prompt, String completion) {}
 
     /** One that says nothing about how it wants to be sampled. */
     public LanguageModel(Decoder decoder, Tokenizer tokenizer) {
         this(decoder, tokenizer, HfGenerationConfig.NONE);
+    }
+
+    /** One with the head that it has. */
+    public LanguageModel(Decoder decoder, Tokenizer tokenizer, HfGenerationConfig generation) {
+        this(decoder, Decoder::logits, tokenizer, generation);
     }
 
     /** Loads a model and its tokenizer into the current scope; of an adapter's directory, the model that it changes, changed. */
@@ -65,7 +71,17 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer, HfGenerationCo
      * @throws IsthmusException if it does not fit the model, or this has one already
      */
     public LanguageModel withAdapter(Path directory) {
-        return new LanguageModel(decoder.with(Peft.load(directory, decoder)), tokenizer, generation);
+        return new LanguageModel(decoder.with(Peft.load(directory, decoder)), head, tokenizer, generation);
+    }
+
+    /** The same with another head, which {@link #beams} and {@link #assisted} do not know. */
+    public LanguageModel withHead(Ensemble.Head other) {
+        return new LanguageModel(decoder, other, tokenizer, generation);
+    }
+
+    /** What draws its tokens. */
+    public Ensemble policy() {
+        return Ensemble.of(decoder, head);
     }
 
     /** The tokens that end a text. */
@@ -113,7 +129,7 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer, HfGenerationCo
                     .put(token));
         }
         List<Text> texts = new ArrayList<>();
-        for (Completion completion : Generator.generate(decoder, prompts, config, rng)) {
+        for (Completion completion : Generator.generate(policy(), prompts, config, rng, null)) {
             texts.add(cut(text(prompts.get(completion.prompt()), completion.tokens()), stops));
         }
         return texts;
@@ -149,7 +165,7 @@ public record LanguageModel(Decoder decoder, Tokenizer tokenizer, HfGenerationCo
     /**
      * Writes one completion and returns it.
      *
-     * @param conversation of this decoder, which knows what was read before
+     * @param conversation of this model, which knows what was read before
      * @param reader given the text as it is written, in whole characters, up to the first of {@code stops}
      */
     public String stream(

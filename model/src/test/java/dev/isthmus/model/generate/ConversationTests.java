@@ -76,6 +76,22 @@ class ConversationTests {
     }
 
     @Test
+    void anotherHeadHasTheBitsThatItHasWithoutTheConversation() {
+        try (Scope scope = Scope.open()) {
+            Decoder decoder = new Decoder(LLAMA, DType.FLOAT32).initialize(Rng.of(3));
+            Ensemble.Head opposite = (model, hidden) -> model.logits(hidden).neg();
+            GenerationConfig config = new GenerationConfig(SamplingParams.temperature(1), 9, List.of(), 1);
+            int[] text = tokens(11, 1);
+            Completion alone = Generator.generate(
+                            Ensemble.of(decoder, opposite), List.of(text), config, Rng.of(7), null)
+                    .getFirst();
+            Completion here = new Conversation(decoder, opposite).complete(text, config, Rng.of(7));
+            assertThat(here.tokens()).isEqualTo(alone.tokens());
+            assertThat(here.logProbs()).isEqualTo(alone.logProbs());
+        }
+    }
+
+    @Test
     void aTextThatBeginsOtherwiseIsReadFromThere() {
         try (Scope scope = Scope.open()) {
             Decoder decoder = new Decoder(LLAMA, DType.FLOAT32).initialize(Rng.of(3));

@@ -1,7 +1,7 @@
 package dev.isthmus.rl.improve;
 
-import dev.isthmus.model.Decoder;
 import dev.isthmus.model.generate.Completion;
+import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.generate.GenerationConfig;
 import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.sample.SamplingParams;
@@ -19,11 +19,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * A model that answers the problems of a task.
  *
- * @param decoder the model
+ * @param model what writes
  * @param tokenizer its tokens
  * @param task what it is asked
  */
-record Policy(Decoder decoder, Tokenizer tokenizer, Task task) {
+record Policy(Ensemble model, Tokenizer tokenizer, Task task) {
     /** One answer, judged. */
     record Rollout(Problem problem, int[] prompt, Completion completion, String text, Verdict verdict) {
         /** The answer as something to learn. */
@@ -49,7 +49,7 @@ record Policy(Decoder decoder, Tokenizer tokenizer, Task task) {
         List<Integer> eos = tokenizer.eosTokenId().stream().boxed().toList();
         GenerationConfig config = new GenerationConfig(sampling, maxNewTokens(), eos, count);
         List<Rollout> rollouts = new ArrayList<>();
-        for (Completion completion : Generator.generate(decoder, prompts, config, rng, progress)) {
+        for (Completion completion : Generator.generate(model, prompts, config, rng, progress)) {
             Problem problem = problems.get(completion.prompt());
             String text = tokenizer.decode(completion.tokens());
             Verdict verdict = completion.finished()

@@ -3,6 +3,7 @@ package dev.isthmus.rl.improve;
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.io.ParameterNames;
 import dev.isthmus.model.sample.SamplingParams;
@@ -123,7 +124,7 @@ public final class SelfImprovement {
     }
 
     private Policy policy(Decoder decoder) {
-        return new Policy(decoder, tokenizer, task);
+        return new Policy(Ensemble.of(decoder), tokenizer, task);
     }
 
     // ---- the base model -------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ public final class TaskEvaluation {
      */
     public static Evaluation of(
             LanguageModel model, Task task, int n, int samples, Rng rng, Generator.@Nullable Progress progress) {
-        Policy policy = new Policy(model.decoder(), model.tokenizer(), task);
+        Policy policy = new Policy(model.policy(), model.tokenizer(), task);
         List<Problem> problems = task.heldOut(n);
         List<Rollout> greedy = policy.answer(problems, 1, SamplingParams.greedy(), rng, progress);
         List<Rollout> sampled = samples == 0

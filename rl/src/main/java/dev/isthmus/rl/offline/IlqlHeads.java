@@ -7,6 +7,7 @@ import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.rl.objective.QValueLoss;
+import dev.isthmus.rl.objective.Require;
 import dev.isthmus.rl.reward.MlpHead;
 import dev.isthmus.rl.reward.WeightAverage;
 import dev.isthmus.tensor.IsthmusException;
@@ -59,7 +60,7 @@ public final class IlqlHeads {
      */
     static IlqlHeads loadOrInitialize(Decoder decoder, Path files, boolean twoQs, Rng rng) {
         IlqlHeads heads = new IlqlHeads(decoder, twoQs ? 2 : 1, rng);
-        if (Files.exists(files.resolve(FILE))) {
+        if (present(files)) {
             try (Arena arena = Arena.ofConfined()) {
                 heads.fill(SafeTensors.open(files.resolve(FILE), arena));
             }
@@ -73,7 +74,7 @@ public final class IlqlHeads {
      * @throws IsthmusException if there are none, or they do not fit
      */
     public static IlqlHeads load(Decoder decoder, Path files) {
-        if (!Files.exists(files.resolve(FILE))) {
+        if (!present(files)) {
             throw new IsthmusException(files + " has no " + FILE + ": no ilql run wrote it");
         }
         try (Arena arena = Arena.ofConfined()) {
@@ -149,11 +150,19 @@ public final class IlqlHeads {
     /**
      * The policy {@code softmax(log pi(a|s) + beta (Q'(s, a) - V(s)))}, with the lesser of two Q': the model alone if {@code beta} is 0, and
      * the greediest for reward if it is large.
+     *
+     * @throws IsthmusException if {@code beta} is negative
      */
-    public Ensemble policy(double beta) {
-        return Ensemble.of(decoder, (model, hidden) -> {
+    public Ensemble.Head policy(double beta) {
+        Require.notNegative("beta", beta);
+        return (model, hidden) -> {
             Tensor least = targetQ(hidden).stream().reduce(Tensor::minimum).orElseThrow();
             return QValueLoss.guide(model.logits(hidden), least, values(hidden).squeeze(-1), beta);
-        });
+        };
+    }
+
+    /** Whether there are heads beside a decoder, or its adapter. */
+    public static boolean present(Path files) {
+        return Files.exists(files.resolve(FILE));
     }
 }

@@ -7,6 +7,7 @@ import dev.isthmus.model.Peft;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.TokenBatch;
 import dev.isthmus.model.io.Json;
+import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.tensor.Autograd;
@@ -17,6 +18,7 @@ import dev.isthmus.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -133,19 +135,37 @@ public final class RoutedExperts {
      * @throws IsthmusException if something is missing or damaged
      */
     public static RoutedExperts load(Path directory) {
+        Path config = directory.resolve(CONFIG);
         List<Expert> experts = new ArrayList<>();
-        for (JsonNode node : Json.read(directory.resolve(CONFIG)).path("experts")) {
-            experts.add(new Expert(
-                    node.path("task").asString(""),
-                    directory.resolve(node.path("adapter").asString(""))));
+        for (JsonNode node : Json.read(config).path("experts")) {
+            experts.add(expert(config, node));
         }
         if (experts.isEmpty()) {
-            throw new IsthmusException(directory.resolve(CONFIG) + " names no experts");
+            throw new ModelFormatException(config, "names no experts");
         }
         Decoder base = Pretrained.load(Peft.base(experts.getFirst().adapter));
         RoutedExperts routed = new RoutedExperts(base, experts, Rng.of(0));
         routed.restore(directory);
         return routed;
+    }
+
+    private static Expert expert(Path config, JsonNode node) {
+        JsonNode task = node.path("task");
+        JsonNode adapter = node.path("adapter");
+        if (!adapter.isString() || !task.isMissingNode() && !task.isString()) {
+            throw new ModelFormatException(
+                    config, "each of 'experts' needs a text 'adapter', its directory, and may have a text 'task'");
+        }
+        try {
+            Path directory = config.resolveSibling(adapter.stringValue());
+            if (Peft.present(directory)) {
+                return new Expert(task.asString(""), directory);
+            }
+        } catch (InvalidPathException e) {
+            // Reported below.
+        }
+        throw new ModelFormatException(
+                config, "there is no adapter in " + ModelFormatException.quote(adapter.stringValue()));
     }
 
     /** Takes the numbers that are trained from what {@link #save} wrote. */

@@ -9,6 +9,7 @@ import dev.isthmus.model.DecoderConfig;
 import dev.isthmus.model.Parameter;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.generate.Completion;
+import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.generate.GenerationConfig;
 import dev.isthmus.model.generate.Generator;
 import dev.isthmus.model.sample.SamplingParams;
@@ -227,7 +228,7 @@ class IlqlTests {
     private static Completion complete(IlqlHeads heads, double beta) {
         int eos = TOKENIZER.eosTokenId().getAsInt();
         return Generator.generate(
-                        heads.policy(beta),
+                        Ensemble.of(heads.decoder(), heads.policy(beta)),
                         List.of(TOKENIZER.encode("=", true)),
                         new GenerationConfig(SamplingParams.greedy(), 4, List.of(eos), 1),
                         Rng.of(1),
