@@ -51,6 +51,11 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
 
     private static String unmatched(UnmatchedArgumentException e, CommandLine command) {
         String argument = e.getUnmatched().getFirst();
+        boolean trainer = command.getCommand() instanceof TrainerCommand;
+        Optional<String> instead = trainer ? TrlOptions.instead(option(argument)) : Optional.empty();
+        if (instead.isPresent()) {
+            return "unknown option '" + argument + "': " + instead.get();
+        }
         String kind = argument.startsWith("-")
                 ? "unknown option"
                 : command.getSubcommands().isEmpty() ? "unexpected argument" : "unknown command";
@@ -62,9 +67,13 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
         return kind + " '" + argument + "'" + suggestion;
     }
 
+    private static String option(String argument) {
+        return argument.replaceFirst("=.*", "");
+    }
+
     /** The option that begins like what was given, or differs from it in a letter or two. */
     private static Optional<String> closest(String argument, CommandLine command) {
-        String given = argument.replaceFirst("=.*", "");
+        String given = option(argument);
         List<String> names = command.getCommandSpec().options().stream()
                 .map(OptionSpec::longestName)
                 .filter(name -> name.startsWith("--"))

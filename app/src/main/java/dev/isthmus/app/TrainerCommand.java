@@ -94,10 +94,12 @@ class TrainerCommand implements Runnable {
             }
             String key = key(component.getName());
             JsonNode value = defaults.path(key);
+            boolean flag = component.getType() == boolean.class || component.getType() == Boolean.class;
             boolean first = List.of("model", "data", "eval_data").contains(key);
             OptionSpec.Builder option = OptionSpec.builder("--" + key.replace('_', '-'))
                     .type(type(component.getType()))
-                    .arity("1")
+                    .arity(flag ? "0..1" : "1")
+                    .fallbackValue(flag ? "true" : "")
                     .paramLabel(
                             component.getType() == List.class
                                     ? label(elements(component)) + ",..."

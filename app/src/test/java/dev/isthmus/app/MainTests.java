@@ -52,6 +52,7 @@ class MainTests {
                 "doctr | unknown command 'doctr'; did you mean doctor? | isthmus --help",
                 "grpo --reward-func x | unknown option '--reward-func'; did you mean --reward-funcs? | isthmus grpo --help",
                 "grpo --num_generation 4 | unknown option '--num-generation'; did you mean --num-generations? | isthmus grpo --help",
+                "sft --output_dir=x | unknown option '--output-dir=x': it is --out here | isthmus sft --help",
                 "dpo --lerning_rate=1 | unknown option '--lerning-rate=1'; did you mean --learning-rate? | isthmus dpo --help",
                 "dpo --max_steps=few | Invalid value for option '--max-steps': 'few' is not a long | isthmus dpo --help",
                 "doctor --thread 3 | unknown option '--thread'; did you mean --threads? | isthmus doctor --help",

@@ -216,6 +216,18 @@ class SupervisedCommandTests {
     }
 
     @Test
+    void optionsMayBeWrittenAsTransformersReadsThem() throws IOException {
+        succeed(
+                "sft --model @tiny --data @rows.jsonl --max_steps 10 --warmup_steps 0.35 --learning_rate 0.04 --logging_steps 1"
+                        + " --packing --gradient_checkpointing --max_length 12 --out @run");
+        assertThat(Files.readString(directory.resolve("run/config.yaml")))
+                .contains("packing: true\n", "gradient_checkpointing: true\n");
+        assertThat(values(lines("run/metrics.jsonl"), "learning_rate"))
+                .as("a third of the steps, rounded up")
+                .startsWith(0.0, 0.01, 0.02, 0.03, 0.04);
+    }
+
+    @Test
     void sftLearnsTheCompletionsOfPrompts() throws IOException {
         succeed(
                 "sft --model @tiny --data @rows.jsonl --eval-data @rows.jsonl --num-train-epochs 30 --learning-rate 0.02"
@@ -299,6 +311,7 @@ class SupervisedCommandTests {
                 "pretrain --data @text.txt --learning-rat 1 | 2 | unknown option '--learning-rat'; did you mean --learning-rate?",
                 "pretrain --data @text.txt --learning-rate -1 | 2 | learning_rate must be 0 or more, found -1.0",
                 "pretrain --data @text.txt --max-steps x | 2 | Invalid value for option '--max-steps': 'x' is not a long",
+                "pretrain --data @text.txt --warmup-steps NaN | 2 | pretrain: warmup_steps must be 0 or more, found NaN",
                 "pretrain --data @text.txt --save-steps 0 | 2 | pretrain: save_steps must be at least 1, found 0",
                 "pretrain --data @text.txt --max-steps 0 --num-train-epochs 0 | 2 | pretrain: max_steps or num_train_epochs",
                 "pretrain --data @text.txt --optim adamw | 2 | optim 'adamw' is unknown; there are adamw_torch, ",

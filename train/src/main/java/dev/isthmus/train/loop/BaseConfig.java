@@ -55,8 +55,8 @@ public record BaseConfig(
         @JsonPropertyDescription("constant, constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay.")
         String lrSchedulerType,
 
-        @JsonPropertyDescription("Steps in which the learning rate climbs from 0.")
-        long warmupSteps,
+        @JsonPropertyDescription("Steps in which the learning rate climbs from 0; below 1 a share of all steps.")
+        double warmupSteps,
 
         @JsonPropertyDescription(
                 "adamw_torch, adam, sgd, adagrad, adadelta, adamax, nadam, radam, rmsprop, lion_32bit, muon.")
@@ -123,7 +123,9 @@ public record BaseConfig(
         atLeast(1, "per_device_train_batch_size", perDeviceTrainBatchSize);
         atLeast(1, "per_device_eval_batch_size", perDeviceEvalBatchSize);
         atLeast(1, "gradient_accumulation_steps", gradientAccumulationSteps);
-        atLeast(0, "warmup_steps", warmupSteps);
+        if (!(warmupSteps >= 0 && warmupSteps < Long.MAX_VALUE)) {
+            throw new IsthmusException("warmup_steps must be 0 or more, found " + warmupSteps);
+        }
         atLeast(1, "logging_steps", loggingSteps);
         atLeast(1, "eval_steps", evalSteps);
         atLeast(1, "save_steps", saveSteps);
@@ -154,11 +156,15 @@ public record BaseConfig(
         return maxSteps > 0 ? maxSteps : Math.max(1, (long) Math.ceil(numTrainEpochs * epoch / examplesPerStep()));
     }
 
+    private long warmup(long steps) {
+        return (long) (warmupSteps < 1 ? Math.ceil(warmupSteps * steps) : warmupSteps);
+    }
+
     /** The optimizer's settings for a run of {@code steps}. */
     TrainingArguments arguments(long steps) {
         return new TrainingArguments(
                 learningRate,
-                LrSchedule.of(lrSchedulerType, warmupSteps, steps),
+                LrSchedule.of(lrSchedulerType, warmup(steps), steps),
                 OptimizerConfig.of(optim, optimArgs, adamBeta1, adamBeta2, adamEpsilon),
                 weightDecay,
                 maxGradNorm,
