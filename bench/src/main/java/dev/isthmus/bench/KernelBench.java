@@ -221,6 +221,7 @@ public final class KernelBench {
             Buffer logits = Data.floats(rows, words).buffer();
             Buffer target = Data.ints(words, rows).buffer();
             Buffer loss = empty(rows);
+            Buffer dLoss = Data.floats(rows).buffer();
             Buffer lse = empty(rows);
             Map<String, Object> shape = fields("rows", rows, "words", words);
             Unit unit = Unit.billions("elem", n);
@@ -244,8 +245,15 @@ public final class KernelBench {
                             1,
                             target,
                             lse,
-                            Data.floats(rows).buffer(),
+                            dLoss,
                             empty(rows, words)));
+            measure(
+                    bench,
+                    "cross_entropy_backward_inplace",
+                    shape,
+                    unit,
+                    new Needs(0, 0, 0, 4 * n),
+                    new KernelCall.CrossEntropyBackward(rows, words, logits, 1, target, lse, dLoss, logits));
         }
     }
 

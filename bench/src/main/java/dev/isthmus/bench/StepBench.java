@@ -51,13 +51,13 @@ public final class StepBench {
         /**
          * The bytes that a step cannot do without as it is computed here: weights, gradients and both moments; of each token
          * and block what the backward rules read (the residual stream and its norm twice, queries, keys and values, what
-         * attention gave, and the MLP's inner values before and after the activation); the logits and their gradient. Of
+         * attention gave, and the MLP's inner values before and after the activation); the logits, whose gradient takes their place. Of
          * attention only a number a row is kept; its probabilities are computed again.
          */
         long leastBytes(long parameters) {
             long inner = (model.gatedMlp() ? 3L : 2L) * model.intermediateSize();
             long block = 4L * model.hiddenSize() + 2L * model.querySize() + 2L * model.keyValueSize() + inner;
-            long token = model.numHiddenLayers() * block + 2L * model.hiddenSize() + 2L * model.vocabSize();
+            long token = model.numHiddenLayers() * block + 2L * model.hiddenSize() + model.vocabSize();
             return Float.BYTES * (4 * parameters + batch * (long) length * token);
         }
 

@@ -138,7 +138,7 @@ class BenchTests {
     @Test
     void theLeastMemoryOfAStepIsWhatItsBackwardReads() {
         DecoderConfig model = DecoderConfig.llama(5, 4, 3, 2, 2, 1, 8, true);
-        long token = 2 * (4 * 4 + 2 * 4 + 2 * 2 + 3 * 3) + 2 * 4 + 2 * 5;
+        long token = 2 * (4 * 4 + 2 * 4 + 2 * 2 + 3 * 3) + 2 * 4 + 5;
         assertThat(new StepBench.Config("x", model, 2, 3).leastBytes(7)).isEqualTo(4 * (4 * 7 + 6 * token));
     }
 

@@ -281,6 +281,12 @@ public final class Autograd {
         return pass == null ? leaf : pass.slot(leaf);
     }
 
+    /** Whether a rule that runs is kept for another pass. */
+    static boolean retainsGraph() {
+        BackwardPass pass = STATE.get().pass;
+        return pass == null || pass.retainsGraph();
+    }
+
     /** The number of the node whose rule runs, above all others if none does. */
     static long ruleRunning() {
         return STATE.get().rule;

@@ -37,6 +37,10 @@ final class BackwardPass {
         }
     }
 
+    boolean retainsGraph() {
+        return retainGraph;
+    }
+
     /** Adds the gradient of {@code output}, and puts it in line. */
     void start(Tensor output, Tensor grad) {
         output.addGrad(grad);

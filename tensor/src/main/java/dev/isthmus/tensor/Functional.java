@@ -233,7 +233,19 @@ public final class Functional {
      * @param withEntropy whether to compute each row's entropy, {@code [N]}, whose gradient costs nothing where it is not asked for
      */
     public static TokenLoss tokenLoss(Tensor logits, Tensor target, double temperature, boolean withEntropy) {
-        return Losses.tokenLoss(logits, target, temperature, withEntropy);
+        return tokenLoss(logits, target, temperature, withEntropy, false);
+    }
+
+    /**
+     * The same.
+     *
+     * @param inplaceBackward whether the backward pass may put the gradient of the logits in their place, which takes half of the memory
+     *     and is faster; who reads them afterwards gets a {@link TensorException}. It does not if the graph is retained, or if the logits
+     *     are no result of an operation.
+     */
+    public static TokenLoss tokenLoss(
+            Tensor logits, Tensor target, double temperature, boolean withEntropy, boolean inplaceBackward) {
+        return Losses.tokenLoss(logits, target, temperature, withEntropy, inplaceBackward);
     }
 
     /** The mean of {@code -log softmax(logits)[target]} over the targets that are not -100. */

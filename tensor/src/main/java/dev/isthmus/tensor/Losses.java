@@ -14,14 +14,15 @@ final class Losses {
 
     // ---- of classes -----------------------------------------------------------------------------------------------
 
-    static TokenLoss tokenLoss(Tensor input, Tensor target, double temperature, boolean withEntropy) {
+    static TokenLoss tokenLoss(
+            Tensor input, Tensor target, double temperature, boolean withEntropy, boolean inplaceBackward) {
         Tensor logits = input.alive().contiguous();
         if (target.alive().count() != Functional.rows(logits) || target.dtype() != DType.INT32) {
             throw new TensorException("tokenLoss: targets of " + target.dtype() + " " + target.layout()
                     + " for logits of " + logits.layout() + "; expected one INT32 for each row");
         }
         Tensor entropy = withEntropy ? Tensor.empty(logits.dtype(), Functional.rows(logits)) : null;
-        Tensor loss = rowLoss(logits, target, 1 / temperature, 0, null, entropy);
+        Tensor loss = rowLoss(logits, target, 1 / temperature, 0, null, entropy, inplaceBackward);
         return new TokenLoss(loss, entropy == null ? null : entropyOf(logits, temperature, entropy));
     }
 
@@ -52,7 +53,8 @@ final class Losses {
             double invTemperature,
             double smoothing,
             @Nullable Tensor weight,
-            @Nullable Tensor entropy) {
+            @Nullable Tensor entropy,
+            boolean inplaceBackward) {
         int words = Functional.cols(logits);
         int rows = Functional.rows(logits);
         Tensor loss = Tensor.empty(logits.dtype(), rows);
@@ -72,11 +74,14 @@ final class Losses {
                 "cross_entropy",
                 loss,
                 dLoss -> {
-                    Tensor d = Tensor.empty(logits.dtype(), logits.shape());
+                    Buffer z = logits.buffer();
+                    Tensor d = inplaceBackward
+                            ? logits.overwriteByGrad("cross_entropy")
+                            : Tensor.empty(logits.dtype(), logits.shape());
                     d.run(new CrossEntropyBackward(
                             rows,
                             words,
-                            logits.buffer(),
+                            z,
                             invTemperature,
                             target.buffer(),
                             smoothing,
@@ -104,7 +109,7 @@ final class Losses {
         Tensor logits = classesLast("crossEntropy", input, target);
         Tensor w = classWeight("crossEntropy", logits, weight);
         int[] index = index("crossEntropy", target, Functional.cols(logits), ignoreIndex);
-        Tensor loss = rowLoss(logits, Tensor.of(index, index.length), 1, smoothing, w, null);
+        Tensor loss = rowLoss(logits, Tensor.of(index, index.length), 1, smoothing, w, null, false);
         return reduceKept(loss.reshape(target.shape()), reduction, total(index, w));
     }
 

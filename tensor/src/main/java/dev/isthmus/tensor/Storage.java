@@ -15,6 +15,9 @@ public final class Storage {
     /** The number of the node that would have come next when this was last changed in place; 0 if it never was. */
     long changedAt;
 
+    /** The operation whose backward put a gradient here, under another name; empty if none did. */
+    String overwrittenBy = "";
+
     /** What changed it. */
     String changedBy = "";
 
@@ -23,6 +26,12 @@ public final class Storage {
         this.segment = segment;
         this.dtype = dtype;
         this.length = length;
+    }
+
+    /** The same memory for a gradient: whoever reads what was here is told that it is gone. */
+    Storage overwrite(String op) {
+        overwrittenBy = op;
+        return new Storage(scope, segment, dtype, length);
     }
 
     /** The element type. */

@@ -218,12 +218,11 @@ public final class Tensor extends TensorOperations {
      * The first element as an argument of a kernel call.
      *
      * @throws ScopeException if the scope that owns this tensor has closed
-     * @throws TensorException if a gradient rule asks for it and the elements were changed after its operation
+     * @throws TensorException if a gradient rule asks for it and the elements were changed after its operation, or if a gradient
+     *     was allowed to overwrite them
      */
     public Buffer buffer() {
-        if (!storage.scope().isOpen()) {
-            throw closed(layout);
-        }
+        alive();
         if (storage.changedAt != 0) {
             Autograd.requireUnchanged(this);
         }
@@ -241,10 +240,16 @@ public final class Tensor extends TensorOperations {
      * Throws if the memory is gone.
      *
      * @throws ScopeException if the scope that owns this tensor has closed
+     * @throws TensorException if a gradient was allowed to overwrite the elements
      */
     Tensor alive() {
         if (!storage.scope().isOpen()) {
             throw closed(layout);
+        }
+        if (!storage.overwrittenBy.isEmpty()) {
+            throw new TensorException(
+                    "the elements of the tensor of " + layout + " are gone: the backward of '" + storage.overwrittenBy
+                            + "' put their gradient there, as it was allowed to; do not allow it, or read a copy");
         }
         return this;
     }
@@ -554,6 +559,16 @@ public final class Tensor extends TensorOperations {
         if (slot.requiresGrad || slot.node != null) {
             slot.accumulate(g);
         }
+    }
+
+    /**
+     * Memory for the gradient of this result: its own, if neither another pass needs the elements nor they are those of a parameter.
+     *
+     * @param op the operation whose rule runs
+     */
+    Tensor overwriteByGrad(String op) {
+        boolean needed = Autograd.retainsGraph() || isLeaf() || base != null || count() < storage.length();
+        return needed ? empty(dtype(), shape()) : new Tensor(storage.overwrite(op), layout);
     }
 
     /** The tensor whose gradient the rule that runs means. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -309,5 +310,59 @@ class InPlaceTests {
             assertThat(results[1].toFloats())
                     .containsExactly(results[0].toFloats(), org.assertj.core.api.Assertions.within(1e-6f));
         }
+    }
+
+    // ---- gradients in place of results ----------------------------------------------------------------------------
+
+    private static Tensor loss(Tensor logits, boolean inplace) {
+        return Functional.tokenLoss(logits, Tensor.of(new int[] {1, -1, 4}, 3), 0.7, false, inplace)
+                .loss()
+                .sum();
+    }
+
+    @Test
+    void theGradientOfLogitsMayTakeTheirPlace() {
+        Tensor w = random(2, 5).requireGrad();
+        Tensor x = random(3, 2);
+        loss(x.matmul(w), false).backward();
+        double[] expected = w.grad().toDoubles();
+        w.zeroGrad();
+        Tensor logits = x.matmul(w);
+        loss(logits, true).backward();
+        assertThat(w.grad().toDoubles()).containsExactly(expected);
+        assertThatThrownBy(logits::toDoubles)
+                .isInstanceOf(TensorException.class)
+                .hasMessageContaining("[3, 5]")
+                .hasMessageContaining("cross_entropy");
+    }
+
+    @Test
+    void itDoesNotWhereSomebodyNeedsThem() {
+        Tensor w = random(2, 5).requireGrad();
+        Tensor x = random(3, 2);
+        Tensor logits = x.matmul(w);
+        double[] values = logits.toDoubles();
+        Tensor retained = loss(logits, true);
+        retained.backward(retained.one(), true);
+        assertThat(logits.toDoubles()).containsExactly(values);
+        double[] once = w.grad().toDoubles();
+        retained.backward();
+        assertThat(w.grad().toDoubles())
+                .containsExactly(Arrays.stream(once).map(g -> 2 * g).toArray());
+
+        Tensor parameter = random(3, 5).requireGrad();
+        double[] untouched = parameter.toDoubles();
+        loss(parameter, true).backward();
+        loss(parameter.reshape(3, 5), true).backward();
+        assertThat(parameter.toDoubles()).containsExactly(untouched);
+    }
+
+    @Test
+    void aRuleThatNeedsThemSaysSo() {
+        Tensor w = random(3, 5).requireGrad();
+        Tensor logits = w.softmax(-1);
+        assertThatThrownBy(() -> loss(logits, true).backward())
+                .isInstanceOf(TensorException.class)
+                .hasMessageContaining("cross_entropy");
     }
 }

@@ -40,13 +40,13 @@ public final class CompletionLoss {
             boolean withEntropy,
             Decoder.@Nullable Trace trace) {
         Prediction prediction = predict(model, batch.stream().map(Sequence::of).toList(), trace);
-        return Functional.tokenLoss(prediction.logits, prediction.targets, temperature, withEntropy);
+        return Functional.tokenLoss(prediction.logits, prediction.targets, temperature, withEntropy, true);
     }
 
     /** {@code -log p(token | the tokens before it)} for the learned tokens of all sequences one after another: {@code [T]}. */
     public static TokenLoss ofSequences(Decoder model, List<Sequence> batch, double temperature, boolean withEntropy) {
         Prediction prediction = predict(model, batch);
-        return Functional.tokenLoss(prediction.logits, prediction.targets, temperature, withEntropy);
+        return Functional.tokenLoss(prediction.logits, prediction.targets, temperature, withEntropy, true);
     }
 
     /**

@@ -40,7 +40,7 @@ final class SoftmaxKernels {
                     float sum = loops.exponentials(n, at, max, y + i * row, next);
                     SoftmaxLoops.scale(n, 1 / sum, y + i * row);
                 }
-                max = loops.max();
+                max = loops.max(1);
             }
         });
     }
@@ -87,7 +87,7 @@ final class SoftmaxKernels {
                 setFloat(maxima + at, max);
                 if (entropies == 0) {
                     setFloat(sums + at, loops.sumOfExponentials(n, x, factor, max, next));
-                    max = loops.max();
+                    max = loops.max(factor);
                 } else {
                     setFloat(sums + at, loops.sumForEntropy(n, x, factor, max));
                     setFloat(weighted + at, loops.weighted() / getFloat(sums + at));

@@ -21,41 +21,48 @@ final class SoftmaxLoops {
     /** The numbers of a piece, a multiple of {@link Rows#LANES}. */
     private static final int PIECE = 2048;
 
+    /** The columns of a row from which on vectors are moved to the lines of the cache, one each, which takes two more at the ends. */
+    private static final int LONG = 128;
+
+    /** The parts of a row that are read in turn, and how much at a time. */
+    private static final int STREAMS = 8, TURN = 256;
+
     /** The bits that a column may have: what tells the compiler that it is not negative. */
     private static final int INDEX = Integer.MAX_VALUE;
 
-    private final long sums = Scratch.address(Scratch.Use.LANES, 5 * Rows.BYTES + PIECE * 4L);
-    private final long weighted = sums + Rows.BYTES;
+    private final long sums = Scratch.address(Scratch.Use.LANES, 6 * Rows.BYTES + PIECE * 4L);
+    private final long sumsAgain = sums + Rows.BYTES;
+    private final long weighted = sumsAgain + Rows.BYTES;
     private final long constant = weighted + Rows.BYTES;
     private final long tail = constant + Rows.BYTES;
     private final long maxima = tail + Rows.BYTES;
     private final long piece = maxima + Rows.BYTES;
 
-    /** The largest of {@code factor x}. */
+    /** The largest of {@code factor x}; the factor is positive. */
     float max(int n, long x, float factor) {
         FloatVector.broadcast(F, Float.NEGATIVE_INFINITY).intoMemorySegment(MEM, maxima, ORDER);
-        addToMax(n, x, factor);
-        return max();
+        addToMax(n, x);
+        return max(factor);
     }
 
-    /** The largest number of the row that was {@code next} when exponentials were taken. */
-    float max() {
-        return fromMemorySegment(F, MEM, maxima, ORDER).reduceLanes(VectorOperators.MAX);
+    /** That of the row that was {@code next} when exponentials were taken. */
+    float max(float factor) {
+        return factor * fromMemorySegment(F, MEM, maxima, ORDER).reduceLanes(VectorOperators.MAX);
     }
 
-    private void addToMax(int n, long x, float factor) {
+    private void addToMax(int n, long x) {
         FloatVector m0 = fromMemorySegment(F, MEM, maxima, ORDER);
         FloatVector m1 = m0;
         int j = 0;
         for (; j <= n - 2 * LANES; j += 2 * LANES) {
-            FloatVector v = fromMemorySegment(F, MEM, x + j * 4L, ORDER).mul(factor);
+            FloatVector v = fromMemorySegment(F, MEM, x + j * 4L, ORDER);
             m0 = m0.blend(v, v.compare(VectorOperators.GT, m0));
-            v = fromMemorySegment(F, MEM, x + (j + LANES) * 4L, ORDER).mul(factor);
+            v = fromMemorySegment(F, MEM, x + (j + LANES) * 4L, ORDER);
             m1 = m1.blend(v, v.compare(VectorOperators.GT, m1));
         }
         for (; j < n; j += LANES) {
             VectorMask<Float> mask = F.indexInRange(j, n);
-            FloatVector v = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).mul(factor);
+            FloatVector v = fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask);
             m0 = m0.blend(v, v.compare(VectorOperators.GT, m0).and(mask));
         }
         m0.blend(m1, m1.compare(VectorOperators.GT, m0)).intoMemorySegment(MEM, maxima, ORDER);
@@ -64,33 +71,83 @@ final class SoftmaxLoops {
     /** {@code y = g e^(factor x - shift)}; {@code y} may be {@code x}. */
     void exponentials(int n, long x, float factor, float shift, float g, long y) {
         FloatVector.broadcast(F, shift).intoMemorySegment(MEM, constant, ORDER);
-        int whole = F.loopBound(n);
-        VectorMath.exp(whole / LANES, Simd.BYTES, x, factor, constant, g, y);
-        if (whole < n) {
-            VectorMask<Float> mask = F.indexInRange(whole, n);
-            fromMemorySegment(F, MEM, x + whole * 4L, ORDER, mask).intoMemorySegment(MEM, tail, ORDER);
+        int first = n < LONG ? 0 : toNextLine(y);
+        someExponentials(first, x, factor, g, y);
+        int whole = F.loopBound(n - first);
+        VectorMath.exp(whole / LANES, Simd.BYTES, x + first * 4L, factor, constant, g, y + first * 4L);
+        int done = first + whole;
+        someExponentials(n - done, x + done * 4L, factor, g, y + done * 4L);
+    }
+
+    /** The same for the few numbers at an end of a row. */
+    private void someExponentials(int n, long x, float factor, float g, long y) {
+        for (int j = 0; j < n; j += LANES) {
+            VectorMask<Float> mask = F.indexInRange(j, n);
+            fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).intoMemorySegment(MEM, tail, ORDER);
             VectorMath.exp(1, 0, tail, factor, constant, g, tail);
-            fromMemorySegment(F, MEM, tail, ORDER).intoMemorySegment(MEM, y + whole * 4L, ORDER, mask);
+            fromMemorySegment(F, MEM, tail, ORDER).intoMemorySegment(MEM, y + j * 4L, ORDER, mask);
         }
     }
 
+    /** The numbers from an address to the next line of the cache. */
+    private static int toNextLine(long address) {
+        return (int) (-address & (Rows.BYTES - 1)) / 4;
+    }
+
     /**
-     * {@code y = e^(x - max)}, and returns the sum; {@link #max()} is then that of row {@code next}, which comes from memory while
+     * {@code y = e^(x - max)}, and returns the sum; {@link #max(float)} is then that of row {@code next}, which comes from memory while
      * this one keeps the processor busy.
      */
     float exponentials(int n, long x, float max, long y, long next) {
-        return sumOfExponentials(n, x, 1, max, y, 4, next);
+        begin(max);
+        addExponentials(n, x, 1, y, 4, next);
+        return Rows.fold(sums);
     }
 
-    /** Returns the sum of {@code e^(factor x - max)}; for {@code next} see the other. */
+    /**
+     * Returns the sum of {@code e^(factor x - max)}; for {@code next} see the other.
+     *
+     * <p>A vector that crosses from one line of the cache to another takes longer. So those of a long row begin where a line does, in
+     * both rows. The first is then not whole, and the partial sums of the columns come turned around: not another order of additions.
+     */
     float sumOfExponentials(int n, long x, float factor, float max, long next) {
-        return sumOfExponentials(n, x, factor, max, piece, 0, next);
+        begin(max);
+        int first = n < LONG ? 0 : toNextLine(x);
+        int firstOfNext = n < LONG ? 0 : toNextLine(next);
+        int turned = (Rows.LANES - first) % Rows.LANES;
+        addSomeExponentials(first, turned, x, factor, piece);
+        addToMax(firstOfNext, next);
+        int rest = (n - Math.max(first, firstOfNext)) & -Rows.LANES;
+        addInTurn(rest, x + first * 4L, factor, next + firstOfNext * 4L);
+        int done = first + rest;
+        addSomeExponentials(n - done, 0, x + done * 4L, factor, piece);
+        done = firstOfNext + rest;
+        addToMax(n - done, next + done * 4L);
+        for (long part = 0; part < Rows.BYTES; part += Simd.BYTES) {
+            fromMemorySegment(F, MEM, sums + part, ORDER).intoMemorySegment(MEM, sumsAgain + part, ORDER);
+        }
+        return Rows.fold(sums + turned * 4L);
     }
 
-    private float sumOfExponentials(int n, long x, float factor, float max, long y, long stepY, long next) {
+    /** The maximum, which has no order, is taken of parts of the next row in turn: as many streams come from memory at once. */
+    private void addInTurn(int n, long x, float factor, long next) {
+        int apart = n / (STREAMS * TURN);
+        int turns = apart * STREAMS;
+        for (int i = 0; i < turns; i++) {
+            long there = (long) (i % STREAMS) * apart + i / STREAMS;
+            addExponentials(TURN, x + i * TURN * 4L, factor, piece, 0, next + there * TURN * 4);
+        }
+        long done = turns * TURN * 4L;
+        addExponentials(n - turns * TURN, x + done, factor, piece, 0, next + done);
+    }
+
+    private void begin(float max) {
         clear(sums);
         FloatVector.broadcast(F, max).intoMemorySegment(MEM, constant, ORDER);
         FloatVector.broadcast(F, Float.NEGATIVE_INFINITY).intoMemorySegment(MEM, maxima, ORDER);
+    }
+
+    private void addExponentials(int n, long x, float factor, long y, long stepY, long next) {
         int whole = F.loopBound(n);
         for (int part = 0; part < Rows.LANES; part += LANES) {
             long at = part * 4L;
@@ -108,16 +165,23 @@ final class SoftmaxLoops {
                     maxima);
         }
         if (whole < n) {
-            VectorMask<Float> mask = F.indexInRange(whole, n);
-            fromMemorySegment(F, MEM, x + whole * 4L, ORDER, mask).intoMemorySegment(MEM, tail, ORDER);
-            VectorMath.exp(1, 0, tail, factor, constant, 1, tail);
-            FloatVector e = fromMemorySegment(F, MEM, tail, ORDER, F.indexInRange(0, n - whole));
-            e.intoMemorySegment(MEM, y + whole * stepY, ORDER, mask);
-            long sum = sums + whole % Rows.LANES * 4L;
-            fromMemorySegment(F, MEM, sum, ORDER).add(e).intoMemorySegment(MEM, sum, ORDER);
-            addToMax(n - whole, next + whole * 4L, factor);
+            addSomeExponentials(n - whole, whole % Rows.LANES, x + whole * 4L, factor, y + whole * stepY);
+            addToMax(n - whole, next + whole * 4L);
         }
-        return Rows.fold(sums);
+    }
+
+    /** Adds those of a few numbers, the first of them to the partial sum {@code lane}. */
+    private void addSomeExponentials(int n, int lane, long x, float factor, long y) {
+        int before = lane % LANES;
+        for (int j = -before; j < n; j += LANES) {
+            VectorMask<Float> mask = F.indexInRange(j, n);
+            fromMemorySegment(F, MEM, x + j * 4L, ORDER, mask).intoMemorySegment(MEM, tail, ORDER);
+            VectorMath.exp(1, 0, tail, factor, constant, 1, tail);
+            FloatVector e = FloatVector.zero(F).blend(fromMemorySegment(F, MEM, tail, ORDER), mask);
+            e.intoMemorySegment(MEM, y + j * 4L, ORDER, mask);
+            long sum = sums + (lane + j) % Rows.LANES * 4L;
+            fromMemorySegment(F, MEM, sum, ORDER).add(e).intoMemorySegment(MEM, sum, ORDER);
+        }
     }
 
     /** The same, and leaves the sum of {@code e^t t}, {@code t = factor x - max}, to {@link #weighted()}. */

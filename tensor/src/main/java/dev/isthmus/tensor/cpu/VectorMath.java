@@ -102,8 +102,8 @@ final class VectorMath {
     }
 
     /**
-     * {@code y = e^(f x - c)} for {@code n} vectors, which it adds to the one at {@code sum}; the one at {@code max} becomes the larger of itself
-     * and {@code f next}. Vectors of x and next lie {@code step} bytes apart, those of y {@code stepY}.
+     * {@code y = e^(f x - c)}, of numbers that are 0 at most, for {@code n} vectors, which it adds to the one at {@code sum}; the one at
+     * {@code max} becomes the larger of itself and {@code next}. Vectors of x and next lie {@code step} bytes apart, those of y {@code stepY}.
      */
     static void expSumAndMax(
             int n, long step, long x, float f, long c, long y, long stepY, long sum, long next, long max) {
@@ -116,7 +116,7 @@ final class VectorMath {
         FloatVector s = fromMemorySegment(F, MEM, sum, ORDER);
         FloatVector m = fromMemorySegment(F, MEM, max, ORDER);
         for (int i = 0; i < n; i++) {
-            FloatVector w = fromMemorySegment(F, MEM, next + i * step, ORDER).mul(f);
+            FloatVector w = fromMemorySegment(F, MEM, next + i * step, ORDER);
             m = m.blend(w, w.compare(VectorOperators.GT, m));
             FloatVector v =
                     fromMemorySegment(F, MEM, x + i * step, ORDER).mul(f).sub(shift);
@@ -131,8 +131,7 @@ final class VectorMath {
                     .fma(r, broadcast(F, 2))
                     .fma(r, broadcast(F, 2));
             p = p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
-                    .blend(0, v.compare(VectorOperators.LT, EXP_IS_ZERO))
-                    .blend(Float.POSITIVE_INFINITY, v.compare(VectorOperators.GT, EXP_IS_INFINITE));
+                    .blend(0, v.compare(VectorOperators.LT, EXP_IS_ZERO));
             s = s.add(p);
             p.intoMemorySegment(MEM, y + i * stepY, ORDER);
         }
