@@ -239,14 +239,7 @@ public final class KernelBench {
                     unit,
                     Needs.memory(4 * n, 4 * n),
                     new KernelCall.CrossEntropyBackward(
-                            rows,
-                            words,
-                            logits,
-                            1,
-                            target,
-                            lse,
-                            dLoss,
-                            empty(rows, words)));
+                            rows, words, logits, 1, target, lse, dLoss, empty(rows, words)));
             measure(
                     bench,
                     "cross_entropy_backward_inplace",

@@ -32,14 +32,15 @@ final class NormKernels {
         long y = c.y().address();
         long rstds = c.rstd().address();
         long weight = c.weight().address();
-        long bias = orConstant(null, n, 0, 0);
         Rows.parallel(c.rows(), 2 * n, (from, to) -> {
-            long sums = Scratch.address(Scratch.Use.LANES, 4L * Rows.LANES);
+            long sums = Scratch.address(Scratch.Use.LANES, 2 * Rows.BYTES);
+            float squares = NormLoops.squares(n, x + from * c.ldx() * 4, 0, sums);
             for (int i = from; i < to; i++) {
                 long row = x + i * c.ldx() * 4;
-                float rstd = rstd(NormLoops.squares(n, row, 0, sums) / n, c.eps());
+                long next = i + 1 < to ? row + c.ldx() * 4 : row;
+                float rstd = rstd(squares / n, c.eps());
                 setFloat(rstds + i * 4L, rstd);
-                NormLoops.normalize(n, row, 0, rstd, weight, bias, y + i * c.ldy() * 4);
+                squares = NormLoops.scaleAndSquares(n, row, rstd, weight, y + i * c.ldy() * 4, next, sums);
             }
         });
     }

@@ -212,6 +212,51 @@ final class NormLoops {
         }
     }
 
+    /** {@code y = x rstd w}, and returns the {@link #squares} of row {@code next} around 0, which comes from memory meanwhile. */
+    static float scaleAndSquares(int n, long x, float rstd, long w, long y, long next, long sums) {
+        int whole = n & -2 * Rows.LANES;
+        wholeScaleAndSquares(whole, x, rstd, w, y, next, sums);
+        for (int j = whole; j < n; j++) {
+            long k = j * 4L;
+            setFloat(y + k, Math.fma(getFloat(x + k) * rstd, getFloat(w + k), 0));
+            float u = getFloat(next + k);
+            long sum = sums + (j - whole) * 4L;
+            setFloat(sum, Math.fma(u, u, getFloat(sum)));
+        }
+        add(Rows.LANES, sums + Rows.BYTES, sums, true);
+        return Rows.fold(sums);
+    }
+
+    private static void wholeScaleAndSquares(int n, long x, float rstd, long w, long y, long next, long sums) {
+        x &= ADDRESS;
+        w &= ADDRESS;
+        y &= ADDRESS;
+        next &= ADDRESS;
+        FloatVector zero = FloatVector.zero(F);
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector s = zero;
+            FloatVector t = zero;
+            for (int j = part; j < n; j += 2 * Rows.LANES) {
+                long k = (j & INDEX) * 4L;
+                long l = k + Rows.BYTES;
+                FloatVector u = fromMemorySegment(F, MEM, next + k, ORDER);
+                s = u.fma(u, s);
+                fromMemorySegment(F, MEM, x + k, ORDER)
+                        .mul(rstd)
+                        .fma(fromMemorySegment(F, MEM, w + k, ORDER), zero)
+                        .intoMemorySegment(MEM, y + k, ORDER);
+                u = fromMemorySegment(F, MEM, next + l, ORDER);
+                t = u.fma(u, t);
+                fromMemorySegment(F, MEM, x + l, ORDER)
+                        .mul(rstd)
+                        .fma(fromMemorySegment(F, MEM, w + l, ORDER), zero)
+                        .intoMemorySegment(MEM, y + l, ORDER);
+            }
+            s.intoMemorySegment(MEM, sums + part * 4L, ORDER);
+            t.intoMemorySegment(MEM, sums + Rows.BYTES + part * 4L, ORDER);
+        }
+    }
+
     /** {@code dx (+)= rstd (dy w - meanG - (x - mean) slope)}. */
     static void gradient(
             int n,
