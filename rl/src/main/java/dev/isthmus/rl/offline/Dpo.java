@@ -63,7 +63,7 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
         if (config.own().labelSmoothing() != 0
                 && config.own().lossType().stream().noneMatch(DpoLossType::usesLabelSmoothing)) {
             throw new IsthmusException("dpo: label_smoothing means nothing to loss_type "
-                    + config.own().lossType() + "; exo_pair, robust, aot and aot_unpaired know of it");
+                    + config.own().lossType() + "; exo_pair, robust, cdpo, aot and aot_unpaired know of it");
         }
     }
 }

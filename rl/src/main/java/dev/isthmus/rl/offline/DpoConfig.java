@@ -18,7 +18,8 @@ public record DpoConfig(
 
         @JsonPropertyDescription(
                 "One or several of sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot,"
-                        + " aot_unpaired, apo_zero, apo_down, discopop, sft, sigmoid_norm.")
+                        + " aot_unpaired, apo_zero, apo_down, discopop, sft, sigmoid_norm, and beside TRL's cdpo, tdpo1,"
+                        + " tdpo2.")
         List<DpoLossType> lossType,
 
         @JsonPropertyDescription("What each of several loss types counts (default: 1).") @Nullable
@@ -41,6 +42,9 @@ public record DpoConfig(
         boolean useWeighting,
 
         @JsonPropertyDescription("Temperature of discopop.") double discopopTau,
+
+        @JsonPropertyDescription("What the divergences of tdpo2 count.")
+        double tdpoAlpha,
 
         @JsonPropertyDescription("Weight of the loss that balances the experts of a model that has some.")
         double routerAuxLossCoef,
@@ -72,15 +76,36 @@ public record DpoConfig(
             throw new IsthmusException(
                     "precompute_ref_log_probs is for a reference that stays as it is, so sync_ref_model must be off");
         }
+        if (precomputeRefLogProbs && lossType.stream().anyMatch(DpoLossType::usesDivergences)) {
+            throw new IsthmusException(
+                    "loss_type tdpo1 and tdpo2 compare whole distributions, of which log-probs are not"
+                            + " enough: precompute_ref_log_probs must be off");
+        }
         if (!(refModelMixupAlpha >= 0 && refModelMixupAlpha <= 1)) {
             throw new IsthmusException("ref_model_mixup_alpha must be in [0, 1], found " + refModelMixupAlpha);
         }
-        loss(lossType, lossWeights, beta, labelSmoothing, discopopTau, fDivergenceType, fAlphaDivergenceCoef);
+        loss(
+                lossType,
+                lossWeights,
+                beta,
+                labelSmoothing,
+                discopopTau,
+                fDivergenceType,
+                fAlphaDivergenceCoef,
+                tdpoAlpha);
     }
 
     /** The loss of pairs. */
     DpoLoss loss() {
-        return loss(lossType, lossWeights, beta, labelSmoothing, discopopTau, fDivergenceType, fAlphaDivergenceCoef);
+        return loss(
+                lossType,
+                lossWeights,
+                beta,
+                labelSmoothing,
+                discopopTau,
+                fDivergenceType,
+                fAlphaDivergenceCoef,
+                tdpoAlpha);
     }
 
     private static DpoLoss loss(
@@ -90,8 +115,9 @@ public record DpoConfig(
             double labelSmoothing,
             double discopopTau,
             FDivergence divergence,
-            double alpha) {
+            double alpha,
+            double tdpoAlpha) {
         List<Double> given = weights == null ? Collections.nCopies(types.size(), 1.0) : weights;
-        return new DpoLoss(types, given, beta, labelSmoothing, discopopTau, divergence, alpha);
+        return new DpoLoss(types, given, beta, labelSmoothing, discopopTau, divergence, alpha, tdpoAlpha);
     }
 }

@@ -58,6 +58,9 @@ final class DpoTraining extends OfflineTraining<PairExample> {
             Pairs pairs = pairs(batch)
                     .withNll(batch.nll(part, step.items(), false))
                     .withPartners(partners == null ? null : partners.slice(first, first + part.size()));
+            if (loss.usesDivergences()) {
+                pairs = batch.withDivergences(pairs, reference, PairBatch.sequences(part));
+            }
             LossResult result = loss.compute(settings.useWeighting() ? pairs.withWeights(batch.wpo()) : pairs);
             log.putAll(result.metrics(), part.size());
             return balance.addTo(result.loss(), 1, log);

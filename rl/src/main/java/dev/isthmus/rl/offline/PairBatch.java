@@ -87,6 +87,19 @@ final class PairBatch {
                 rejected.sum(TokenWeights.lengthDesensitized(rejected.mask(), chosen.lengths(), ldAlpha)));
     }
 
+    /**
+     * {@code pairs} with the divergences of their completions.
+     *
+     * @param sequences those of {@link #sequences}
+     */
+    Pairs withDivergences(Pairs pairs, ReferenceModel reference, List<Sequence> sequences) {
+        Tensor ofTokens = reference.divergences(sequences, scores.logits());
+        Tensor sums =
+                TokenLogps.ofRagged(ofTokens, null, scores.lengths()).sum().logps();
+        long end = sums.size(0);
+        return pairs.withDivergences(sums.slice(0, 0, end, 2), sums.slice(0, 1, end, 2));
+    }
+
     /** WPO's weights {@code [N]}. */
     Tensor wpo() {
         Tensor squares = TokenLogps.ofRagged(

@@ -2,6 +2,7 @@ package dev.isthmus.rl.offline;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.rl.objective.preference.SequentialKl;
 import dev.isthmus.rl.reward.WeightAverage;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Scope;
@@ -81,6 +82,21 @@ final class ReferenceModel {
     Tensor logps(List<Sequence> sequences) {
         float[] logps = compute(sequences);
         return Tensor.of(logps, logps.length).to(model.dtype());
+    }
+
+    /**
+     * How far a policy has gone from this model at each learned token, one sequence after another: {@code [T]}, with gradient. Whole
+     * distributions are not remembered.
+     *
+     * @param logits {@code [T, V]}, the policy's
+     */
+    Tensor divergences(List<Sequence> sequences, Tensor logits) {
+        Tensor hidden;
+        try (Scope scope = Scope.open()) {
+            hidden = Autograd.noGrad(() -> CompletionLoss.hidden(model, sequences))
+                    .keep();
+        }
+        return SequentialKl.perToken(logits, hidden, model::logits);
     }
 
     private float[] compute(List<Sequence> sequences) {

@@ -16,6 +16,7 @@ import dev.isthmus.tensor.Machine;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
+import dev.isthmus.train.CompletionLoss;
 import dev.isthmus.train.Sequence;
 import dev.isthmus.train.loop.MicroBatch;
 import dev.isthmus.train.loop.Start;
@@ -102,6 +103,11 @@ class OfflineTrainersTests {
                 new Case(
                         new Dpo(),
                         Map.of("loss_type", List.of("aot", "aot_unpaired"), "label_smoothing", 0.1, "ref_model", OTHER),
+                        pair),
+                new Case(new Dpo(), Map.of("loss_type", List.of("tdpo1"), "ref_model", OTHER), pair),
+                new Case(
+                        new Dpo(),
+                        Map.of("loss_type", List.of("tdpo2"), "sync_ref_model", true, "ref_model_sync_steps", 2),
                         pair),
                 new Case(new Kto(), Map.of("ref_model", OTHER), labelled),
                 new Case(
@@ -376,6 +382,14 @@ class OfflineTrainersTests {
             Result lazy = first(dpo, Map.of());
             assertThat(lazy.loss()).isCloseTo(Math.log(2), within(1e-7));
             assertThat(lazy.metrics()).containsEntry("rewards/margins", 0.0).containsEntry("rewards/chosen", 0.0);
+            for (String type : List.of("tdpo1", "tdpo2")) {
+                Result tdpo = first(dpo, Map.of("loss_type", List.of(type)));
+                assertThat(tdpo.loss()).isEqualTo(lazy.loss());
+                assertThat(tdpo.metrics()).containsEntry("kl/chosen", 0.0).containsEntry("kl/rejected", 0.0);
+                assertThat(tdpo.gradient())
+                        .as("a divergence that is 0 is at its minimum")
+                        .containsExactly(lazy.gradient(), within(1e-6));
+            }
             assertThat(first(dpo, Map.of("precompute_ref_log_probs", true)).gradient())
                     .isEqualTo(lazy.gradient());
             ReferenceModel reference = new ReferenceModel(Pretrained.load(directory.resolve("model")));
@@ -391,6 +405,56 @@ class OfflineTrainersTests {
                     .as("a reference that has moved is asked again")
                     .isCloseTo((float) -Math.log(14), within(1e-5f));
         }
+    }
+
+    /** The loss of the first example, worked out from the distributions of both models. */
+    @Test
+    void tdpoComparesWholeDistributions() {
+        try (Scope scope = Scope.open()) {
+            DpoTraining training = (DpoTraining) prepare(
+                    new Dpo(),
+                    settings(
+                            cases().get(2),
+                            Map.of(
+                                    "loss_type",
+                                    List.of("tdpo1"),
+                                    "beta",
+                                    0.5,
+                                    "ref_model",
+                                    directory.resolve("other").toString(),
+                                    "per_device_train_batch_size",
+                                    1)));
+            PairExample pair = training.data.step(0).getFirst().getFirst().example();
+            Decoder reference = Pretrained.load(directory.resolve("other"));
+            double chosen = ratioAndDivergence(training.model(), reference, pair.chosen());
+            double rejected = ratioAndDivergence(training.model(), reference, pair.rejected());
+            double expected = Math.log1p(Math.exp(-0.5 * (chosen - rejected)));
+            assertThat(Math.abs(expected - Math.log(2))).isGreaterThan(0.01);
+            assertThat(first(training).loss()).isCloseTo(expected, within(1e-5));
+        }
+    }
+
+    private static double ratioAndDivergence(Decoder policy, Decoder reference, Sequence sequence) {
+        double[][] p = logProbs(policy, sequence);
+        double[][] ref = logProbs(reference, sequence);
+        double sum = 0;
+        for (int t = 0; t < p.length; t++) {
+            int token = sequence.tokens()[sequence.learned()[t]];
+            sum += p[t][token] - ref[t][token];
+            for (int v = 0; v < p[t].length; v++) {
+                sum += Math.exp(ref[t][v]) * (ref[t][v] - p[t][v]);
+            }
+        }
+        return sum;
+    }
+
+    private static double[][] logProbs(Decoder model, Sequence sequence) {
+        Tensor logps = CompletionLoss.predict(model, List.of(sequence)).logits().logSoftmax(-1);
+        double[] all = logps.contiguous().toDoubles();
+        int words = (int) logps.size(1);
+        return IntStream.range(0, (int) logps.size(0))
+                .mapToObj(t -> Arrays.copyOfRange(all, t * words, (t + 1) * words))
+                .toArray(double[][]::new);
     }
 
     static List<Case> rewardModels() {

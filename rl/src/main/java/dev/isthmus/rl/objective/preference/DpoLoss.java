@@ -5,6 +5,7 @@ import dev.isthmus.rl.objective.Require;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 
 /**
@@ -18,6 +19,7 @@ import java.util.Objects;
  * @param labelSmoothing the share of pairs that are labelled the wrong way round, where the loss type knows of it
  * @param discopopTau the temperature of {@link DpoLossType#DISCOPOP}
  * @param fAlphaDivergenceCoef the alpha of {@link FDivergence#ALPHA_DIVERGENCE}
+ * @param tdpoAlpha what the divergences of {@link DpoLossType#TDPO2} count
  */
 public record DpoLoss(
         List<DpoLossType> lossTypes,
@@ -26,7 +28,8 @@ public record DpoLoss(
         double labelSmoothing,
         double discopopTau,
         FDivergence fDivergenceType,
-        double fAlphaDivergenceCoef)
+        double fAlphaDivergenceCoef,
+        double tdpoAlpha)
         implements PairLoss {
     public DpoLoss {
         lossTypes = List.copyOf(lossTypes);
@@ -37,19 +40,25 @@ public record DpoLoss(
         }
         Require.positive("beta", beta);
         Require.positive("discopop_tau", discopopTau);
+        Require.notNegative("tdpo_alpha", tdpoAlpha);
         for (DpoLossType type : lossTypes) {
             type.check(labelSmoothing);
         }
     }
 
-    /** One loss with TRL's other defaults. */
+    /** One loss with the other defaults of TRL and of TDPO's authors. */
     public static DpoLoss of(DpoLossType type, double beta) {
-        return new DpoLoss(List.of(type), List.of(1.0), beta, 0, 0.05, FDivergence.REVERSE_KL, 0.5);
+        return new DpoLoss(List.of(type), List.of(1.0), beta, 0, 0.05, FDivergence.REVERSE_KL, 0.5, 0.5);
     }
 
     /** Whether it reads {@link Pairs#partners}. */
     public boolean usesPartners() {
         return lossTypes.stream().anyMatch(DpoLossType::usesPartners);
+    }
+
+    /** Whether it reads {@link Completions#seqKl}. */
+    public boolean usesDivergences() {
+        return lossTypes.stream().anyMatch(DpoLossType::usesDivergences);
     }
 
     @Override
@@ -60,7 +69,8 @@ public record DpoLoss(
                 fDivergenceType.score(pairs.rejected().logRatios(), fAlphaDivergenceCoef),
                 beta,
                 labelSmoothing,
-                discopopTau);
+                discopopTau,
+                tdpoAlpha);
         Tensor loss = null;
         for (int i = 0; i < lossTypes.size(); i++) {
             DpoLossType type = lossTypes.get(i);
@@ -71,6 +81,14 @@ public record DpoLoss(
             Tensor part = pairs.mean(type.perPair(terms)).mul(lossWeights.get(i));
             loss = loss == null ? part : loss.add(part);
         }
-        return new LossResult(Objects.requireNonNull(loss), PairMetrics.ofLogRatios(pairs, beta));
+        Map<String, Double> metrics = PairMetrics.ofLogRatios(pairs, beta);
+        if (usesDivergences()) {
+            metrics.put(
+                    "kl/chosen", pairs.chosen().divergences().detach().mean().item());
+            metrics.put(
+                    "kl/rejected",
+                    pairs.rejected().divergences().detach().mean().item());
+        }
+        return new LossResult(Objects.requireNonNull(loss), metrics);
     }
 }

@@ -5,7 +5,7 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
 
 /**
- * The losses of pairs against a reference, under TRL's names.
+ * The losses of pairs against a reference: TRL's, under its names, and conservative and token-level DPO.
  *
  * <p>With the scores {@code s} that the {@link FDivergence} makes of the log-ratios, {@code d = s(y+) - s(y-)}; under reverse KL
  * {@code s = lr} and {@code d = D}. {@code e} is the label smoothing.
@@ -163,6 +163,36 @@ public enum DpoLossType {
         Tensor perPair(Terms t) {
             return logistic(t.deltaPerToken().mul(t.beta));
         }
+    },
+    /** {@code -(1 - e) log sg(beta d) - e log sg(-beta d)} (Mitchell 2023, conservative DPO); older TRL's smoothed sigmoid. */
+    CDPO {
+        @Override
+        Tensor perPair(Terms t) {
+            return smoothed(t.delta().mul(t.beta), t.labelSmoothing);
+        }
+    },
+    /**
+     * {@code -log sg(beta d - beta [KL(y-) - KL(y+)])}, {@code KL(y)} the sum over the tokens of the divergence from reference to
+     * policy, {@link SequentialKl} (Zeng et al. 2024, the first version).
+     */
+    TDPO1 {
+        @Override
+        Tensor perPair(Terms t) {
+            Tensor divergence =
+                    t.pairs.rejected().divergences().sub(t.pairs.chosen().divergences());
+            return logistic(t.delta().sub(divergence).mul(t.beta));
+        }
+    },
+    /** {@code -log sg(beta d - alpha beta [KL(y-) - KL(y+)])}, {@code KL(y+)} held constant (Zeng et al. 2024, the second version). */
+    TDPO2 {
+        @Override
+        Tensor perPair(Terms t) {
+            Tensor divergence = t.pairs
+                    .rejected()
+                    .divergences()
+                    .sub(t.pairs.chosen().divergences().detach());
+            return logistic(t.delta().sub(divergence.mul(t.tdpoAlpha)).mul(t.beta));
+        }
     };
 
     @Override
@@ -177,7 +207,8 @@ public enum DpoLossType {
             Tensor rejectedScores,
             double beta,
             double labelSmoothing,
-            double discopopTau) {
+            double discopopTau,
+            double tdpoAlpha) {
         Tensor delta() {
             return chosenScores.sub(rejectedScores);
         }
@@ -201,12 +232,17 @@ public enum DpoLossType {
 
     /** Whether {@code label_smoothing} means something to it. */
     public boolean usesLabelSmoothing() {
-        return this == EXO_PAIR || this == ROBUST || usesPartners();
+        return this == EXO_PAIR || this == ROBUST || this == CDPO || usesPartners();
     }
 
     /** Whether what a pair costs depends on the others of its batch: {@link Partners}. */
     public boolean usesPartners() {
         return this == AOT || this == AOT_UNPAIRED;
+    }
+
+    /** Whether it reads {@link Completions#seqKl}. */
+    public boolean usesDivergences() {
+        return this == TDPO1 || this == TDPO2;
     }
 
     void require(boolean holds, double labelSmoothing, String range) {

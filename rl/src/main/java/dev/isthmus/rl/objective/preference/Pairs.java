@@ -56,6 +56,11 @@ public record Pairs(
         return partners == null ? Partners.of(List.of(this)) : partners;
     }
 
+    /** These pairs with the divergences {@code [N]} of both sides. */
+    public Pairs withDivergences(Tensor ofChosen, Tensor ofRejected) {
+        return new Pairs(chosen.withSeqKl(ofChosen), rejected.withSeqKl(ofRejected), weights, targets, nll, partners);
+    }
+
     /** The log-probs of these pairs, in the scope around this one. */
     public Pairs keep() {
         return of(chosen.keep(), rejected.keep());

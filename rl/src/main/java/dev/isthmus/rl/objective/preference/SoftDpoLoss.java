@@ -7,7 +7,7 @@ import dev.isthmus.tensor.Tensor;
 /**
  * DPO with a probability for a label: {@code -q log sg(beta D) - (1 - q) log sg(-beta D)}, {@code q} being {@link Pairs#targets}.
  *
- * <p>What {@code q} is makes the paper ({@link PairTargets}): {@code 1 - e} is conservative DPO (Mitchell 2023), a consistency
+ * <p>What {@code q} is makes the paper ({@link PairTargets}): the same {@code 1 - e} for all is {@link DpoLossType#CDPO}, a consistency
  * CREAM, visit counts MCTS-DPO; against the policy that sampled the pairs it is DNO.
  */
 public record SoftDpoLoss(double beta) implements PairLoss {

@@ -7,7 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Preference optimization through sparse token masks: {@link TdpoLoss#first TDPO} of the sums of {@code m_u(t) lr_t} and {@code m_d(t)
+ * Preference optimization through sparse token masks: {@linkplain DpoLossType#TDPO1 TDPO} of the sums of {@code m_u(t) lr_t} and {@code m_d(t)
  * KL_t}, plus {@code l1} times the mean of the masks (Christopoulou et al. 2024, SparsePO).
  *
  * <p>The masks are {@link #mask} of a learned head, or any given ones. Unsure: the paper's sign and normalisation of masks; here the
@@ -22,7 +22,7 @@ public record SparsePoLoss(double beta, double l1) {
     /**
      * One side of the pairs.
      *
-     * @param tokenKl {@code [N, T]}, {@link TdpoLoss#tokenKl}
+     * @param tokenKl {@code [N, T]}, {@link SequentialKl#perToken}
      * @param rewardMask {@code [N, T]}, {@code m_u}
      * @param klMask {@code [N, T]}, {@code m_d}
      */
@@ -43,7 +43,8 @@ public record SparsePoLoss(double beta, double l1) {
 
     /** The loss. */
     public LossResult compute(Side chosen, Side rejected) {
-        LossResult tdpo = TdpoLoss.first(beta).compute(Pairs.of(chosen.completions(), rejected.completions()));
+        LossResult tdpo =
+                DpoLoss.of(DpoLossType.TDPO1, beta).compute(Pairs.of(chosen.completions(), rejected.completions()));
         Tensor tokens = chosen.tokens.lengths().add(rejected.tokens.lengths()).sum();
         Tensor density = chosen.masks().add(rejected.masks()).div(tokens.mul(2).clampMin(1));
         Map<String, Double> metrics = new LinkedHashMap<>(tdpo.metrics());

@@ -91,10 +91,10 @@ class PaperLossesTests {
     void gradientsOfAllDpoLosses() {
         for (DpoLossType type : DpoLossType.values()) {
             for (FDivergence divergence : FDivergence.values()) {
-                DpoLoss loss = new DpoLoss(List.of(type), List.of(0.7), 0.3, 0.1, 0.05, divergence, 0.5);
+                DpoLoss loss = new DpoLoss(List.of(type), List.of(0.7), 0.3, 0.1, 0.05, divergence, 0.5, 0.5);
                 GradCheck.check(
                         t -> {
-                            Pairs pairs = randomPairs(t);
+                            Pairs pairs = randomPairs(t).withDivergences(random(6, 4), random(7, 4));
                             return loss.compute(
                                             type.usesPartners() ? Pairs.of(pairs.chosen(), pairs.rejected()) : pairs)
                                     .loss();
@@ -212,34 +212,46 @@ class PaperLossesTests {
 
     @Test
     void tdpo() {
-        Pairs pairs =
-                Pairs.of(pair().chosen().withSeqKl(of(0.2)), pair().rejected().withSeqKl(of(0.5)));
-        isClose(TdpoLoss.first(2).compute(pairs).loss(), logistic(2 * (0.8 - 0.3)));
-        isClose(TdpoLoss.second(2, 0.5).compute(pairs).loss(), logistic(2 * (0.8 - 0.15)));
+        Pairs pairs = pair().withDivergences(of(0.2), of(0.5));
+        isClose(DpoLoss.of(DpoLossType.TDPO1, 2).compute(pairs).loss(), logistic(2 * (0.8 - 0.3)));
+        isClose(DpoLoss.of(DpoLossType.TDPO2, 2).compute(pairs).loss(), logistic(2 * (0.8 - 0.15)));
         GradCheck.check(
-                t -> TdpoLoss.first(0.5)
-                        .compute(Pairs.of(
-                                completions(t[0], random(5, 4)).withSeqKl(t[2]),
-                                completions(t[1], random(6, 4)).withSeqKl(t[3])))
+                t -> DpoLoss.of(DpoLossType.TDPO1, 0.5)
+                        .compute(Pairs.of(completions(t[0], random(5, 4)), completions(t[1], random(6, 4)))
+                                .withDivergences(t[2], t[3]))
                         .loss(),
                 random(1, 4),
                 random(2, 4),
                 random(3, 4),
                 random(4, 4));
         Tensor kl = of(0.2).requireGrad();
-        TdpoLoss.second(2, 0.5)
-                .compute(
-                        Pairs.of(pair().chosen().withSeqKl(kl), pairs.rejected().withSeqKl(of(0.5).requireGrad())))
+        DpoLoss.of(DpoLossType.TDPO2, 2)
+                .compute(pair().withDivergences(kl, of(0.5).requireGrad()))
                 .loss()
                 .backward();
         assertThat(kl.grad())
                 .as("the divergence of the chosen one is held constant")
                 .isNull();
+    }
+
+    @Test
+    void theSequentialDivergenceGoesFromReferenceToPolicy() {
         // p_ref = (1/2, 1/2), p = (1/4, 3/4)
         isClose(
-                TdpoLoss.tokenKl(of(0, 0).reshape(1, 1, 2), of(0, Math.log(3)).reshape(1, 1, 2))
+                SequentialKl.perToken(of(0, Math.log(3)).reshape(1, 2), of(0, 0).reshape(1, 2), ref -> ref)
                         .sum(),
                 0.5 * Math.log(2) + 0.5 * Math.log(2.0 / 3));
+        Tensor hidden = random(1, 130, 2);
+        Tensor head = random(2, 2, 3);
+        Tensor logits = random(3, 130, 3);
+        Tensor together = SequentialKl.perToken(logits, hidden, h -> h.matmul(head));
+        for (int t : new int[] {0, 127, 128, 129}) {
+            Tensor alone = SequentialKl.perToken(logits.narrow(0, t, 1), hidden.narrow(0, t, 1), h -> h.matmul(head));
+            assertThat(together.toDoubles()[t]).isEqualTo(alone.item()).isPositive();
+        }
+        assertThat(SequentialKl.perToken(logits, logits, same -> same).toDoubles())
+                .containsOnly(0);
+        GradCheck.check(t -> SequentialKl.perToken(t[0], hidden, h -> h.matmul(head)), logits);
     }
 
     private static TokenLogps tokens(Tensor logps, Tensor ref) {
@@ -406,7 +418,8 @@ class PaperLossesTests {
                 0,
                 0.05,
                 FDivergence.REVERSE_KL,
-                0.5);
+                0.5,
+                0);
         // Only the second tokens differ: lr 0.5 and -1; all of the chosen one is imitated.
         isClose(loss.compute(pairs).loss(), logistic(3) + 0.1 * 3);
     }
@@ -449,7 +462,8 @@ class PaperLossesTests {
         assertThatThrownBy(() -> DpoLoss.of(DpoLossType.SIGMOID, 0.1).compute(bare))
                 .isInstanceOf(IsthmusException.class)
                 .hasMessageContaining("reference");
-        assertThatThrownBy(() -> TdpoLoss.first(0.1).compute(pair())).hasMessageContaining("KL divergence");
+        assertThatThrownBy(() -> DpoLoss.of(DpoLossType.TDPO1, 0.1).compute(pair()))
+                .hasMessageContaining("KL divergence");
         assertThatThrownBy(() -> new SoftDpoLoss(0.1).compute(pair())).hasMessageContaining("probability");
         assertThatThrownBy(() -> new RrhfLoss().compute(pair().chosen()))
                 .hasMessageContaining("[prompts, completions]");

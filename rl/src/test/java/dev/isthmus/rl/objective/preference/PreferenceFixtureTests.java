@@ -74,15 +74,11 @@ class PreferenceFixtureTests {
         double beta = c.number("beta", 0.1);
         double labelSmoothing = c.number("label_smoothing", 0);
         JsonNode type = c.config("loss_type");
-        if (type.asString("").equals("legacy_cdpo")) {
-            return new SoftDpoLoss(beta)
-                    .compute(pairs.withTargets(Tensor.fullLike(pairs.chosen().logps(), 1 - labelSmoothing)));
-        }
         if (type.asString("").equals("legacy_bco_pair_delta")) {
             return bcoOfPairs(beta, pairs);
         }
         List<DpoLossType> types = (type.isArray() ? type.valueStream() : Stream.of(type))
-                .map(t -> TrlNames.find("loss_type", t.asString(), DpoLossType.values()))
+                .map(t -> TrlNames.find("loss_type", t.asString().replace("legacy_", ""), DpoLossType.values()))
                 .toList();
         JsonNode weights = c.config("loss_weights");
         DpoLoss loss = new DpoLoss(
@@ -94,7 +90,8 @@ class PreferenceFixtureTests {
                 labelSmoothing,
                 c.number("discopop_tau", 0.05),
                 TrlNames.find("f_divergence_type", c.text("f_divergence_type", "reverse_kl"), FDivergence.values()),
-                c.number("f_alpha_divergence_coef", 0.5));
+                c.number("f_alpha_divergence_coef", 0.5),
+                0);
         return loss.compute(pairs);
     }
 
