@@ -37,7 +37,8 @@ public final class Dpo implements TrainingMethod<DpoConfig> {
     public Training prepare(MethodConfig<DpoConfig> config, Start start) {
         DpoConfig own = config.own();
         TrainedModel trained = TrainedModel.load(config, start);
-        TrainingData<PairExample> data = Preparation.pairs(config, trained, own.maxLength(), own.truncationMode());
+        TrainingData<PairExample> data =
+                Preparation.pairs(config, trained, own.maxLength(), own.truncationMode(), own.usesMargins());
         if (own.syncRefModel() && start.directory().isPresent()) {
             ReferenceModel moved = ReferenceModel.load(start.directory().get());
             return new DpoTraining(trained, data, own, moved);

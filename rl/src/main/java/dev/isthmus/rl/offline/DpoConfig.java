@@ -3,6 +3,7 @@ package dev.isthmus.rl.offline;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import dev.isthmus.rl.objective.preference.DpoLoss;
 import dev.isthmus.rl.objective.preference.DpoLossType;
+import dev.isthmus.rl.objective.preference.DynamicBeta;
 import dev.isthmus.rl.objective.preference.FDivergence;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.train.data.Truncation;
@@ -19,7 +20,7 @@ public record DpoConfig(
         @JsonPropertyDescription(
                 "One or several of sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot,"
                         + " aot_unpaired, apo_zero, apo_down, discopop, sft, sigmoid_norm, and beside TRL's cdpo, tdpo1,"
-                        + " tdpo2.")
+                        + " tdpo2, mm_dpo.")
         List<DpoLossType> lossType,
 
         @JsonPropertyDescription("What each of several loss types counts (default: 1).") @Nullable
@@ -38,6 +39,11 @@ public record DpoConfig(
         @JsonPropertyDescription("What tokens past the length of the shorter completion count (LD-DPO).") @Nullable
         Double ldAlpha,
 
+        @JsonPropertyDescription(
+                "Compare only the tokens in which the completions differ, as for errors put into correct ones (RISE, with"
+                        + " loss_type sigmoid,sft).")
+        boolean onlyDifferingTokens,
+
         @JsonPropertyDescription("Weigh pairs by how likely the policy is to write them (WPO).")
         boolean useWeighting,
 
@@ -45,6 +51,13 @@ public record DpoConfig(
 
         @JsonPropertyDescription("What the divergences of tdpo2 count.")
         double tdpoAlpha,
+
+        @JsonPropertyDescription(
+                "How much larger, relatively, mm_dpo makes beta at most where a row's margin is large.")
+        double dynamicBetaW,
+
+        @JsonPropertyDescription("How fast it grows with the margin.")
+        double dynamicBetaK,
 
         @JsonPropertyDescription("Weight of the loss that balances the experts of a model that has some.")
         double routerAuxLossCoef,
@@ -84,6 +97,10 @@ public record DpoConfig(
         if (!(refModelMixupAlpha >= 0 && refModelMixupAlpha <= 1)) {
             throw new IsthmusException("ref_model_mixup_alpha must be in [0, 1], found " + refModelMixupAlpha);
         }
+        if (onlyDifferingTokens && ldAlpha != null) {
+            throw new IsthmusException(
+                    "only_differing_tokens and ld_alpha both say what tokens count: give one of them");
+        }
         loss(
                 lossType,
                 lossWeights,
@@ -92,7 +109,13 @@ public record DpoConfig(
                 discopopTau,
                 fDivergenceType,
                 fAlphaDivergenceCoef,
-                tdpoAlpha);
+                tdpoAlpha,
+                new DynamicBeta(dynamicBetaW, dynamicBetaK));
+    }
+
+    /** Whether the loss reads the margins of rows. */
+    boolean usesMargins() {
+        return lossType.contains(DpoLossType.MM_DPO);
     }
 
     /** The loss of pairs. */
@@ -105,7 +128,8 @@ public record DpoConfig(
                 discopopTau,
                 fDivergenceType,
                 fAlphaDivergenceCoef,
-                tdpoAlpha);
+                tdpoAlpha,
+                new DynamicBeta(dynamicBetaW, dynamicBetaK));
     }
 
     private static DpoLoss loss(
@@ -116,8 +140,9 @@ public record DpoConfig(
             double discopopTau,
             FDivergence divergence,
             double alpha,
-            double tdpoAlpha) {
+            double tdpoAlpha,
+            DynamicBeta dynamicBeta) {
         List<Double> given = weights == null ? Collections.nCopies(types.size(), 1.0) : weights;
-        return new DpoLoss(types, given, beta, labelSmoothing, discopopTau, divergence, alpha, tdpoAlpha);
+        return new DpoLoss(types, given, beta, labelSmoothing, discopopTau, divergence, alpha, tdpoAlpha, dynamicBeta);
     }
 }

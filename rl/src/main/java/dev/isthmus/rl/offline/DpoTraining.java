@@ -55,9 +55,15 @@ final class DpoTraining extends OfflineTraining<PairExample> {
             PairBatch batch = PairBatch.of(model(), part, refLogps(part), balance.trace());
             batch.log(log);
             int first = step.first(part);
-            Pairs pairs = pairs(batch)
-                    .withNll(batch.nll(part, step.items(), false))
+            Pairs pairs = pairs(batch, part)
                     .withPartners(partners == null ? null : partners.slice(first, first + part.size()));
+            if (pairs.nll() == null) {
+                pairs = pairs.withNll(batch.nll(part, step.items(), false));
+            }
+            if (settings.usesMargins()) {
+                Tensor margins = PairBatch.margins(part, model().dtype());
+                pairs = pairs.withScores(margins, Tensor.zerosLike(margins));
+            }
             if (loss.usesDivergences()) {
                 pairs = batch.withDivergences(pairs, reference, PairBatch.sequences(part));
             }
@@ -71,7 +77,10 @@ final class DpoTraining extends OfflineTraining<PairExample> {
         return reference.logps(keys(part), PairBatch.sequences(part));
     }
 
-    private Pairs pairs(PairBatch batch) {
+    private Pairs pairs(PairBatch batch, List<Item<PairExample>> part) {
+        if (settings.onlyDifferingTokens()) {
+            return batch.differing(part);
+        }
         Double ldAlpha = settings.ldAlpha();
         return ldAlpha == null ? batch.pairs() : batch.lengthDesensitized(ldAlpha);
     }
@@ -82,7 +91,7 @@ final class DpoTraining extends OfflineTraining<PairExample> {
             List<Pairs> parts = new ArrayList<>();
             for (List<Item<PairExample>> part : step.parts()) {
                 try (Scope scope = Scope.open()) {
-                    parts.add(pairs(PairBatch.of(model(), part, refLogps(part), null))
+                    parts.add(pairs(PairBatch.of(model(), part, refLogps(part), null), part)
                             .keep());
                 }
             }

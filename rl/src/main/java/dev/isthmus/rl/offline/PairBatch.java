@@ -1,15 +1,19 @@
 package dev.isthmus.rl.offline;
 
 import dev.isthmus.model.Decoder;
+import dev.isthmus.rl.objective.preference.ErrorInjection;
 import dev.isthmus.rl.objective.preference.PairWeights;
 import dev.isthmus.rl.objective.preference.Pairs;
 import dev.isthmus.rl.objective.preference.TokenLogps;
 import dev.isthmus.rl.objective.preference.TokenWeights;
+import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.Sequence;
 import dev.isthmus.train.data.TrainingData.Item;
 import dev.isthmus.train.loop.StepLog;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -85,6 +89,25 @@ final class PairBatch {
         return Pairs.of(
                 chosen.sum(TokenWeights.lengthDesensitized(chosen.mask(), rejected.lengths(), ldAlpha)),
                 rejected.sum(TokenWeights.lengthDesensitized(rejected.mask(), chosen.lengths(), ldAlpha)));
+    }
+
+    /** The sums over the tokens in which both completions of a pair differ; all of the chosen one is imitated (RISE). */
+    Pairs differing(List<Item<PairExample>> part) {
+        return ErrorInjection.pairs(
+                chosen, learned(part, PairExample::chosen), rejected, learned(part, PairExample::rejected));
+    }
+
+    private static int[][] learned(List<Item<PairExample>> part, Function<PairExample, Sequence> side) {
+        return part.stream()
+                .map(item -> side.apply(item.example()))
+                .map(s -> Arrays.stream(s.learned()).map(t -> s.tokens()[t]).toArray())
+                .toArray(int[][]::new);
+    }
+
+    /** By how much the chosen completions are better: {@code [N]}. */
+    static Tensor margins(List<Item<PairExample>> part, DType dtype) {
+        double[] margins = part.stream().mapToDouble(p -> p.example().margin()).toArray();
+        return Tensor.of(margins, margins.length).to(dtype);
     }
 
     /**

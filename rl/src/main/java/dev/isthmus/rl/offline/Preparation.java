@@ -49,8 +49,23 @@ final class Preparation {
     /** Rows of a prompt with a better and a worse completion. */
     static TrainingData<PairExample> pairs(
             MethodConfig<?> config, TrainedModel trained, int maxLength, Truncation truncation) {
+        return pairs(config, trained, maxLength, truncation, false);
+    }
+
+    /** The same, of which each must have a {@code margin} if the loss reads it. */
+    static TrainingData<PairExample> pairs(
+            MethodConfig<?> config, TrainedModel trained, int maxLength, Truncation truncation, boolean withMargins) {
         int length = length(trained, maxLength);
-        return data(config, PairExample.reader(RowEncoder.of(trained), length, truncation), PairExample::tokens);
+        Function<Row, List<PairExample>> reader = PairExample.reader(RowEncoder.of(trained), length, truncation);
+        return data(
+                config,
+                row -> {
+                    if (withMargins) {
+                        row.field("margin");
+                    }
+                    return reader.apply(row);
+                },
+                PairExample::tokens);
     }
 
     /** Rows of completions that are good or bad by themselves, or of pairs, of which one is good and one bad. */

@@ -26,12 +26,8 @@ final class RewardTraining extends ClassifierTraining<PairExample> {
                     PairBatch.sequences(part).stream().map(Sequence::tokens).toList();
             Tensor rewards = classifier.last(tokens).reshape(-1);
             long end = rewards.size(0);
-            double[] margins =
-                    part.stream().mapToDouble(p -> p.example().margin()).toArray();
             LossResult result = loss.compute(
-                    rewards.slice(0, 0, end, 2),
-                    rewards.slice(0, 1, end, 2),
-                    Tensor.of(margins, margins.length).to(rewards.dtype()));
+                    rewards.slice(0, 0, end, 2), rewards.slice(0, 1, end, 2), PairBatch.margins(part, rewards.dtype()));
             log.putAll(result.metrics(), part.size());
             return result.loss();
         };

@@ -109,6 +109,16 @@ class OfflineTrainersTests {
                         new Dpo(),
                         Map.of("loss_type", List.of("tdpo2"), "sync_ref_model", true, "ref_model_sync_steps", 2),
                         pair),
+                new Case(
+                        new Dpo(),
+                        Map.of(
+                                "loss_type",
+                                List.of("mm_dpo", "sft"),
+                                "only_differing_tokens",
+                                true,
+                                "ref_model",
+                                OTHER),
+                        i -> pair.apply(i).replace("}", ",\"margin\":" + i % 3 + "}")),
                 new Case(new Kto(), Map.of("ref_model", OTHER), labelled),
                 new Case(
                         new Bco(),
@@ -553,6 +563,15 @@ class OfflineTrainersTests {
         dpo.method()
                 .configure(
                         null, settings(dpo, Map.of("label_smoothing", 0.1, "loss_type", List.of("sigmoid", "robust"))));
+    }
+
+    @Test
+    void aLossOfMarginsNeedsThem() {
+        Case dpo = cases().get(2);
+        assertThatThrownBy(() -> prepare(dpo.method(), settings(dpo, Map.of("loss_type", List.of("mm_dpo")))))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("line 1")
+                .hasMessageContaining("has no \"margin\"");
     }
 
     /** One example is compared with nothing; a held-out one that is left over joins a batch. */

@@ -11,7 +11,7 @@ import java.util.Objects;
 /**
  * Direct preference optimization: a weighted sum of {@linkplain DpoLossType losses} of the log-ratios of pairs.
  *
- * <p>LD-DPO is {@link TokenWeights#lengthDesensitized} before, WPO {@link PairWeights#wpo} beside this loss.
+ * <p>LD-DPO is {@link TokenWeights#lengthDesensitized} and RISE {@link ErrorInjection} before, WPO {@link PairWeights#wpo} beside this loss.
  *
  * @param lossTypes one or more
  * @param lossWeights one for each loss type
@@ -20,6 +20,7 @@ import java.util.Objects;
  * @param discopopTau the temperature of {@link DpoLossType#DISCOPOP}
  * @param fAlphaDivergenceCoef the alpha of {@link FDivergence#ALPHA_DIVERGENCE}
  * @param tdpoAlpha what the divergences of {@link DpoLossType#TDPO2} count
+ * @param dynamicBeta how beta grows under {@link DpoLossType#MM_DPO}
  */
 public record DpoLoss(
         List<DpoLossType> lossTypes,
@@ -29,7 +30,8 @@ public record DpoLoss(
         double discopopTau,
         FDivergence fDivergenceType,
         double fAlphaDivergenceCoef,
-        double tdpoAlpha)
+        double tdpoAlpha,
+        DynamicBeta dynamicBeta)
         implements PairLoss {
     public DpoLoss {
         lossTypes = List.copyOf(lossTypes);
@@ -48,7 +50,16 @@ public record DpoLoss(
 
     /** One loss with the other defaults of TRL and of TDPO's authors. */
     public static DpoLoss of(DpoLossType type, double beta) {
-        return new DpoLoss(List.of(type), List.of(1.0), beta, 0, 0.05, FDivergence.REVERSE_KL, 0.5, 0.5);
+        return new DpoLoss(
+                List.of(type),
+                List.of(1.0),
+                beta,
+                0,
+                0.05,
+                FDivergence.REVERSE_KL,
+                0.5,
+                0.5,
+                new DynamicBeta(0.5, 0.5));
     }
 
     /** Whether it reads {@link Pairs#partners}. */
@@ -70,7 +81,8 @@ public record DpoLoss(
                 beta,
                 labelSmoothing,
                 discopopTau,
-                tdpoAlpha);
+                tdpoAlpha,
+                dynamicBeta);
         Tensor loss = null;
         for (int i = 0; i < lossTypes.size(); i++) {
             DpoLossType type = lossTypes.get(i);
@@ -82,6 +94,9 @@ public record DpoLoss(
             loss = loss == null ? part : loss.add(part);
         }
         Map<String, Double> metrics = PairMetrics.ofLogRatios(pairs, beta);
+        if (lossTypes.contains(DpoLossType.MM_DPO)) {
+            metrics.put("beta/mean", dynamicBeta.factors(pairs).mean().item() * beta);
+        }
         if (usesDivergences()) {
             metrics.put(
                     "kl/chosen", pairs.chosen().divergences().detach().mean().item());

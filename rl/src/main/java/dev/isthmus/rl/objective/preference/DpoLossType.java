@@ -5,7 +5,7 @@ import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
 
 /**
- * The losses of pairs against a reference: TRL's, under its names, and conservative and token-level DPO.
+ * The losses of pairs against a reference: TRL's, under its names, and conservative, token-level and margin-weighted DPO.
  *
  * <p>With the scores {@code s} that the {@link FDivergence} makes of the log-ratios, {@code d = s(y+) - s(y-)}; under reverse KL
  * {@code s = lr} and {@code d = D}. {@code e} is the label smoothing.
@@ -193,6 +193,13 @@ public enum DpoLossType {
                     .sub(t.pairs.chosen().divergences().detach());
             return logistic(t.delta().sub(divergence.mul(t.tdpoAlpha)).mul(t.beta));
         }
+    },
+    /** {@code -log sg(beta(m) d)}, {@code beta(m)} growing with the margin of the scores: {@link DynamicBeta}. */
+    MM_DPO {
+        @Override
+        Tensor perPair(Terms t) {
+            return logistic(t.delta().mul(t.dynamicBeta.factors(t.pairs)).mul(t.beta));
+        }
     };
 
     @Override
@@ -208,7 +215,8 @@ public enum DpoLossType {
             double beta,
             double labelSmoothing,
             double discopopTau,
-            double tdpoAlpha) {
+            double tdpoAlpha,
+            DynamicBeta dynamicBeta) {
         Tensor delta() {
             return chosenScores.sub(rejectedScores);
         }

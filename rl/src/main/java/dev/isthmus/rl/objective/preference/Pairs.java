@@ -61,6 +61,11 @@ public record Pairs(
         return new Pairs(chosen.withSeqKl(ofChosen), rejected.withSeqKl(ofRejected), weights, targets, nll, partners);
     }
 
+    /** These pairs with the scores {@code [N]} of both sides. */
+    public Pairs withScores(Tensor ofChosen, Tensor ofRejected) {
+        return new Pairs(chosen.withScores(ofChosen), rejected.withScores(ofRejected), weights, targets, nll, partners);
+    }
+
     /** The log-probs of these pairs, in the scope around this one. */
     public Pairs keep() {
         return of(chosen.keep(), rejected.keep());

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.GradCheck;
 import dev.isthmus.tensor.IsthmusException;
@@ -91,10 +92,13 @@ class PaperLossesTests {
     void gradientsOfAllDpoLosses() {
         for (DpoLossType type : DpoLossType.values()) {
             for (FDivergence divergence : FDivergence.values()) {
-                DpoLoss loss = new DpoLoss(List.of(type), List.of(0.7), 0.3, 0.1, 0.05, divergence, 0.5, 0.5);
+                DpoLoss loss = new DpoLoss(
+                        List.of(type), List.of(0.7), 0.3, 0.1, 0.05, divergence, 0.5, 0.5, new DynamicBeta(0.5, 1));
                 GradCheck.check(
                         t -> {
-                            Pairs pairs = randomPairs(t).withDivergences(random(6, 4), random(7, 4));
+                            Pairs pairs = randomPairs(t)
+                                    .withDivergences(random(6, 4), random(7, 4))
+                                    .withScores(random(3, 4), random(5, 4));
                             return loss.compute(
                                             type.usesPartners() ? Pairs.of(pairs.chosen(), pairs.rejected()) : pairs)
                                     .loss();
@@ -329,21 +333,21 @@ class PaperLossesTests {
 
     @Test
     void dynamicBeta() {
-        Pairs pairs =
-                Pairs.of(pair().chosen().withScores(of(1)), pair().rejected().withScores(of(0.5)));
+        DpoLoss loss = new DpoLoss(
+                List.of(DpoLossType.MM_DPO),
+                List.of(1.0),
+                2,
+                0,
+                0.05,
+                FDivergence.REVERSE_KL,
+                0.5,
+                0,
+                new DynamicBeta(0.4, 1.5));
         double beta = 2 * (1 + 0.4 * (1 - Math.exp(-1.5 * 0.5)));
-        isClose(new DynamicBetaLoss(2, 0.4, 1.5).compute(pairs).loss(), logistic(beta * 0.8));
-        Pairs turned =
-                Pairs.of(pair().chosen().withScores(of(0)), pair().rejected().withScores(of(0.5)));
-        isClose(new DynamicBetaLoss(2, 0.4, 1.5).compute(turned).loss(), logistic(1.6));
-        GradCheck.check(
-                t -> new DynamicBetaLoss(0.3, 0.5, 1)
-                        .compute(Pairs.of(
-                                completions(t[0], random(5, 4)).withScores(random(3, 4)),
-                                completions(t[1], random(6, 4)).withScores(random(4, 4))))
-                        .loss(),
-                random(1, 4),
-                random(2, 4));
+        LossResult result = loss.compute(pair().withScores(of(1), of(0.5)));
+        isClose(result.loss(), logistic(beta * 0.8));
+        assertThat(result.metrics().get("beta/mean")).isCloseTo(beta, within(1e-12));
+        isClose(loss.compute(pair().withScores(of(0), of(0.5))).loss(), logistic(1.6));
     }
 
     @Test
@@ -419,7 +423,8 @@ class PaperLossesTests {
                 0.05,
                 FDivergence.REVERSE_KL,
                 0.5,
-                0);
+                0,
+                new DynamicBeta(0, 1));
         // Only the second tokens differ: lr 0.5 and -1; all of the chosen one is imitated.
         isClose(loss.compute(pairs).loss(), logistic(3) + 0.1 * 3);
     }

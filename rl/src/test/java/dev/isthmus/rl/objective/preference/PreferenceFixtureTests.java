@@ -91,7 +91,8 @@ class PreferenceFixtureTests {
                 c.number("discopop_tau", 0.05),
                 TrlNames.find("f_divergence_type", c.text("f_divergence_type", "reverse_kl"), FDivergence.values()),
                 c.number("f_alpha_divergence_coef", 0.5),
-                0);
+                0,
+                new DynamicBeta(0, 1));
         return loss.compute(pairs);
     }
 
