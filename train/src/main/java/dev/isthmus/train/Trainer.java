@@ -124,15 +124,12 @@ public final class Trainer {
         }
     }
 
-    /** The first weight, frozen ones included, or, looking back from the loss, gradient. */
     private @Nullable String firstNonFinite() {
-        for (Parameter p : Stream.concat(model.parameters().stream(), parameters.stream())
-                .distinct()
-                .toList()) {
-            if (!isFinite(p.value())) {
-                return p.name();
-            }
+        String weight = firstNonFiniteWeight();
+        if (weight != null) {
+            return weight;
         }
+        // Looking back from the loss.
         for (Parameter p : parameters.reversed()) {
             Tensor grad = p.grad();
             if (grad != null && !isFinite(grad)) {
@@ -140,6 +137,15 @@ public final class Trainer {
             }
         }
         return null;
+    }
+
+    /** The first weight, frozen ones included, that is not finite; null if all are. */
+    public @Nullable String firstNonFiniteWeight() {
+        return Stream.concat(model.parameters().stream(), parameters.stream())
+                .filter(p -> !isFinite(p.value()))
+                .map(Parameter::name)
+                .findFirst()
+                .orElse(null);
     }
 
     /** Whether all numbers of a tensor are finite. */

@@ -68,7 +68,8 @@ public final class Candidates {
     /**
      * The highest score that is left.
      *
-     * @throws IsthmusException if it is not a number, as of a model that diverged, or if no token is left
+     * @throws NonFiniteLogitsException if it is not a number
+     * @throws IsthmusException if no token is left
      */
     public double max() {
         double max = Double.NEGATIVE_INFINITY;
@@ -243,8 +244,7 @@ public final class Candidates {
                             + "are all -Infinity; an end-of-text token would let the text end here");
         }
         if (!Double.isFinite(value)) {
-            throw new IsthmusException(
-                    "The logits are " + value + "; the model has diverged or its weights are damaged");
+            throw new NonFiniteLogitsException(value);
         }
         return value;
     }

@@ -84,8 +84,7 @@ public record MiniLlmLoss(
                     ones[t] = 1;
                 }
             }
-            System.arraycopy(
-                    advantages(rewards, ones, gamma, lengthNormalization), 0, advantages, start, columns);
+            System.arraycopy(advantages(rewards, ones, gamma, lengthNormalization), 0, advantages, start, columns);
         }
         return Tensor.of(advantages, mask.shape()).to(mask.dtype());
     }
@@ -96,8 +95,7 @@ public record MiniLlmLoss(
      * @param rewards {@code log q - log p} of each token, 0 for those that do not count
      * @param counted 1 for the tokens that count
      */
-    public static double[] advantages(
-            double[] rewards, double[] counted, double gamma, boolean lengthNormalization) {
+    public static double[] advantages(double[] rewards, double[] counted, double gamma, boolean lengthNormalization) {
         double[] returns = TokenRewards.returns(rewards, gamma);
         double[] lengths = TokenRewards.returns(counted, gamma);
         for (int t = 0; t < returns.length; t++) {

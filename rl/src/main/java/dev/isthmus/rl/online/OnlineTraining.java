@@ -299,6 +299,11 @@ final class OnlineTraining implements Training {
     // ---- between steps --------------------------------------------------------------------------------------------
 
     @Override
+    public void skipped() {
+        stepMetrics.clear();
+    }
+
+    @Override
     public void stepped(long globalStep, StepLog log) {
         method.stepped(stepMetrics);
         OnlineSettings.ReferenceSync sync = settings.sync();

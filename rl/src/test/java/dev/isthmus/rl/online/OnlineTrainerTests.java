@@ -465,6 +465,53 @@ class OnlineTrainerTests {
         }
     }
 
+    /** Skipping a step does not mend weights: a model that can write nothing ends the run, under either option. */
+    @ParameterizedTest
+    @ValueSource(strings = {"stop", "skip"})
+    void aModelThatCanWriteNothingIsNamedAndTheLastCheckpointIsGood(String option) throws IOException {
+        TinyOnlineRun.world(root);
+        AtomicInteger calls = new AtomicInteger();
+        var method = OnlineTrainer.GRPO.withRewards(RewardFunction.of(
+                "digits",
+                (prompts, completions, columns) -> calls.getAndIncrement() < 3
+                        ? new double[prompts.size()]
+                        : DIGITS.score(prompts, completions, columns)));
+        // Nothing is learned in three steps; the fourth moves every weight by 1e18.
+        Map<String, Object> settings = with(
+                "reward_funcs",
+                List.of("digits"),
+                "num_generations",
+                2,
+                "max_completion_length",
+                5,
+                "learning_rate",
+                1e18,
+                "lr_scheduler_type",
+                "constant",
+                "nonfinite_loss",
+                option);
+        assertThatThrownBy(() -> TinyOnlineRun.of(method, root, "run", settings))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("The logits are NaN")
+                .hasMessageContaining("First not finite: the output of model.layers.0")
+                .hasMessageContaining("the last checkpoint is 0001-step-3");
+        Path run = root.resolve("run");
+        assertThat(run.resolve("nonfinite.json")).content().contains("\"step\" : 5", "the output of model.layers.0");
+        assertThat(run.resolve("checkpoints/0001-step-3/model.safetensors"))
+                .hasSameBinaryContentAs(root.resolve("tiny/model.safetensors"));
+        assertThat(new TinyOnlineRun(run).metrics()).hasSize(4);
+
+        try (Scope scope = Scope.open()) {
+            Decoder model = Pretrained.load(root.resolve("tiny"));
+            model.parameters().getLast().value().fill(Double.NaN);
+            Pretrained.save(model, root.resolve("tiny"));
+            assertThatThrownBy(() -> TinyOnlineRun.of(method, root, "damaged", settings))
+                    .hasMessageContaining(
+                            "First not finite: " + model.parameters().getLast().name())
+                    .hasMessageContaining("no checkpoint had been saved yet");
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void aTeacherThatSaysNothingTeachesNothing(boolean miniLlm) throws IOException {

@@ -3,6 +3,7 @@ package dev.isthmus.train.loop;
 import dev.isthmus.model.Parameter;
 import dev.isthmus.model.generate.LanguageModel;
 import dev.isthmus.model.io.ParameterNames;
+import dev.isthmus.model.sample.NonFiniteLogitsException;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
@@ -205,7 +206,7 @@ public final class TrainingLoop {
         Trainer.Step done;
         long read;
         try (Scope scope = Scope.open()) {
-            List<MicroBatch> batches = training.microBatches(trainer.globalStep(), log);
+            List<MicroBatch> batches = microBatches(log);
             read = batches.stream().mapToLong(MicroBatch::tokens).sum();
             List<Supplier<Tensor>> losses = IntStream.range(0, batches.size())
                     .mapToObj(i -> dropping(i, batches.get(i).loss()))
@@ -252,6 +253,15 @@ public final class TrainingLoop {
             table.row(step, done.loss(), last, done.learningRate());
         }
         progress.update(step, read, table.losses(done.loss(), last));
+    }
+
+    private List<MicroBatch> microBatches(StepLog log) {
+        try {
+            return training.microBatches(trainer.globalStep(), log);
+        } catch (NonFiniteLogitsException e) {
+            throw NonFiniteDump.write(
+                    directory, trainer, e, () -> training.microBatches(trainer.globalStep(), new StepLog(_ -> {})));
+        }
     }
 
     /** The loss with what drops out of the adapters' inputs: a function of seed, step and micro-batch. */

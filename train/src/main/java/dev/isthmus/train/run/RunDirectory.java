@@ -230,7 +230,7 @@ public final class RunDirectory implements AutoCloseable {
     }
 
     /** What is saved, for people to read. */
-    String lastCheckpoint() {
+    public String lastCheckpoint() {
         return checkpoints
                 .newest()
                 .map(name -> "the last checkpoint is " + name)
