@@ -103,6 +103,9 @@ public final class OnlineTrainer<C extends Record> implements TrainingMethod<C> 
     public Training prepare(MethodConfig<C> config, Start start) {
         OnlineMethod made = method.apply(config);
         PromptedModel policy = PromptedModel.load(config, start, made.settings());
+        made.settings().rewards().rewardFuncs().stream()
+                .filter(name -> own(name).isEmpty() && RewardFunctions.usesSolution(name))
+                .forEach(policy::requireSolutions);
         int batchSize = config.base().perDeviceTrainBatchSize();
         return new OnlineTraining(config, made, functions(made.settings(), batchSize), policy, start);
     }

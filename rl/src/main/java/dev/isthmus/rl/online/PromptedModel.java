@@ -111,6 +111,14 @@ final class PromptedModel {
         }
     }
 
+    /** Throws if a reward function would find no prompt's solution. */
+    void requireSolutions(String function) {
+        if (all(data.all()).allMatch(row -> row.problem().answer().isEmpty())) {
+            throw new IsthmusException(function + " compares with the column \"solution\", which no row of "
+                    + base.data() + " has; reward_funcs may name others");
+        }
+    }
+
     long size() {
         return data.epoch();
     }

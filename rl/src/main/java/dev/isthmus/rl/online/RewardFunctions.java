@@ -12,12 +12,15 @@ import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The reward functions that {@code reward_funcs} may name, for prompts from a file. */
 final class RewardFunctions {
     private static final List<String> TASKS = List.of("addition", "list_sorting", "countdown", "game24");
+    private static final Set<String> OF_SOLUTION =
+            Set.of("accuracy_reward", "reasoning_accuracy_reward", "get_cosine_scaled_reward", "cosine_scaled_reward");
     private static final Pattern BOXED = Pattern.compile("\\\\boxed\\{([^{}]*)}");
     private static final String MARK = "####";
     private static final String THOUGHT = "</think>";
@@ -33,6 +36,11 @@ final class RewardFunctions {
         if (!RewardModel.present(Path.of(name))) {
             written(name, maxLength);
         }
+    }
+
+    /** Whether the function of a name compares with the column {@code solution}. */
+    static boolean usesSolution(String name) {
+        return OF_SOLUTION.contains(name);
     }
 
     /**

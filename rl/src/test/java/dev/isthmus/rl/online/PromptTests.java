@@ -92,6 +92,20 @@ class PromptTests {
                 .hasMessageContaining(problem.strip());
     }
 
+    @Test
+    void anAnswerThatNoRowHasIsMissedBeforeTheFirstStep() throws IOException {
+        TinyOnlineRun.world(root);
+        Files.writeString(root.resolve("a.jsonl"), "{\"prompt\":\"1\"}\n{\"prompt\":\"2\"}\n", StandardCharsets.UTF_8);
+        for (String function : List.of("accuracy_reward", "get_cosine_scaled_reward")) {
+            Map<String, ?> settings =
+                    Map.of("data", "@a.jsonl", "reward_funcs", List.of("think_format_reward", function));
+            assertThatThrownBy(() -> TinyOnlineRun.of(OnlineTrainer.GRPO, root, "run", settings))
+                    .isInstanceOf(IsthmusException.class)
+                    .hasMessageStartingWith(function + " compares with the column \"solution\", which no row of ");
+        }
+        assertThat(root.resolve("run")).doesNotExist();
+    }
+
     /** As for the trainers on files: several files with commas, in their order if that is asked for. */
     @Test
     void filesAreReadInTheOrderThatIsAskedFor() throws IOException {

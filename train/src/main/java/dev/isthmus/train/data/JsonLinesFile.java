@@ -141,9 +141,9 @@ public final class JsonLinesFile {
             while (bytes.hasRemaining() && in.read(bytes, starts[index] + bytes.position()) >= 0) {
                 // until the line is whole
             }
-            String line =
-                    StandardCharsets.UTF_8.newDecoder().decode(bytes.flip()).toString();
-            JsonNode json = JSON.readTree(line.strip());
+            refuseOtherFormats(index, bytes.flip());
+            String line = StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+            JsonNode json = JSON.readTree(line.replaceFirst("^\uFEFF", "").strip());
             if (json instanceof ObjectNode object) {
                 return new Row(name, lines[index], object);
             }
@@ -163,6 +163,20 @@ public final class JsonLinesFile {
             throw new IsthmusException("Cannot read " + name + ": " + e.getMessage(), e);
         }
         throw wrong(index, "is not a JSON object");
+    }
+
+    /** What Hugging Face's datasets come as, too, told by how it begins. */
+    private void refuseOtherFormats(int index, ByteBuffer row) {
+        String start = StandardCharsets.ISO_8859_1
+                .decode(row.slice(0, Math.min(4, row.limit())))
+                .toString();
+        if (index == 0 && start.startsWith("[")) {
+            throw wrong(
+                    index, "begins a JSON array, where each line should be an object; jq -c '.[]' makes such lines");
+        }
+        if (index == 0 && start.equals("PAR1")) {
+            throw wrong(index, "is of a Parquet file, not of JSON Lines, which Dataset.to_json writes");
+        }
     }
 
     private IsthmusException wrong(int index, String problem) {

@@ -260,4 +260,16 @@ class SftRowsTests {
                 .hasMessageContaining("data.jsonl, line 3: " + problem)
                 .hasMessageNotContaining("Source");
     }
+
+    @Test
+    void otherFormatsOfDatasetsAreToldByHowTheyBegin() {
+        assertThatThrownBy(() -> rows(plain, Map.of(), "[", "{\"text\":\"ab\"}", "]"))
+                .hasMessageContaining("data.jsonl, line 1: begins a JSON array");
+        assertThatThrownBy(() -> rows(plain, Map.of(), "PAR1\u0015"))
+                .hasMessageContaining("data.jsonl, line 1: is of a Parquet file");
+        String row = "{\"text\":\"ab\"}";
+        assertThat(rows(plain, Map.of(), "\uFEFF" + row).row(0).getFirst().tokens())
+                .as("after a byte order mark")
+                .isEqualTo(rows(plain, Map.of(), row).row(0).getFirst().tokens());
+    }
 }
