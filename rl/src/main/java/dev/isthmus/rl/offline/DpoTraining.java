@@ -52,7 +52,7 @@ final class DpoTraining extends OfflineTraining<PairExample> {
         Partners partners = loss.usesPartners() && step.parts().size() > 1 ? partners(step) : null;
         return part -> {
             RouterAuxLoss balance = new RouterAuxLoss(model(), settings.routerAuxLossCoef());
-            PairBatch batch = PairBatch.of(model(), part, refLogps(part), balance.trace());
+            PairBatch batch = PairBatch.of(model(), part, refLogps(part), balance.trace(), loss.usesDivergences());
             batch.log(log);
             int first = step.first(part);
             Pairs pairs = pairs(batch, part)
@@ -91,7 +91,7 @@ final class DpoTraining extends OfflineTraining<PairExample> {
             List<Pairs> parts = new ArrayList<>();
             for (List<Item<PairExample>> part : step.parts()) {
                 try (Scope scope = Scope.open()) {
-                    parts.add(pairs(PairBatch.of(model(), part, refLogps(part), null), part)
+                    parts.add(pairs(PairBatch.of(model(), part, refLogps(part), null, false), part)
                             .keep());
                 }
             }

@@ -52,7 +52,7 @@ abstract class LabelledTraining extends OfflineTraining<LabelledExample> {
                 labels[i] = part.get(i).example().good();
             }
             RouterAuxLoss balance = new RouterAuxLoss(model(), routerAuxLossCoef);
-            TokenScores scores = TokenScores.of(model(), sequences(part), balance.trace());
+            TokenScores scores = TokenScores.of(model(), sequences(part), balance.trace(), false);
             scores.log(log, labels);
             Completions completions = scores.padded(refLogps(part)).sum();
             LossResult result =

@@ -37,10 +37,12 @@ final class PairBatch {
      *
      * @param refLogps those of {@link #sequences} under a reference, or null
      * @param trace sees what the model computes; or null
+     * @param comparesLogits whether a loss takes more of the logits than log-probs
      */
     static PairBatch of(
-            Decoder model, List<Item<PairExample>> pairs, @Nullable Tensor refLogps, Decoder.@Nullable Trace trace) {
-        TokenScores scores = TokenScores.of(model, sequences(pairs), trace);
+            Decoder model, List<Item<PairExample>> pairs, @Nullable Tensor refLogps, Decoder.@Nullable Trace trace,
+            boolean comparesLogits) {
+        TokenScores scores = TokenScores.of(model, sequences(pairs), trace, comparesLogits);
         TokenLogps completions = scores.padded(refLogps);
         return new PairBatch(scores, completions, completions);
     }

@@ -26,12 +26,19 @@ import org.jspecify.annotations.Nullable;
  */
 record TokenScores(Tensor logits, Tensor targets, Tensor logps, Tensor entropy, int[] lengths) {
     static TokenScores of(Decoder model, List<Sequence> sequences) {
-        return of(model, sequences, null);
+        return of(model, sequences, null, false);
     }
 
-    static TokenScores of(Decoder model, List<Sequence> sequences, Decoder.@Nullable Trace trace) {
+    /**
+     * The same.
+     *
+     * @param trace sees what the model computes; or null
+     * @param comparesLogits whether a loss takes more of the logits than log-probs
+     */
+    static TokenScores of(
+            Decoder model, List<Sequence> sequences, Decoder.@Nullable Trace trace, boolean comparesLogits) {
         Prediction prediction = CompletionLoss.predict(model, sequences, trace);
-        TokenLoss loss = Functional.tokenLoss(prediction.logits(), prediction.targets(), 1, true);
+        TokenLoss loss = Functional.tokenLoss(prediction.logits(), prediction.targets(), 1, true, !comparesLogits);
         return new TokenScores(
                 prediction.logits(),
                 prediction.targets(),

@@ -104,7 +104,7 @@ final class SupervisedTraining implements Training {
     }
 
     private Tensor sum(List<Sequence> batch, Prediction prediction, StepLog log) {
-        TokenLoss tokens = Functional.tokenLoss(prediction.logits(), prediction.targets(), 1, true);
+        TokenLoss tokens = Functional.tokenLoss(prediction.logits(), prediction.targets(), 1, true, true);
         long learned = learned(batch);
         Autograd.noGrad(() -> {
             Tensor best = prediction.logits().detach().argmax(1, false).to(DType.INT32);
