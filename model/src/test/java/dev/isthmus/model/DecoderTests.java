@@ -1,12 +1,14 @@
 package dev.isthmus.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.Functional;
+import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
@@ -196,5 +198,15 @@ class DecoderTests {
                 ? DecoderConfig.gpt2(29, 20, 2, 2, 64)
                 : DecoderConfig.llama(29, 36, 52, 2, 6, 3, 64, true);
         return new Decoder(config, DType.FLOAT32).initialize(Rng.of(3));
+    }
+
+    @Test
+    void morePositionsThanATableHoldsAreTold() {
+        for (int positions : new int[] {Integer.MAX_VALUE, 1 << 27}) {
+            DecoderConfig config = DecoderConfig.llama(8, 8, 8, 1, 2, 2, positions, true);
+            assertThatThrownBy(() -> new Decoder(config, DType.FLOAT32))
+                    .isInstanceOf(IsthmusException.class)
+                    .hasMessageContaining("max_position_embeddings is " + positions);
+        }
     }
 }

@@ -12,8 +12,8 @@ import dev.isthmus.tensor.KernelCall.WeightMatMul;
  * Products with stored weights, tiles of {@value #TILE} rows of A and {@value #TILE} rows of a weight.
  *
  * <p>A single row of A meets the weights as they are stored, at the speed of memory. For more rows, and where vectors are too
- * narrow, a chunk becomes float32 in scratch memory first. Partial sums stay in memory between chunks, so every path adds in the
- * order that {@link WeightMatMul} promises.
+ * narrow, a chunk becomes float32 in scratch memory first; most of many rows are left to {@link WeightTiles}. Partial sums stay in
+ * memory between chunks, so every path adds in the order that {@link WeightMatMul} promises.
  */
 final class WeightKernels {
     /** The rows of A and of a weight whose products are made together. */
@@ -49,7 +49,7 @@ final class WeightKernels {
         }
         int panel = Math.max(1, PANEL_BYTES / (4 * ROWS * Math.max(1, c.k()))) * ROWS;
         int blocks = (c.n() + COLS - 1) / COLS;
-        for (int first = 0; first < c.m(); first += panel) {
+        for (int first = WeightTiles.matMul(c); first < c.m(); first += panel) {
             int begin = first;
             int end = Math.min(c.m(), first + panel);
             Rows.parallel(blocks, perTask(c, end - begin, blocks, COLS), (_, from, to) -> {

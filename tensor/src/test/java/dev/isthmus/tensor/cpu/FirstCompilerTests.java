@@ -194,7 +194,7 @@ class FirstCompilerTests {
         int k = 224;
         int n = 71;
         for (WeightFormat format : WeightFormat.values()) {
-            for (int m : new int[] {1, 2, 7}) {
+            for (int m : new int[] {1, 2, 7, 32}) {
                 VECTOR.run(new WeightMatMul(
                         format,
                         m,

@@ -26,6 +26,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.channels.FileChannel;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.RepeatedTest;
@@ -91,7 +92,7 @@ class WeightTests {
                     continue;
                 }
                 MemorySegment w = weight(format, n, k);
-                for (int m : new int[] {1, 2, 4, 7, 13}) {
+                for (int m : new int[] {1, 2, 4, 7, 13, 61}) {
                     for (int pad : new int[] {0, 3}) {
                         int lda = k + pad;
                         int ldc = n + 2 * pad;
@@ -132,8 +133,9 @@ class WeightTests {
     @ParameterizedTest
     @EnumSource
     void aRowHasTheSameBitsAloneAndAmongOthers(WeightFormat format) {
-        for (int k : sizes(format)) {
-            int m = 77; // more than a panel of long rows
+        for (int k : IntStream.concat(IntStream.of(sizes(format)), IntStream.of(BLOCKED_SIZES))
+                .toArray()) {
+            int m = 125; // tiles of which the last has rows that are missing, and several times through long rows
             int n = 71;
             MemorySegment w = weight(format, n, k);
             Buffer a = gaussian(1, m * k);
