@@ -1,6 +1,7 @@
 package dev.isthmus.model;
 
 import dev.isthmus.model.io.Checkpoint;
+import dev.isthmus.model.io.SafeTensors;
 import dev.isthmus.model.io.StoredType;
 import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.tensor.DType;
@@ -9,6 +10,7 @@ import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -92,6 +94,25 @@ public final class Pretrained {
                 .map(p -> new TensorEntry(
                         p.name(), StoredType.F32, p.value().shape(), p.value().segment()))
                 .toList();
+    }
+
+    /**
+     * Gives parameters the numbers that {@link #entries(List)} wrote.
+     *
+     * @param file names them in what is thrown
+     * @throws IsthmusException if one is missing or of another shape
+     */
+    public static void fill(List<Parameter> parameters, SafeTensors saved, Path file) {
+        parameters.forEach(p -> fill(p, saved.get(p.name()), file));
+    }
+
+    /** The same of one. */
+    public static void fill(Parameter parameter, TensorEntry saved, Path file) {
+        if (!Arrays.equals(saved.shape(), parameter.tensor().shape())) {
+            throw new IsthmusException(
+                    file + " has a " + saved + " where " + parameter.tensor().layout() + " is expected");
+        }
+        saved.copyTo(parameter.tensor().segment());
     }
 
     /**

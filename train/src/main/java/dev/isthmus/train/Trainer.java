@@ -16,7 +16,9 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +44,16 @@ public final class Trainer {
      *
      * @param gradNorm before clipping
      */
-    public record Step(long globalStep, double loss, double gradNorm, double learningRate) {}
+    public record Step(long globalStep, double loss, double gradNorm, double learningRate) {
+        /** What it came to under TRL's keys; more may be put. */
+        public Map<String, Double> metrics() {
+            Map<String, Double> metrics = new LinkedHashMap<>();
+            metrics.put("loss", loss);
+            metrics.put("grad_norm", gradNorm);
+            metrics.put("learning_rate", learningRate);
+            return metrics;
+        }
+    }
 
     /** A trainer of a model whose optimizer lives in the current scope. */
     public Trainer(Decoder model, TrainingArguments arguments) {

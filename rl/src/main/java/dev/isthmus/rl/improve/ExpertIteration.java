@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -31,20 +30,13 @@ record ExpertIteration(Recipe.ExpertIteration settings) implements Method {
     @Override
     public void round(Learner learner, int round) {
         Rng rng = learner.rng().split("round", round);
-        List<Rollout> rollouts = learner.policy()
-                .answer(
-                        learner.problems(settings.problems(), rng.split("problems")),
-                        settings.numGenerations(),
-                        settings.sampling(),
-                        rng.split("answers"),
-                        null);
+        List<Rollout> rollouts =
+                learner.answers(settings.problems(), settings.numGenerations(), settings.sampling(), rng);
         double[] correct = rollouts.stream()
                 .mapToDouble(r -> r.verdict().correct() ? 1 : 0)
                 .toArray();
         List<Rollout> selected = select(rollouts, correct, learner.control(), rng);
-        for (int i = 0; i < rollouts.size(); i += Math.max(1, rollouts.size() / 8)) {
-            learner.log().sample(rollouts.get(i), correct[i]);
-        }
+        learner.log().samples(rollouts, correct);
         Map<String, Double> metrics = RolloutMetrics.of(
                 rollouts.stream().map(Rollout::completion).toList(), correct, settings.numGenerations());
         metrics.put("selected", (double) selected.size());
@@ -91,14 +83,11 @@ record ExpertIteration(Recipe.ExpertIteration settings) implements Method {
             int tokens = CompletionLoss.tokens(batch);
             Trainer.Step done = learner.trainer()
                     .step(List.of(() -> CompletionLoss.mean(learner.trainer().model(), batch, tokens)));
-            Map<String, Double> metrics = new LinkedHashMap<>();
-            metrics.put("loss", done.loss());
-            metrics.put("grad_norm", done.gradNorm());
-            metrics.put("learning_rate", done.learningRate());
+            Map<String, Double> metrics = done.metrics();
             if (step + 1 == settings.maxSteps()) {
                 metrics.putAll(rollouts);
             }
-            learner.log().step(batch.stream().mapToInt(e -> e.tokens().length).sum(), metrics);
+            learner.log().step(batch, metrics);
         }
     }
 }

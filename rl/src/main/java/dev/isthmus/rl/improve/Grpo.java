@@ -46,13 +46,8 @@ final class Grpo implements Method {
     }
 
     private void step(Learner learner, Rng rng, boolean keepSamples) {
-        List<Rollout> rollouts = learner.policy()
-                .answer(
-                        learner.problems(settings.problems(), rng.split("problems")),
-                        settings.numGenerations(),
-                        settings.sampling(),
-                        rng.split("answers"),
-                        null);
+        List<Rollout> rollouts =
+                learner.answers(settings.problems(), settings.numGenerations(), settings.sampling(), rng);
         List<RewardFunction> functions = settings.rewards(learner.policy().task());
         double[][] judged = RewardFunction.scoreAll(
                 functions,
@@ -68,8 +63,8 @@ final class Grpo implements Method {
                 settings.numGenerations(),
                 settings.scale(),
                 MultiObjectiveAggregation.SUM_THEN_NORMALIZE);
-        for (int i = 0; keepSamples && i < rollouts.size(); i += Math.max(1, rollouts.size() / 8)) {
-            learner.log().sample(rollouts.get(i), advantages.rewards()[i]);
+        if (keepSamples) {
+            learner.log().samples(rollouts, advantages.rewards());
         }
         Map<String, Double> batch = RolloutMetrics.of(
                 rollouts.stream().map(Rollout::completion).toList(), functions, judged, advantages.rewards());
@@ -79,14 +74,10 @@ final class Grpo implements Method {
             Map<String, Double> metrics = new LinkedHashMap<>();
             Trainer.Step done = learner.trainer()
                     .step(List.of(() -> loss(learner, rollouts, examples, advantages.values(), metrics)));
-            Map<String, Double> line = new LinkedHashMap<>();
-            line.put("loss", done.loss());
-            line.put("grad_norm", done.gradNorm());
-            line.put("learning_rate", done.learningRate());
+            Map<String, Double> line = done.metrics();
             line.putAll(batch);
             line.putAll(metrics);
-            learner.log()
-                    .step(examples.stream().mapToInt(e -> e.tokens().length).sum(), line);
+            learner.log().step(examples, line);
         }
     }
 

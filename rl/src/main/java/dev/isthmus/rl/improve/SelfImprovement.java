@@ -150,17 +150,13 @@ public final class SelfImprovement {
                         .toList();
                 int tokens = CompletionLoss.tokens(batch);
                 Trainer.Step done = trainer.step(List.of(() -> CompletionLoss.mean(model, batch, tokens)));
-                long read = batch.stream().mapToInt(e -> e.tokens().length).sum();
-                Map<String, Double> metrics = new LinkedHashMap<>();
-                metrics.put("loss", done.loss());
-                metrics.put("grad_norm", done.gradNorm());
-                metrics.put("learning_rate", done.learningRate());
+                Map<String, Double> metrics = done.metrics();
                 if (settings.hasTarget() && done.globalStep() % settings.evalSteps() == 0) {
                     double solved = solved(policy, dev);
                     metrics.put("eval_accuracy", solved);
                     learned = solved >= settings.targetAccuracy();
                 }
-                log(read, metrics, done.globalStep());
+                log(tokens(batch), metrics, done.globalStep());
                 if (!learned
                         && done.globalStep() % PRETRAIN_CHECKPOINT == 0
                         && done.globalStep() < settings.maxSteps()) {
@@ -237,17 +233,21 @@ public final class SelfImprovement {
     private double lastSolved;
     private final Map<String, Double> lastMetrics = new LinkedHashMap<>();
 
+    private static long tokens(List<Example> examples) {
+        return examples.stream().mapToInt(e -> e.tokens().length).sum();
+    }
+
     private Learner.Log log(Control control, Method method, Trainer trainer) {
         return new Learner.Log() {
             private int steps;
 
             @Override
-            public void step(long tokens, Map<String, Double> metrics) {
+            public void step(List<Example> examples, Map<String, Double> metrics) {
                 Map<String, Double> line = new LinkedHashMap<>();
                 String prefix = control == Control.NONE ? "" : control.key() + "/";
                 metrics.forEach((key, value) -> line.put(prefix + key, value));
                 lastMetrics.putAll(metrics);
-                SelfImprovement.this.log(tokens, line, steps++ % method.stepsPerRound() + 1);
+                SelfImprovement.this.log(tokens(examples), line, steps++ % method.stepsPerRound() + 1);
             }
 
             @Override

@@ -99,20 +99,6 @@ public record GrpoLoss(
                 klEstimator);
     }
 
-    /** This loss with another estimate of the KL divergence. */
-    public GrpoLoss withKlEstimator(KlEstimator estimator) {
-        return new GrpoLoss(
-                normalizer,
-                surrogate,
-                importanceSamplingLevel,
-                beta,
-                useBiasCorrectionKl,
-                offPolicyMaskThreshold,
-                topEntropyQuantile,
-                entropyCoef,
-                estimator);
-    }
-
     /** TRL's {@code loss_type}: a normalizer and a surrogate. */
     public enum LossType {
         GRPO(Normalizer.SEQUENCE_MEAN),

@@ -5,7 +5,6 @@ import dev.isthmus.model.Parameter;
 import dev.isthmus.model.Pretrained;
 import dev.isthmus.model.generate.Ensemble;
 import dev.isthmus.model.io.SafeTensors;
-import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.rl.objective.QValueLoss;
 import dev.isthmus.rl.objective.Require;
 import dev.isthmus.rl.reward.MlpHead;
@@ -16,7 +15,6 @@ import dev.isthmus.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -62,7 +60,7 @@ public final class IlqlHeads {
         IlqlHeads heads = new IlqlHeads(decoder, twoQs ? 2 : 1, rng);
         if (present(files)) {
             try (Arena arena = Arena.ofConfined()) {
-                heads.fill(SafeTensors.open(files.resolve(FILE), arena));
+                Pretrained.fill(heads.all(), SafeTensors.open(files.resolve(FILE), arena), files.resolve(FILE));
             }
         }
         return heads;
@@ -81,19 +79,8 @@ public final class IlqlHeads {
             SafeTensors saved = SafeTensors.open(files.resolve(FILE), arena);
             boolean twoQs = saved.tensors().containsKey("ilql_heads.q_heads.1.0.weight");
             IlqlHeads heads = new IlqlHeads(decoder, twoQs ? 2 : 1, Rng.of(0));
-            heads.fill(saved);
+            Pretrained.fill(heads.all(), saved, files.resolve(FILE));
             return heads;
-        }
-    }
-
-    private void fill(SafeTensors saved) {
-        for (Parameter p : all()) {
-            TensorEntry entry = saved.get(p.name());
-            if (!Arrays.equals(entry.shape(), p.tensor().shape())) {
-                throw new IsthmusException(
-                        FILE + " has a " + entry + " where " + p.tensor().layout() + " is expected");
-            }
-            entry.copyTo(p.tensor().segment());
         }
     }
 

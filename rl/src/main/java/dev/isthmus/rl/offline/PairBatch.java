@@ -40,7 +40,10 @@ final class PairBatch {
      * @param comparesLogits whether a loss takes more of the logits than log-probs
      */
     static PairBatch of(
-            Decoder model, List<Item<PairExample>> pairs, @Nullable Tensor refLogps, Decoder.@Nullable Trace trace,
+            Decoder model,
+            List<Item<PairExample>> pairs,
+            @Nullable Tensor refLogps,
+            Decoder.@Nullable Trace trace,
             boolean comparesLogits) {
         TokenScores scores = TokenScores.of(model, sequences(pairs), trace, comparesLogits);
         TokenLogps completions = scores.padded(refLogps);

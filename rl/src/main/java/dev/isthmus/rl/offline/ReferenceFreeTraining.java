@@ -27,8 +27,9 @@ final class ReferenceFreeTraining extends OfflineTraining<PairExample> {
     @Override
     PartLoss<PairExample> step(Step<PairExample> step, StepLog log) {
         return part -> {
-            PairBatch batch =
-                    imitatesPrompts ? PairBatch.withPrompts(model(), part) : PairBatch.of(model(), part, null, null, false);
+            PairBatch batch = imitatesPrompts
+                    ? PairBatch.withPrompts(model(), part)
+                    : PairBatch.of(model(), part, null, null, false);
             batch.log(log);
             LossResult result = loss.compute(batch.pairs().withNll(batch.nll(part, step.items(), imitatesPrompts)));
             log.putAll(result.metrics(), part.size());

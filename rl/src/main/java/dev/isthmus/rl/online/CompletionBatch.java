@@ -1,6 +1,7 @@
 package dev.isthmus.rl.online;
 
 import dev.isthmus.model.Decoder;
+import dev.isthmus.rl.objective.Ragged;
 import dev.isthmus.tensor.Functional.TokenLoss;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.train.CompletionLoss;
@@ -15,7 +16,7 @@ public final class CompletionBatch {
     private final int rows;
     private final int cols;
     private final int[] lengths;
-    private final int[] index;
+    private final Ragged layout;
 
     /**
      * What a model makes of the tokens.
@@ -30,15 +31,8 @@ public final class CompletionBatch {
         this.examples = List.copyOf(examples);
         lengths = examples.stream().mapToInt(Example::completionLength).toArray();
         rows = lengths.length;
-        cols = Arrays.stream(lengths).max().orElse(0);
-        index = new int[rows * cols];
-        int total = Arrays.stream(lengths).sum();
-        int at = 0;
-        for (int i = 0; i < rows; i++) {
-            for (int t = 0; t < cols; t++) {
-                index[i * cols + t] = t < lengths[i] ? at++ : total;
-            }
-        }
+        layout = new Ragged(lengths);
+        cols = layout.columns();
     }
 
     /** The prompts with their completions. */
@@ -64,10 +58,7 @@ public final class CompletionBatch {
 
     /** {@code [B, T]} of values of all completion tokens one after another; the gradient passes. */
     public Tensor pad(Tensor values) {
-        Tensor zero = Tensor.zeros(values.dtype(), 1);
-        return Tensor.cat(0, values, zero)
-                .gather(0, Tensor.of(index, index.length))
-                .reshape(rows, cols);
+        return layout.pad(values);
     }
 
     /** {@code [B, T]} of the values of each completion. */

@@ -19,7 +19,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -103,11 +102,7 @@ public final class Classifier {
             if (entry == null) {
                 return false;
             }
-            if (!Arrays.equals(entry.shape(), p.tensor().shape())) {
-                throw new IsthmusException(
-                        files + " has a " + entry + " where " + p.tensor().layout() + " is expected");
-            }
-            entry.copyTo(p.tensor().segment());
+            Pretrained.fill(p, entry, files);
         }
         return true;
     }

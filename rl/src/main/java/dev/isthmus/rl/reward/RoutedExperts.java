@@ -9,7 +9,6 @@ import dev.isthmus.model.TokenBatch;
 import dev.isthmus.model.io.Json;
 import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.model.io.SafeTensors;
-import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.IsthmusException;
@@ -171,15 +170,8 @@ public final class RoutedExperts {
     /** Takes the numbers that are trained from what {@link #save} wrote. */
     public void restore(Path directory) {
         try (Arena arena = Arena.ofConfined()) {
-            SafeTensors saved = SafeTensors.open(directory.resolve(FILE), arena);
-            for (Parameter p : parameters()) {
-                TensorEntry entry = saved.get(p.name());
-                if (!Arrays.equals(entry.shape(), p.tensor().shape())) {
-                    throw new IsthmusException(directory.resolve(FILE) + " has a " + entry + " where "
-                            + p.tensor().layout() + " is expected");
-                }
-                entry.copyTo(p.tensor().segment());
-            }
+            Path file = directory.resolve(FILE);
+            Pretrained.fill(parameters(), SafeTensors.open(file, arena), file);
         }
     }
 

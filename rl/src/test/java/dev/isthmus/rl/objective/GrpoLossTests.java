@@ -250,10 +250,16 @@ class GrpoLossTests {
         try (Scope scope = Scope.open(Device.scalar())) {
             Tensor one = Tensor.of(new double[] {1}, 1, 1);
             for (KlEstimator estimator : KlEstimator.values()) {
-                double loss = GrpoLoss.of(
-                                LossType.GRPO, 10, new Surrogate.Clipped(0.2, 0.2, null), ImportanceSamplingLevel.TOKEN)
-                        .withKlEstimator(estimator)
-                        .withEntropyCoef(0)
+                double loss = new GrpoLoss(
+                                Normalizer.SEQUENCE_MEAN,
+                                new Surrogate.Clipped(0.2, 0.2, null),
+                                ImportanceSamplingLevel.TOKEN,
+                                10,
+                                false,
+                                null,
+                                1,
+                                0,
+                                estimator)
                         .compute(new GrpoLoss.Inputs(
                                 one.mul(-1),
                                 null,

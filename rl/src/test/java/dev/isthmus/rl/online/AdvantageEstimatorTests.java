@@ -113,29 +113,33 @@ class AdvantageEstimatorTests {
         assertThat(method("remax", 0, 1).settings().numGenerations()).isEqualTo(1);
     }
 
-    /** The likeliest completions are asked for with the same weights, and are the same for all completions of a prompt. */
-    @Test
-    void remaxAsksForTheLikeliestCompletionOfEachPrompt() throws Exception {
+    private TinyOnlineRun remax(RewardFunction function, int numGenerations, int steps) {
         TinyOnlineRun.world(root);
-        TinyOnlineRun run = TinyOnlineRun.of(
-                OnlineTrainer.GRPO.withRewards(OnlineTrainerTests.DIGITS),
+        return TinyOnlineRun.of(
+                OnlineTrainer.GRPO.withRewards(function),
                 root,
                 "run",
                 Map.of(
                         "adv_estimator",
                         "remax",
                         "num_generations",
-                        1,
+                        numGenerations,
                         "reward_funcs",
-                        List.of("digits"),
+                        List.of(function.name()),
                         "max_completion_length",
                         5,
                         "max_steps",
-                        40,
+                        steps,
                         "learning_rate",
                         0.02,
                         "log_completions",
                         true));
+    }
+
+    /** The likeliest completions are asked for with the same weights, and are the same for all completions of a prompt. */
+    @Test
+    void remaxAsksForTheLikeliestCompletionOfEachPrompt() throws Exception {
+        TinyOnlineRun run = remax(OnlineTrainerTests.DIGITS, 1, 40);
         double[] reward = run.metric("reward");
         double[] greedy = run.metric("reward_greedy");
         assertThat(run.metric("sampling/sampling_logp_difference/max")).containsOnly(0);
@@ -155,25 +159,10 @@ class AdvantageEstimatorTests {
     /** Where a reward is the prompt's alone, no completion is better than the likeliest of the same prompt. */
     @Test
     void theLikeliestCompletionIsThatOfTheSamePrompt() throws Exception {
-        TinyOnlineRun.world(root);
         RewardFunction length = RewardFunction.of(
                 "length",
                 (prompts, _, _) -> prompts.stream().mapToDouble(String::length).toArray());
-        TinyOnlineRun run = TinyOnlineRun.of(
-                OnlineTrainer.GRPO.withRewards(length),
-                root,
-                "run",
-                Map.of(
-                        "adv_estimator",
-                        "remax",
-                        "num_generations",
-                        2,
-                        "reward_funcs",
-                        List.of("length"),
-                        "max_completion_length",
-                        5,
-                        "log_completions",
-                        true));
+        TinyOnlineRun run = remax(length, 2, 6);
         List<JsonNode> samples = run.text("samples.jsonl")
                 .lines()
                 .map(JsonMapper.shared()::readTree)

@@ -51,17 +51,22 @@ class OnlineTrainerTests {
         return settings;
     }
 
+    /** Settings of a run whose completions {@link #DIGITS} judges. */
+    private static Map<String, Object> judged(Object... pairs) {
+        Map<String, Object> settings = with(pairs);
+        settings.put("reward_funcs", List.of("digits"));
+        return settings;
+    }
+
     private static Arguments trainer(OnlineTrainer<?> trainer, Map<String, Object> settings) {
         return Arguments.argumentSet(trainer.key() + settings.getOrDefault("adv_estimator", ""), trainer, settings);
     }
 
     /** One that needs no critic, in two updates of each batch of completions. */
     private static Arguments estimator(String name, Object... more) {
-        Map<String, Object> settings = with(
+        Map<String, Object> settings = judged(
                 "adv_estimator",
                 name,
-                "reward_funcs",
-                List.of("digits"),
                 "num_generations",
                 2,
                 "max_completion_length",
@@ -79,9 +84,7 @@ class OnlineTrainerTests {
         return Stream.of(
                 trainer(
                         OnlineTrainer.GRPO.withRewards(DIGITS),
-                        with(
-                                "reward_funcs",
-                                List.of("digits"),
+                        judged(
                                 "num_generations",
                                 4,
                                 "max_completion_length",
@@ -110,9 +113,7 @@ class OnlineTrainerTests {
                 estimator("reinforce_plus_plus_baseline", "dynamic_sampling", true, "max_num_gen_batches", 2),
                 trainer(
                         OnlineTrainer.RLOO.withRewards(DIGITS),
-                        with(
-                                "reward_funcs",
-                                List.of("digits"),
+                        judged(
                                 "max_completion_length",
                                 5,
                                 "num_iterations",
@@ -127,9 +128,7 @@ class OnlineTrainerTests {
                                 List.of(-1, 1))),
                 trainer(
                         OnlineTrainer.PPO.withRewards(DIGITS),
-                        with(
-                                "reward_funcs",
-                                List.of("digits"),
+                        judged(
                                 "response_length",
                                 5,
                                 "num_mini_batches",
@@ -149,9 +148,7 @@ class OnlineTrainerTests {
                         with("teacher_model_name_or_path", "@teacher", "max_new_tokens", 5, "lmbda", 0.6)),
                 trainer(
                         OnlineTrainer.MINILLM.withRewards(DIGITS),
-                        with(
-                                "reward_funcs",
-                                List.of("digits"),
+                        judged(
                                 "teacher_model_name_or_path",
                                 "@teacher",
                                 "num_generations",
@@ -164,21 +161,13 @@ class OnlineTrainerTests {
                                 0.5)),
                 trainer(
                         OnlineTrainer.ONLINE_DPO.withRewards(DIGITS),
-                        with("reward_funcs", List.of("digits"), "max_new_tokens", 5, "missing_eos_penalty", 1)),
+                        judged("max_new_tokens", 5, "missing_eos_penalty", 1)),
                 trainer(
                         OnlineTrainer.XPO.withRewards(DIGITS),
-                        with(
-                                "reward_funcs",
-                                List.of("digits"),
-                                "max_new_tokens",
-                                5,
-                                "loss_type",
-                                "ipo",
-                                "alpha",
-                                0.01)),
+                        judged("max_new_tokens", 5, "loss_type", "ipo", "alpha", 0.01)),
                 trainer(
                         OnlineTrainer.NASH_MD.withRewards(DIGITS),
-                        with("reward_funcs", List.of("digits"), "max_new_tokens", 5, "missing_eos_penalty", 1)));
+                        judged("max_new_tokens", 5, "missing_eos_penalty", 1)));
     }
 
     @ParameterizedTest
@@ -238,7 +227,7 @@ class OnlineTrainerTests {
                 OnlineTrainer.GRPO.withRewards(DIGITS),
                 root,
                 "run",
-                with("num_generations", 4, "max_completion_length", 5, "beta", 0.1, "reward_funcs", List.of("digits")));
+                judged("num_generations", 4, "max_completion_length", 5, "beta", 0.1));
         assertThat(run.metric("sampling/sampling_logp_difference/max"))
                 .hasSize(6)
                 .containsOnly(0);
@@ -251,10 +240,7 @@ class OnlineTrainerTests {
     void theRatioOfPpoIsOneBeforeItsFirstUpdateAndItsCriticFindsNothingWorthAnything() throws IOException {
         TinyOnlineRun.world(root);
         TinyOnlineRun run = TinyOnlineRun.of(
-                OnlineTrainer.PPO.withRewards(DIGITS),
-                root,
-                "run",
-                with("response_length", 5, "reward_funcs", List.of("digits"), "num_ppo_epochs", 2));
+                OnlineTrainer.PPO.withRewards(DIGITS), root, "run", judged("response_length", 5, "num_ppo_epochs", 2));
         assertThat(run.metric("val/ratio")[0]).isEqualTo(1);
         assertThat(run.metric("val/ratio")[1]).isNotEqualTo(1);
         assertThat(run.metric("policy/approxkl_avg")[0]).isZero();
@@ -271,7 +257,7 @@ class OnlineTrainerTests {
                 OnlineTrainer.ONLINE_DPO.withRewards(DIGITS),
                 root,
                 "run",
-                with("max_new_tokens", 5, "reward_funcs", List.of("digits"), "learning_rate", 0.1));
+                judged("max_new_tokens", 5, "learning_rate", 0.1));
         assertThat(run.metric("loss")[0]).isCloseTo(Math.log(2), within(1e-6));
         assertThat(run.metric("rewards/margins")[0]).isZero();
         assertThat(run.metric("objective/kl")[0]).isZero();
@@ -297,15 +283,13 @@ class OnlineTrainerTests {
                 OnlineTrainer.ONLINE_DPO.withRewards(DIGITS),
                 root,
                 lossType,
-                with(
+                judged(
                         "loss_type",
                         lossType,
                         "beta",
                         lossType.equals("spo") ? 0 : 0.1,
                         "max_new_tokens",
                         5,
-                        "reward_funcs",
-                        List.of("digits"),
                         "per_device_train_batch_size",
                         16,
                         "learning_rate",
@@ -477,9 +461,7 @@ class OnlineTrainerTests {
                         ? new double[prompts.size()]
                         : DIGITS.score(prompts, completions, columns)));
         // Nothing is learned in three steps; the fourth moves every weight by 1e18.
-        Map<String, Object> settings = with(
-                "reward_funcs",
-                List.of("digits"),
+        Map<String, Object> settings = judged(
                 "num_generations",
                 2,
                 "max_completion_length",
@@ -525,7 +507,7 @@ class OnlineTrainerTests {
         Map<String, Object> settings =
                 with("teacher_model_name_or_path", "@teacher", miniLlm ? "max_completion_length" : "max_new_tokens", 5);
         if (miniLlm) {
-            settings.putAll(with("reward_funcs", List.of("digits"), "num_generations", 2));
+            settings.putAll(judged("num_generations", 2));
         }
         assertThatThrownBy(() -> TinyOnlineRun.of(method, root, "stopped", settings))
                 .hasMessageContaining("First not finite: the loss");

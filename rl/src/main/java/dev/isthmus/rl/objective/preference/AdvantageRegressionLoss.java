@@ -2,7 +2,7 @@ package dev.isthmus.rl.objective.preference;
 
 import dev.isthmus.rl.objective.LossResult;
 import dev.isthmus.rl.objective.Require;
-import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.rl.objective.supervised.SampleWeights;
 import dev.isthmus.tensor.Tensor;
 import java.util.Map;
 
@@ -11,7 +11,7 @@ import java.util.Map;
  *
  * <p>An action is what one number of the completions stands for: a reasoning step, an utterance, a whole answer. Its score is the
  * advantage, from a critic that is trained apart. The optimum {@code pi_ref exp(A / beta)} is reached only if that sums to 1; {@link
- * #centred} makes advantages so.
+ * SampleWeights#centred} makes advantages so.
  */
 public record AdvantageRegressionLoss(double beta, double scale) implements ScoredLoss {
     public AdvantageRegressionLoss {
@@ -40,34 +40,5 @@ public record AdvantageRegressionLoss(double beta, double scale) implements Scor
         Tensor loss = completions.logRatios().sub(target).square().mean().mul(scale);
         return new LossResult(
                 loss, Map.of("advantages", completions.scored().mean().item()));
-    }
-
-    /**
-     * {@code A - beta log mean exp(A / beta)} over the actions that the reference took in one state: what is missing to a normalised
-     * optimum. Actions of a state stand together.
-     *
-     * @throws IsthmusException if the advantages are not whole states
-     */
-    public static double[] centred(double[] advantages, double beta, int actionsPerState) {
-        if (actionsPerState < 1 || advantages.length % actionsPerState != 0) {
-            throw new IsthmusException(
-                    advantages.length + " advantages are not states of " + actionsPerState + " actions");
-        }
-        double[] centred = new double[advantages.length];
-        for (int start = 0; start < advantages.length; start += actionsPerState) {
-            double max = Double.NEGATIVE_INFINITY;
-            for (int i = start; i < start + actionsPerState; i++) {
-                max = Math.max(max, advantages[i]);
-            }
-            double sum = 0;
-            for (int i = start; i < start + actionsPerState; i++) {
-                sum += StrictMath.exp((advantages[i] - max) / beta);
-            }
-            double offset = max + beta * StrictMath.log(sum / actionsPerState);
-            for (int i = start; i < start + actionsPerState; i++) {
-                centred[i] = advantages[i] - offset;
-            }
-        }
-        return centred;
     }
 }

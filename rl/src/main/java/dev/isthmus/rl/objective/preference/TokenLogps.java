@@ -1,7 +1,7 @@
 package dev.isthmus.rl.objective.preference;
 
+import dev.isthmus.rl.objective.Ragged;
 import dev.isthmus.tensor.Tensor;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,28 +24,11 @@ public record TokenLogps(Tensor logps, @Nullable Tensor refLogps, Tensor mask) {
      * @param refLogps {@code [sum of lengths]}, or null
      */
     public static TokenLogps ofRagged(Tensor logps, @Nullable Tensor refLogps, int[] lengths) {
-        int columns = Math.max(1, Arrays.stream(lengths).max().orElse(0));
-        int total = Arrays.stream(lengths).sum();
-        // The padding reads a zero that stands behind the last token.
-        int[] from = new int[lengths.length * columns];
-        Arrays.fill(from, total);
-        for (int n = 0, token = 0; n < lengths.length; n++) {
-            for (int t = 0; t < lengths[n]; t++) {
-                from[n * columns + t] = token++;
-            }
-        }
-        Tensor index = Tensor.of(from, from.length);
-        Tensor ones = Tensor.full(logps.dtype(), 1, total);
+        Ragged layout = new Ragged(lengths);
         return new TokenLogps(
-                pad(logps, index, columns),
-                refLogps == null ? null : pad(refLogps, index, columns),
-                pad(ones, index, columns));
-    }
-
-    private static Tensor pad(Tensor ragged, Tensor index, int columns) {
-        return Tensor.cat(0, ragged, Tensor.zeros(ragged.dtype(), 1))
-                .indexSelect(0, index)
-                .reshape(-1, columns);
+                layout.pad(logps),
+                refLogps == null ? null : layout.pad(refLogps),
+                layout.pad(Tensor.onesLike(logps.detach())));
     }
 
     /** Rows {@code from} to {@code to - 1}. */

@@ -18,26 +18,39 @@ public final class SampleWeights {
      * @param rewards those of one prompt stand together; NaN for a completion that could not be scored, which gets the weight 0
      */
     public static double[] rewardWeighted(double[] rewards, int numGenerations, double tau) {
+        return Arrays.stream(centred(rewards, numGenerations, tau))
+                .map(r -> Double.isNaN(r) ? 0 : StrictMath.exp(r / tau))
+                .toArray();
+    }
+
+    /**
+     * {@code v - tau log mean exp(v / tau)} over the completions of the same prompt: the values by which a policy tilted by {@code
+     * exp(v / tau)} stays normalized, as regression to advantages asks for ({@link
+     * dev.isthmus.rl.objective.preference.AdvantageRegressionLoss}).
+     *
+     * @param values those of one prompt, or state, stand together; NaN counts for nothing and stays
+     */
+    public static double[] centred(double[] values, int numGenerations, double tau) {
         Require.positive("tau", tau);
-        if (numGenerations < 1 || rewards.length % numGenerations != 0) {
-            throw new IsthmusException(rewards.length + " rewards are not groups of num_generations " + numGenerations
+        if (numGenerations < 1 || values.length % numGenerations != 0) {
+            throw new IsthmusException(values.length + " values are not groups of num_generations " + numGenerations
                     + "; give a multiple of it");
         }
-        double[] weights = new double[rewards.length];
-        for (int from = 0; from < rewards.length; from += numGenerations) {
-            double[] group = Arrays.stream(rewards, from, from + numGenerations)
-                    .filter(r -> !Double.isNaN(r))
+        double[] centred = new double[values.length];
+        for (int from = 0; from < values.length; from += numGenerations) {
+            double[] group = Arrays.stream(values, from, from + numGenerations)
+                    .filter(v -> !Double.isNaN(v))
                     .toArray();
             double best = Arrays.stream(group).max().orElse(0);
             double mean = Arrays.stream(group)
-                    .map(r -> StrictMath.exp((r - best) / tau))
+                    .map(v -> StrictMath.exp((v - best) / tau))
                     .average()
                     .orElse(1);
             for (int i = from; i < from + numGenerations; i++) {
-                weights[i] = Double.isNaN(rewards[i]) ? 0 : StrictMath.exp((rewards[i] - best) / tau) / mean;
+                centred[i] = values[i] - best - tau * StrictMath.log(mean);
             }
         }
-        return weights;
+        return centred;
     }
 
     /**

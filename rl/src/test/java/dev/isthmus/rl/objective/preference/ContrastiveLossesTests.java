@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.isthmus.rl.objective.supervised.SampleWeights;
 import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.GradCheck;
 import dev.isthmus.tensor.Scope;
@@ -174,7 +175,7 @@ class ContrastiveLossesTests {
         // As often as the reference takes them: 4, 3, 2 and 1 of ten.
         int[] actions = {0, 0, 0, 0, 1, 1, 1, 2, 2, 3};
         double[] raw = Arrays.stream(actions).mapToDouble(i -> REWARD[i]).toArray();
-        double[] centred = AdvantageRegressionLoss.centred(raw, beta, 10);
+        double[] centred = SampleWeights.centred(raw, 10, beta);
         double mass = 0;
         for (double a : centred) {
             mass += Math.exp(a / beta) / 10;
@@ -190,7 +191,7 @@ class ContrastiveLossesTests {
         double[] uncentred = gradient(
                 optimum, lp -> loss.compute(pick(lp, OLD, REWARD, actions)).loss());
         assertThat(Arrays.stream(uncentred).map(Math::abs).max().orElseThrow()).isGreaterThan(0.01);
-        assertThatThrownBy(() -> AdvantageRegressionLoss.centred(raw, beta, 3))
-                .hasMessageContaining("10 advantages are not states of 3 actions");
+        assertThatThrownBy(() -> SampleWeights.centred(raw, 3, beta))
+                .hasMessageContaining("10 values are not groups of num_generations 3");
     }
 }
