@@ -25,6 +25,12 @@ final class WeightKernels {
     /** The partial sums of a tile, in bytes. */
     private static final long TILE_SUMS = TILE * TILE * SUMS;
 
+    /** The numbers of a row of a weight that a single row of A meets before it meets those of another row. */
+    private static final int TURN = 256;
+
+    /** The bytes of a task with a single row of A. */
+    private static final int ROW_TASK_BYTES = 1 << 19;
+
     /** The rows of a weight that become float32 together and meet all rows of A of a block. */
     private static final int COLS = 4 * TILE;
 
@@ -43,8 +49,10 @@ final class WeightKernels {
 
     static void matMul(WeightMatMul c) {
         if (c.m() == 1 && WeightDots.has(c.format())) {
-            int groups = (c.n() + TILE - 1) / TILE;
-            Rows.parallel(groups, perTask(c, 1, groups, TILE), (_, from, to) -> oneRow(c, groups, from, to));
+            int streams = streams(c.format());
+            int apart = (c.n() + streams - 1) / streams;
+            int rows = perTask(ROW_TASK_BYTES, streams * c.format().rowBytes(c.k()), apart);
+            Rows.parallel(apart, rows, (_, from, to) -> oneRow(c, streams, apart, from, to));
             return;
         }
         int panel = Math.max(1, PANEL_BYTES / (4 * ROWS * Math.max(1, c.k()))) * ROWS;
@@ -52,7 +60,8 @@ final class WeightKernels {
         for (int first = WeightTiles.matMul(c); first < c.m(); first += panel) {
             int begin = first;
             int end = Math.min(c.m(), first + panel);
-            Rows.parallel(blocks, perTask(c, end - begin, blocks, COLS), (_, from, to) -> {
+            int perTask = perTask(TASK_BYTES, COLS * c.format().rowBytes(c.k()) * (end - begin), blocks);
+            Rows.parallel(blocks, perTask, (_, from, to) -> {
                 for (int block = from; block < to; block++) {
                     for (int i = begin; i < end; i += ROWS) {
                         block(c, i, Math.min(ROWS, end - i), block * COLS);
@@ -62,9 +71,8 @@ final class WeightKernels {
         }
     }
 
-    private static int perTask(WeightMatMul c, int m, int blocks, int cols) {
-        long bytes = Math.max(1, cols * c.format().rowBytes(c.k()) * m);
-        return (int) Math.clamp(TASK_BYTES / bytes, 1, Math.max(1, blocks / (4L * WorkerPool.threads())));
+    private static int perTask(int most, long bytes, int blocks) {
+        return (int) Math.clamp(most / Math.max(1, bytes), 1, Math.max(1, blocks / (4L * WorkerPool.threads())));
     }
 
     static void unpack(UnpackWeight c) {
@@ -83,42 +91,73 @@ final class WeightKernels {
         });
     }
 
+    /** How many rows of a weight a single row of A meets in turn: where there is arithmetic to do, too many for one dot. */
+    private static int streams(WeightFormat format) {
+        return switch (format) {
+            case F32, BF16 -> TILE;
+            case F16, Q8_0, Q4_0 -> 2 * TILE;
+        };
+    }
+
     /**
-     * Columns {@code from} to {@code to - 1} of each of the {@value #TILE} parts, of {@code apart} columns, of a C of one row.
+     * Columns {@code from} to {@code to - 1} of each of {@code streams} parts, of {@code apart} columns, of a C of one row.
      *
-     * <p>So a thread reads as many streams of memory, each in order, however short a row of the weight is.
+     * <p>A thread takes a few numbers of a row of each part in turn, so as many streams of memory, each in order, are read at once. The
+     * processor fetches each of them ahead while it computes with the others; of the rows of one dot alone it does not fetch enough.
      */
-    private static void oneRow(WeightMatMul c, int apart, int from, int to) {
+    private static void oneRow(WeightMatMul c, int streams, int apart, int from, int to) {
         int whole = c.k() & -Rows.LANES;
-        long row = c.format().rowBytes(c.k());
         long rest = c.format().rowBytes(whole);
         long sums = Scratch.address(Scratch.Use.SUMS, TILE_SUMS);
         long floats = Scratch.address(Scratch.Use.ROW_A, (TILE + 1) * Rows.BYTES);
-        for (int first = from; first < to; first += TILE) {
+        int together = TILE * TILE / streams;
+        for (int first = from; first < to; first += together) {
             AttentionCopies.clear(sums, TILE_SUMS);
-            int groups = Math.min(TILE, to - first);
-            for (int g = 0; g < groups; g++) {
-                int j = first + g;
-                long w = c.w().address() + j * row;
-                // Behind the last row the first stands in for those that are missing.
-                long w1 = j + apart < c.n() ? w + apart * row : w;
-                long w2 = j + 2L * apart < c.n() ? w + 2 * apart * row : w;
-                long w3 = j + 3L * apart < c.n() ? w + 3 * apart * row : w;
-                long s = sums + g * TILE * SUMS;
-                WeightDots.dot(c.format(), whole, c.a().address(), w, w1, w2, w3, s);
-                if (whole < c.k()) {
+            int last = Math.min(to, first + together);
+            for (int j = first; j < last; j++) {
+                long s = sums + (j - first) * streams * SUMS;
+                for (int x = 0; x < whole; x += TURN) {
+                    long a = c.a().address() + x * 4L;
+                    long at = c.format().rowBytes(x);
+                    int n = Math.min(TURN, whole - x);
+                    for (int r = 0; r < streams; r += TILE) {
+                        WeightDots.dot(
+                                c.format(),
+                                n,
+                                a,
+                                row(c, j, r, apart) + at,
+                                row(c, j, r + 1, apart) + at,
+                                row(c, j, r + 2, apart) + at,
+                                row(c, j, r + 3, apart) + at,
+                                s + r * SUMS);
+                    }
+                }
+                for (int r = 0; r < streams && whole < c.k(); r += TILE) {
                     int n = c.k() - whole;
-                    rest(c.format(), n, w + rest, w1 + rest, w2 + rest, w3 + rest, floats);
-                    rest(1, n, c.a().address() + whole * 4L, 0, floats, floats + TILE * Rows.BYTES, s);
+                    rest(
+                            c.format(),
+                            n,
+                            row(c, j, r, apart) + rest,
+                            row(c, j, r + 1, apart) + rest,
+                            row(c, j, r + 2, apart) + rest,
+                            row(c, j, r + 3, apart) + rest,
+                            floats);
+                    rest(1, n, c.a().address() + whole * 4L, 0, floats, floats + TILE * Rows.BYTES, s + r * SUMS);
                 }
             }
             WeightDots.fold(sums);
-            for (int g = 0; g < groups; g++) {
-                for (int r = 0; r < TILE && first + g + (long) r * apart < c.n(); r++) {
-                    write(c, 0, first + g + r * apart, 1, 1, sums + (g * TILE + r) * 4L);
+            for (int j = first; j < last; j++) {
+                for (int r = 0; r < streams && j + (long) r * apart < c.n(); r++) {
+                    write(c, 0, j + r * apart, 1, 1, sums + ((j - first) * streams + r) * 4L);
                 }
             }
         }
+    }
+
+    /** The address of row {@code j} of part {@code r} of the weight; where there is none, row {@code j} of the first stands in. */
+    private static long row(WeightMatMul c, int j, int r, int apart) {
+        long i = j + (long) r * apart;
+        return c.w().address() + (i < c.n() ? i : j) * c.format().rowBytes(c.k());
     }
 
     /** Rows {@code i} to {@code i + rows - 1} and columns {@code j} to {@code j + COLS - 1} of C. */
