@@ -1,6 +1,10 @@
 package dev.isthmus.rl.objective;
 
+import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
  * The divergence of a student's next-token distribution {@code p} from a teacher's {@code q}: the generalized Jensen-Shannon
@@ -13,6 +17,8 @@ import dev.isthmus.tensor.Tensor;
  * @param temperature what both logits are divided by
  */
 public record DistillationLoss(double beta, double temperature) {
+    private static final long TOKENS_AT_ONCE = 128;
+
     public DistillationLoss {
         Require.within("beta", 0, beta, 1);
         Require.positive("temperature", temperature);
@@ -50,6 +56,26 @@ public record DistillationLoss(double beta, double temperature) {
         return divergence(teacher, mixture)
                 .mul(beta)
                 .add(divergence(student, mixture).mul(1 - beta));
+    }
+
+    /**
+     * {@code [T]}: the divergence at each token, some tokens at once. What is computed on the way is freed, and computed again for the
+     * gradient, so that no distribution of the teacher is kept.
+     *
+     * @param studentLogits {@code [T, V]}, with gradient
+     * @param teacherHidden {@code [T, C]}, the last hidden states of the teacher
+     * @param teacherHead its logits {@code [N, V]} of hidden states {@code [N, C]}
+     */
+    public Tensor perToken(Tensor studentLogits, Tensor teacherHidden, UnaryOperator<Tensor> teacherHead) {
+        List<Tensor> parts = new ArrayList<>();
+        for (long from = 0; from < studentLogits.size(0); from += TOKENS_AT_ONCE) {
+            long to = Math.min(from + TOKENS_AT_ONCE, studentLogits.size(0));
+            Tensor hidden = teacherHidden.detach().slice(0, from, to);
+            parts.add(Autograd.checkpoint(
+                    student -> perToken(student[0], Autograd.noGrad(() -> teacherHead.apply(hidden))),
+                    studentLogits.slice(0, from, to)));
+        }
+        return Tensor.cat(0, parts.toArray(Tensor[]::new));
     }
 
     /** {@code KL(p || q)} over the last dimension, of log-probabilities. */

@@ -2,7 +2,7 @@ package dev.isthmus.rl.offline;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
-import dev.isthmus.rl.objective.preference.SequentialKl;
+import dev.isthmus.rl.objective.DistillationLoss;
 import dev.isthmus.rl.reward.WeightAverage;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.Scope;
@@ -85,7 +85,7 @@ final class ReferenceModel {
     }
 
     /**
-     * How far a policy has gone from this model at each learned token, one sequence after another: {@code [T]}, with gradient. Whole
+     * {@code sum_v p_ref(v) log(p_ref(v) / p(v))} at each learned token, one sequence after another: {@code [T]}, with gradient. Whole
      * distributions are not remembered.
      *
      * @param logits {@code [T, V]}, the policy's
@@ -96,7 +96,7 @@ final class ReferenceModel {
             hidden = Autograd.noGrad(() -> CompletionLoss.hidden(model, sequences))
                     .keep();
         }
-        return SequentialKl.perToken(logits, hidden, model::logits);
+        return new DistillationLoss(0, 1).perToken(logits, hidden, model::logits);
     }
 
     private float[] compute(List<Sequence> sequences) {

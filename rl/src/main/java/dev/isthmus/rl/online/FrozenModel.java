@@ -2,6 +2,7 @@ package dev.isthmus.rl.online;
 
 import dev.isthmus.model.Decoder;
 import dev.isthmus.model.Pretrained;
+import dev.isthmus.rl.objective.DistillationLoss;
 import dev.isthmus.rl.reward.WeightAverage;
 import dev.isthmus.tensor.Autograd;
 import dev.isthmus.tensor.IsthmusException;
@@ -55,9 +56,13 @@ final class FrozenModel {
         return directory;
     }
 
-    /** {@code [T, V]}: its logits for all completion tokens of a batch one after another. */
-    Tensor logits(RolloutBatch batch) {
-        return Autograd.noGrad(() -> batch.logits(model));
+    /** {@code [T]}: how far the policy is from it at all completion tokens of a batch one after another, with gradient. */
+    Tensor divergences(DistillationLoss loss, RolloutBatch batch) {
+        Tensor hidden;
+        try (Scope scope = Scope.open()) {
+            hidden = Autograd.noGrad(() -> batch.hidden(model)).keep();
+        }
+        return loss.perToken(batch.logits(batch.policy()), hidden, model::logits);
     }
 
     /**

@@ -107,10 +107,6 @@ final class GkdMethod implements OnlineMethod {
 
     @Override
     public LossResult loss(RolloutBatch batch) {
-        return new LossResult(
-                loss.perToken(batch.logits(batch.policy()), teacher().logits(batch))
-                        .sum()
-                        .div(batch.numItemsInBatch()),
-                Map.of());
+        return new LossResult(teacher().divergences(loss, batch).sum().div(batch.numItemsInBatch()), Map.of());
     }
 }

@@ -91,8 +91,7 @@ final class MiniLlmMethod extends GrpoMethod {
         if (!own.singleStepDecomposition()) {
             return result;
         }
-        Tensor divergence = batch.pad(distillation.perToken(
-                        batch.logits(batch.policy()), teacher().logits(batch)))
+        Tensor divergence = batch.pad(teacher().divergences(distillation, batch))
                 .mul(batch.mask())
                 .sum()
                 .div(batch.numItemsInBatch());

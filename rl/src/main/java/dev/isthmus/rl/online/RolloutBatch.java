@@ -144,8 +144,13 @@ final class RolloutBatch {
 
     /** {@code [T, V]}: the logits of a model for all completion tokens one after another, with gradient. */
     Tensor logits(Decoder model) {
-        return model.logits(CompletionLoss.hidden(
-                model, examples().stream().map(Sequence::of).toList()));
+        return model.logits(hidden(model));
+    }
+
+    /** {@code [T, C]}: the hidden states that they are made of. */
+    Tensor hidden(Decoder model) {
+        return CompletionLoss.hidden(
+                model, examples().stream().map(Sequence::of).toList());
     }
 
     /** What the normalizers of losses ask for. */

@@ -86,6 +86,29 @@ class DistillationLossTests {
     }
 
     @ParameterizedTest
+    @ValueSource(doubles = {0, 0.3, 1})
+    void someTokensAtOnceAreTheSameAsAll(double beta) {
+        try (Scope scope = Scope.open()) {
+            DistillationLoss loss = new DistillationLoss(beta, 0.9);
+            Tensor hidden = Tensor.randn(DType.FLOAT64, Rng.of(1), 1, 130, 2);
+            Tensor head = Tensor.randn(DType.FLOAT64, Rng.of(2), 1, 2, 3);
+            Tensor student = Tensor.randn(DType.FLOAT64, Rng.of(3), 1, 130, 3).requireGrad();
+            Tensor all = loss.perToken(student, hidden.matmul(head));
+            all.sum().backward();
+            double[] gradient = student.grad().toDoubles();
+            student.zeroGrad();
+            Tensor some = loss.perToken(student, hidden, h -> h.matmul(head));
+            some.sum().backward();
+            assertThat(some.toDoubles()).isEqualTo(all.toDoubles());
+            assertThat(student.grad().toDoubles()).isEqualTo(gradient);
+            assertThat(new DistillationLoss(0, 1)
+                            .perToken(student, student, same -> same)
+                            .toDoubles())
+                    .containsOnly(0);
+        }
+    }
+
+    @ParameterizedTest
     @ValueSource(doubles = {0, 0.1, 0.5, 1})
     void aModelIsNotFarFromItself(double beta) {
         try (Scope scope = Scope.open()) {

@@ -173,7 +173,7 @@ public enum DpoLossType {
     },
     /**
      * {@code -log sg(beta d - beta [KL(y-) - KL(y+)])}, {@code KL(y)} the sum over the tokens of the divergence from reference to
-     * policy, {@link SequentialKl} (Zeng et al. 2024, the first version).
+     * policy (Zeng et al. 2024, the first version).
      */
     TDPO1 {
         @Override

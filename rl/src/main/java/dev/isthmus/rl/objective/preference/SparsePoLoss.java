@@ -22,7 +22,7 @@ public record SparsePoLoss(double beta, double l1) {
     /**
      * One side of the pairs.
      *
-     * @param tokenKl {@code [N, T]}, {@link SequentialKl#perToken}
+     * @param tokenKl {@code [N, T]}, the divergence from reference to policy
      * @param rewardMask {@code [N, T]}, {@code m_u}
      * @param klMask {@code [N, T]}, {@code m_d}
      */

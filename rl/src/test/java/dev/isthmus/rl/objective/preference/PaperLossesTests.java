@@ -238,26 +238,6 @@ class PaperLossesTests {
                 .isNull();
     }
 
-    @Test
-    void theSequentialDivergenceGoesFromReferenceToPolicy() {
-        // p_ref = (1/2, 1/2), p = (1/4, 3/4)
-        isClose(
-                SequentialKl.perToken(of(0, Math.log(3)).reshape(1, 2), of(0, 0).reshape(1, 2), ref -> ref)
-                        .sum(),
-                0.5 * Math.log(2) + 0.5 * Math.log(2.0 / 3));
-        Tensor hidden = random(1, 130, 2);
-        Tensor head = random(2, 2, 3);
-        Tensor logits = random(3, 130, 3);
-        Tensor together = SequentialKl.perToken(logits, hidden, h -> h.matmul(head));
-        for (int t : new int[] {0, 127, 128, 129}) {
-            Tensor alone = SequentialKl.perToken(logits.narrow(0, t, 1), hidden.narrow(0, t, 1), h -> h.matmul(head));
-            assertThat(together.toDoubles()[t]).isEqualTo(alone.item()).isPositive();
-        }
-        assertThat(SequentialKl.perToken(logits, logits, same -> same).toDoubles())
-                .containsOnly(0);
-        GradCheck.check(t -> SequentialKl.perToken(t[0], hidden, h -> h.matmul(head)), logits);
-    }
-
     private static TokenLogps tokens(Tensor logps, Tensor ref) {
         return new TokenLogps(logps, ref, Tensor.of(new double[] {1, 1, 0, 1, 1, 1}, 2, 3));
     }
