@@ -8,18 +8,28 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.KernelCall.Attention;
 import dev.isthmus.tensor.KernelCall.AttentionBackward;
+import dev.isthmus.tensor.KernelCall.CachedAttention;
+import dev.isthmus.tensor.KernelCall.Copy;
 import dev.isthmus.tensor.KernelCall.CrossEntropy;
 import dev.isthmus.tensor.KernelCall.CrossEntropyBackward;
+import dev.isthmus.tensor.KernelCall.Dropout;
 import dev.isthmus.tensor.KernelCall.Heads;
+import dev.isthmus.tensor.KernelCall.KvAppend;
+import dev.isthmus.tensor.KernelCall.KvPages;
 import dev.isthmus.tensor.KernelCall.LayerNorm;
 import dev.isthmus.tensor.KernelCall.LayerNormBackward;
 import dev.isthmus.tensor.KernelCall.MatMul;
 import dev.isthmus.tensor.KernelCall.OptimizerStep;
 import dev.isthmus.tensor.KernelCall.Ragged;
+import dev.isthmus.tensor.KernelCall.Reduce;
+import dev.isthmus.tensor.KernelCall.ReduceOp;
 import dev.isthmus.tensor.KernelCall.RmsNorm;
 import dev.isthmus.tensor.KernelCall.RmsNormBackward;
+import dev.isthmus.tensor.KernelCall.Rope;
+import dev.isthmus.tensor.KernelCall.Scan;
 import dev.isthmus.tensor.KernelCall.Softmax;
 import dev.isthmus.tensor.KernelCall.SoftmaxBackward;
+import dev.isthmus.tensor.KernelCall.Sort;
 import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.KernelCall.SumRows;
 import dev.isthmus.tensor.KernelCall.SwiGlu;
@@ -29,6 +39,7 @@ import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
+import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.TestMemory;
 import dev.isthmus.tensor.UpdateRule;
@@ -38,6 +49,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -90,10 +102,13 @@ class FirstCompilerTests {
                     elements(ROWS * cols);
                     optimizers(ROWS * cols);
                     products(cols);
+                    folds(cols);
                 }
             }
             try (Scope _ = Scope.open()) {
                 attention();
+                decoding();
+                rotation();
                 storedWeights();
             }
         }
@@ -187,6 +202,72 @@ class FirstCompilerTests {
             Buffer dv = gaussian(8, n * width);
             VECTOR.run(new AttentionBackward(
                     ragged, heads, q, width, k, width, v, width, out, out, width, lse, dq, dk, dv));
+        }
+    }
+
+    /** Reductions, cumulative sums, copies, orders, and what is dropped. */
+    private static void folds(int cols) {
+        int n = ROWS * cols;
+        Buffer x = gaussian(1, n);
+        Buffer y = gaussian(2, n);
+        for (ReduceOp op : ReduceOp.values()) {
+            VECTOR.run(new Reduce(op, 1, ROWS, cols, x, y));
+            VECTOR.run(new Reduce(op, ROWS, cols, 1, x, y));
+        }
+        for (ReduceOp op : new ReduceOp[] {ReduceOp.SUM, ReduceOp.PROD}) {
+            for (boolean reverse : new boolean[] {false, true}) {
+                VECTOR.run(new Scan(op, 1, ROWS, cols, x, y, reverse));
+                VECTOR.run(new Scan(op, ROWS, cols, 1, x, y, reverse));
+            }
+        }
+        long[] shape = {ROWS, cols};
+        long[] dense = {cols, 1};
+        for (boolean accumulate : new boolean[] {false, true}) {
+            VECTOR.run(new Copy(shape, x, dense, y, dense, accumulate));
+            VECTOR.run(new Copy(new long[] {cols, ROWS}, x, new long[] {1, cols}, y, new long[] {ROWS, 1}, accumulate));
+            VECTOR.run(new Copy(shape, x, new long[] {0, 1}, y, dense, accumulate));
+        }
+        VECTOR.run(new Sort(ROWS, cols, cols / 2, true, x, TestMemory.of(new int[n])));
+        VECTOR.run(new Dropout(n, x, y, Rng.of(1), 0.3));
+    }
+
+    private static void decoding() {
+        int rows = 5;
+        int heads = 4;
+        int d = 28;
+        int width = heads * d;
+        int size = 4 * rows * 2 * d * KvPages.PAGE;
+        KvPages cache = new KvPages(gaussian(1, size), gaussian(2, size));
+        int[][] pages = new int[rows][];
+        int[] page = new int[rows];
+        int[] shared = new int[rows];
+        int[] length = new int[rows];
+        int[] slot = new int[rows];
+        for (int i = 0; i < rows; i++) {
+            pages[i] = new int[] {0, 1 + 3 * i, 2 + 3 * i, 3 + 3 * i};
+            shared[i] = 9;
+            length[i] = 20 + 7 * i;
+            page[i] = pages[i][KvPages.page(length[i] - 1, shared[i])];
+            slot[i] = KvPages.slot(length[i] - 1, shared[i]);
+        }
+        Buffer q = gaussian(3, rows * width);
+        KvAppend append = new KvAppend(rows, 2, d, q, width, q, width, cache, page, slot);
+        Buffer out = gaussian(4, rows * width);
+        for (KvAppend with : new KvAppend[] {null, append}) {
+            VECTOR.run(new CachedAttention(
+                    rows, new Heads(heads, 2, d, 0.2, true), q, width, cache, pages, shared, length, with, out, width));
+        }
+    }
+
+    private static void rotation() {
+        for (int d : new int[] {20, 32}) {
+            Buffer angles = gaussian(1, ROWS * d / 2);
+            Buffer position = TestMemory.of(IntStream.range(0, ROWS).toArray());
+            for (boolean interleaved : new boolean[] {false, true}) {
+                Buffer x = gaussian(2, ROWS * 3 * d);
+                VECTOR.run(new Rope(ROWS, 3, d, x, 3L * d, angles, angles, position, interleaved, false));
+                VECTOR.run(new Rope(ROWS, 3, d, x, 3L * d, angles, angles, position, interleaved, true));
+            }
         }
     }
 
