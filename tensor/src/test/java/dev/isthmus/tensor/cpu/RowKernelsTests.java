@@ -9,6 +9,7 @@ import static dev.isthmus.tensor.cpu.Twins.gaussian;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.isthmus.tensor.Buffer;
+import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.KernelCall.CrossEntropy;
 import dev.isthmus.tensor.KernelCall.CrossEntropyBackward;
 import dev.isthmus.tensor.KernelCall.Embedding;
@@ -25,6 +26,7 @@ import dev.isthmus.tensor.KernelCall.SwiGluBackward;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.TestMemory;
 import java.util.Arrays;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -286,6 +288,40 @@ class RowKernelsTests {
                         return concat(read(dLogits, rows * words), read(inPlace, rows * words));
                     });
                 }
+            }
+        }
+    }
+
+    /** Long rows are read in parts and from the lines of the cache on: no word is left out, and the address changes no bit. */
+    @Test
+    void rowsOfManyWords() {
+        int rows = 33;
+        for (int words : new int[] {2_047, 2_064, 4_999, 9_001}) {
+            float[] values = read(gaussian(words, rows * words), rows * words);
+            int[] ids = gaussianIds(rows, words);
+            for (int i = 0; i < rows; i++) {
+                values[i * words + (int) ((long) i * (words - 1) / (rows - 1))] = 300; // e^300 is infinite
+            }
+            float[][] results = new float[Rows.LANES][];
+            for (int o = 0; o < Rows.LANES; o++) {
+                int offset = o;
+                float[] moved = new float[offset + values.length];
+                System.arraycopy(values, 0, moved, offset, values.length);
+                Buffer logits = TestMemory.of(moved).plus(offset);
+                Function<Device, float[]> run = device -> {
+                    Buffer loss = filled(rows);
+                    Buffer lse = filled(rows);
+                    Buffer dLogits = TestMemory.of(moved).plus(offset);
+                    device.run(new CrossEntropy(rows, words, logits, 0.7, TestMemory.of(ids), loss, lse, null));
+                    device.run(new CrossEntropyBackward(
+                            rows, words, dLogits, 0.7, TestMemory.of(ids), lse, gaussian(2, rows), dLogits));
+                    return concat(read(loss, rows), read(lse, rows), read(dLogits, values.length));
+                };
+                results[offset] = run.apply(VECTOR);
+                if (offset == 0) {
+                    Twins.assertNear(results[0], run.apply(Twins.SCALAR), 2e-6);
+                }
+                assertThat(results[offset]).isEqualTo(results[0]);
             }
         }
     }
