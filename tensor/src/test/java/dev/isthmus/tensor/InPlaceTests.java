@@ -350,10 +350,12 @@ class InPlaceTests {
         assertThat(w.grad().toDoubles())
                 .containsExactly(Arrays.stream(once).map(g -> 2 * g).toArray());
 
-        Tensor parameter = random(3, 5).requireGrad();
+        Tensor parameter = random(5, 3).requireGrad();
         double[] untouched = parameter.toDoubles();
-        loss(parameter, true).backward();
         loss(parameter.reshape(3, 5), true).backward();
+        Tensor leaf = random(3, 5).requireGrad();
+        loss(leaf, true).backward();
+        assertThat(leaf.toDoubles()).hasSize(15);
         assertThat(parameter.toDoubles()).containsExactly(untouched);
     }
 
