@@ -109,6 +109,15 @@ final class GenerateCommand implements Runnable {
         try (Scope scope = Scope.open()) {
             LanguageModel language = model.load();
             SamplingParams sampling = options.params(language);
+            if (numReturnSequences == 1 && numBeams == 1 && !guessesAhead()) {
+                language.stream(
+                        prompt, sampling, options.maxNewTokens(language), options.stop, Rng.of(options.seed), piece -> {
+                            out.print(piece);
+                            out.flush();
+                        });
+                out.println();
+                return;
+            }
             List<LanguageModel.Text> texts = write(language, sampling);
             for (int i = 0; i < texts.size(); i++) {
                 if (texts.size() > 1) {
@@ -125,7 +134,7 @@ final class GenerateCommand implements Runnable {
             return language.beams(prompt, sampling, options.maxNewTokens(language), options.stop, search);
         }
         Rng rng = Rng.of(options.seed);
-        if (assistantModel == null && promptLookupNumTokens == null) {
+        if (!guessesAhead()) {
             return language.complete(
                     prompt, sampling, options.maxNewTokens(language), numReturnSequences, options.stop, rng);
         }
@@ -169,10 +178,10 @@ final class GenerateCommand implements Runnable {
             throw new ParameterException(
                     spec.commandLine(), "--assistant-model and --prompt-lookup-num-tokens cannot go together");
         }
-        if (numBeams != 1 && (assistantModel != null || promptLookupNumTokens != null)) {
+        if (numBeams != 1 && guessesAhead()) {
             throw new ParameterException(spec.commandLine(), "--num-beams cannot go together with guessing ahead");
         }
-        if (model.guided() && (numBeams != 1 || assistantModel != null || promptLookupNumTokens != null)) {
+        if (model.guided() && (numBeams != 1 || guessesAhead())) {
             throw new ParameterException(
                     spec.commandLine(),
                     "--num-beams and guessing ahead go by the model alone; --beta 0 leaves the values of ilql out");
@@ -180,6 +189,10 @@ final class GenerateCommand implements Runnable {
         if (numAssistantTokens < 1 || promptLookupNumTokens != null && promptLookupNumTokens < 1) {
             throw new ParameterException(spec.commandLine(), "at least one token must be guessed at a time");
         }
+    }
+
+    private boolean guessesAhead() {
+        return assistantModel != null || promptLookupNumTokens != null;
     }
 
     private BeamSearch.EarlyStopping stopping() {

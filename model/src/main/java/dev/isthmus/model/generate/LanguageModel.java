@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -160,6 +161,34 @@ public record LanguageModel(Decoder decoder, Ensemble.Head head, Tokenizer token
         Completion completion = SpeculativeDecoding.generate(decoder, draft, tokens, config, numAssistantTokens, rng)
                 .completion();
         return cut(text(tokens, completion.tokens()), stops);
+    }
+
+    /**
+     * Writes one completion, that of {@link #complete}.
+     *
+     * @param reader given the prompt and then the completion as it is written, in whole characters, up to the first of {@code stops}
+     * @throws IsthmusException if the prompt is empty and the model has no token that begins a text, or leaves no room for one more
+     */
+    public void stream(
+            String prompt,
+            SamplingParams sampling,
+            int maxNewTokens,
+            List<String> stops,
+            Rng rng,
+            Consumer<String> reader) {
+        int[] tokens = begin(prompt);
+        TextStream stream = new TextStream(tokenizer, tokens, stops, reader);
+        AtomicBoolean begun = new AtomicBoolean();
+        GenerationConfig config = new GenerationConfig(sampling, maxNewTokens, eosTokenIds(), 1)
+                .withStreamer((_, _, token) -> {
+                    // Not before there is a token: a prompt that cannot be read is an error and no text.
+                    if (!begun.getAndSet(true)) {
+                        reader.accept(tokenizer.decode(tokens));
+                    }
+                    return stream.put(token);
+                });
+        Generator.generate(policy(), List.of(tokens), config, rng, null);
+        stream.finish();
     }
 
     /**

@@ -68,6 +68,25 @@ class EngineTests {
     }
 
     @Test
+    void aTextThatIsReadAsItIsWrittenIsTheSame() {
+        try (Scope scope = Scope.open()) {
+            LanguageModel model =
+                    new LanguageModel(decoder(3), new CharTokenizer("abcdefghijklmnopqrstuvwxyzAB", true));
+            SamplingParams sampling = SamplingParams.temperature(1.5);
+            String whole = model.complete("ab", sampling, 20, 1, List.of("s"), Rng.of(1)).stream()
+                    .map(text -> text.prompt() + text.completion())
+                    .collect(Collectors.joining());
+            List<String> pieces = new ArrayList<>();
+            model.stream("ab", sampling, 20, List.of("s"), Rng.of(1), pieces::add);
+            assertThat(pieces).hasSizeGreaterThan(2).startsWith("ab");
+            assertThat(String.join("", pieces)).isEqualTo(whole);
+            assertThatThrownBy(() -> model.stream("a".repeat(999), sampling, 20, List.of(), Rng.of(1), pieces::add))
+                    .isInstanceOf(IsthmusException.class);
+            assertThat(String.join("", pieces)).isEqualTo(whole);
+        }
+    }
+
+    @Test
     void forkedAndRewoundSequencesAreThoseThatWereReadAtOnce() {
         try (Scope scope = Scope.open()) {
             Decoder decoder = decoder(3);

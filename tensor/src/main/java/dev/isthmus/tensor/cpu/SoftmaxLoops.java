@@ -30,9 +30,8 @@ final class SoftmaxLoops {
     /** The bits that a column may have: what tells the compiler that it is not negative. */
     private static final int INDEX = Integer.MAX_VALUE;
 
-    private final long sums = Scratch.address(Scratch.Use.LANES, 6 * Rows.BYTES + PIECE * 4L);
-    private final long sumsAgain = sums + Rows.BYTES;
-    private final long weighted = sumsAgain + Rows.BYTES;
+    private final long sums = Scratch.address(Scratch.Use.LANES, 5 * Rows.BYTES + PIECE * 4L);
+    private final long weighted = sums + Rows.BYTES;
     private final long constant = weighted + Rows.BYTES;
     private final long tail = constant + Rows.BYTES;
     private final long maxima = tail + Rows.BYTES;
@@ -108,7 +107,8 @@ final class SoftmaxLoops {
      * Returns the sum of {@code e^(factor x - max)}; for {@code next} see the other.
      *
      * <p>A vector that crosses from one line of the cache to another takes longer. So those of a long row begin where a line does, in
-     * both rows. The first is then not whole, and the partial sums of the columns come turned around: not another order of additions.
+     * both rows. The first is then not whole, and the partial sums of the columns come turned around, which {@link Rows#fold} gives the same
+     * number for: what it adds lies halves apart.
      */
     float sumOfExponentials(int n, long x, float factor, float max, long next) {
         begin(max);
@@ -123,10 +123,7 @@ final class SoftmaxLoops {
         addSomeExponentials(n - done, 0, x + done * 4L, factor, piece);
         done = firstOfNext + rest;
         addToMax(n - done, next + done * 4L);
-        for (long part = 0; part < Rows.BYTES; part += Simd.BYTES) {
-            fromMemorySegment(F, MEM, sums + part, ORDER).intoMemorySegment(MEM, sumsAgain + part, ORDER);
-        }
-        return Rows.fold(sums + turned * 4L);
+        return Rows.fold(sums);
     }
 
     /** The maximum, which has no order, is taken of parts of the next row in turn: as many streams come from memory at once. */
