@@ -111,15 +111,17 @@ final class WeightKernels {
         long sums = Scratch.address(Scratch.Use.SUMS, TILE_SUMS);
         long floats = Scratch.address(Scratch.Use.ROW_A, (TILE + 1) * Rows.BYTES);
         int together = TILE * TILE / streams;
+        // The rows of one dot are read at once as it is.
+        int turn = streams == TILE ? Math.max(1, whole) : TURN;
         for (int first = from; first < to; first += together) {
             AttentionCopies.clear(sums, TILE_SUMS);
             int last = Math.min(to, first + together);
             for (int j = first; j < last; j++) {
                 long s = sums + (j - first) * streams * SUMS;
-                for (int x = 0; x < whole; x += TURN) {
+                for (int x = 0; x < whole; x += turn) {
                     long a = c.a().address() + x * 4L;
                     long at = c.format().rowBytes(x);
-                    int n = Math.min(TURN, whole - x);
+                    int n = Math.min(turn, whole - x);
                     for (int r = 0; r < streams; r += TILE) {
                         WeightDots.dot(
                                 c.format(),
