@@ -141,9 +141,12 @@ public final class JsonLinesFile {
             while (bytes.hasRemaining() && in.read(bytes, starts[index] + bytes.position()) >= 0) {
                 // until the line is whole
             }
-            refuseOtherFormats(index, bytes.flip());
+            bytes.flip();
+            if (index == 0) {
+                passBeginning(bytes);
+            }
             String line = StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
-            JsonNode json = JSON.readTree(line.replaceFirst("^\uFEFF", "").strip());
+            JsonNode json = JSON.readTree(line.strip());
             if (json instanceof ObjectNode object) {
                 return new Row(name, lines[index], object);
             }
@@ -165,17 +168,17 @@ public final class JsonLinesFile {
         throw wrong(index, "is not a JSON object");
     }
 
-    /** What Hugging Face's datasets come as, too, told by how it begins. */
-    private void refuseOtherFormats(int index, ByteBuffer row) {
+    /** Passes over a byte order mark, and throws if the file begins like what datasets come as, too. */
+    private void passBeginning(ByteBuffer row) {
         String start = StandardCharsets.ISO_8859_1
                 .decode(row.slice(0, Math.min(4, row.limit())))
                 .toString();
-        if (index == 0 && start.startsWith("[")) {
-            throw wrong(
-                    index, "begins a JSON array, where each line should be an object; jq -c '.[]' makes such lines");
-        }
-        if (index == 0 && start.equals("PAR1")) {
-            throw wrong(index, "is of a Parquet file, not of JSON Lines, which Dataset.to_json writes");
+        if (start.startsWith("\u00EF\u00BB\u00BF")) {
+            row.position(3);
+        } else if (start.startsWith("[")) {
+            throw wrong(0, "begins a JSON array, where each line should be an object; jq -c '.[]' makes such lines");
+        } else if (start.equals("PAR1")) {
+            throw wrong(0, "is of a Parquet file, not of JSON Lines, which Dataset.to_json writes");
         }
     }
 
