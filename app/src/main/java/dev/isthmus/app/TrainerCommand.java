@@ -119,6 +119,9 @@ class TrainerCommand implements Runnable {
                     option.converters(given -> constant(elements, given));
                 }
             }
+            if (component.getType() == Map.class) {
+                option.type(ObjectNode.class).converters(given -> group(key, given));
+            }
             command.addOption(option.build());
         }
     }
@@ -145,6 +148,14 @@ class TrainerCommand implements Runnable {
                         new TypeConversionException("expected one of " + names(type) + " but was '" + given + "'"));
     }
 
+    private static ObjectNode group(String key, String given) {
+        try {
+            return YamlSettings.parse(given, key);
+        } catch (IsthmusException e) {
+            throw new TypeConversionException(e.getMessage() + ", which are written as {min_lr_rate: 0.1}");
+        }
+    }
+
     private static List<String> names(Class<?> type) {
         return Stream.of(type.getEnumConstants()).map(Object::toString).toList();
     }
@@ -167,7 +178,7 @@ class TrainerCommand implements Runnable {
     }
 
     private static @Nullable String shown(JsonNode value) {
-        if (value.isEmpty() && value.isArray()) {
+        if (value.isEmpty() && value.isContainer()) {
             return null;
         }
         return value.isArray()

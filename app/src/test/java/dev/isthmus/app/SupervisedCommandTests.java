@@ -318,6 +318,8 @@ class SupervisedCommandTests {
                 "pretrain --data @text.txt --optim sgd --optim-args momentun=1 | 2 | optim_args: sgd has no constant 'momentun'",
                 "pretrain --data @text.txt --adam-beta1 1 | 2 | beta1 and beta2 must be in [0, 1), found 1.0, 0.95",
                 "pretrain --data @text.txt --lr-scheduler-type up | 2 | lr_scheduler_type 'up' is unknown; there are constant",
+                "pretrain --data @text.txt --lr-scheduler-kwargs num_cycles=2 | 2 | Invalid value for option '--lr-scheduler-kwargs': lr_scheduler_kwargs is not a list of keys and values",
+                "pretrain --data @text.txt --lr-scheduler-kwargs {\"num_cycle\":2} | 2 | lr_scheduler_kwargs: cosine has no constant 'num_cycle'; it has num_cycles",
                 "pretrain --data @text.txt --config @none.yaml | 2 | there is no settings file @none.yaml",
                 "pretrain --config @bad.yaml | 2 | the settings @bad.yaml has an unknown setting 'learning'; there are adam_beta1",
                 "pretrain --config @worse.yaml | 2 | the settings @worse.yaml: max_steps must be a whole number, found \"many\"",

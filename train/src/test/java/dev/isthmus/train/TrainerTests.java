@@ -63,7 +63,7 @@ class TrainerTests {
         DecoderConfig config = DecoderConfig.llama(VOCABULARY, hiddenSize, 2 * hiddenSize, 2, 4, 2, LENGTH, true);
         Decoder model = new Decoder(config, DType.FLOAT32).initialize(Rng.of(5));
         return new Trainer(
-                model, new TrainingArguments(1e-2, LrSchedule.of("cosine", 3, steps), optim, 0.1, 0.5, false));
+                model, new TrainingArguments(1e-2, new LrSchedule.Cosine(3, steps, 0.5, 0), optim, 0.1, 0.5, false));
     }
 
     /** Sequences of different lengths, a function of the step. */

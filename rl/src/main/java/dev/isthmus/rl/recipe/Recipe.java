@@ -157,7 +157,7 @@ public record Recipe(
         public TrainingArguments arguments() {
             return new TrainingArguments(
                     learningRate,
-                    LrSchedule.of(lrSchedulerType, warmupSteps, maxSteps),
+                    LrSchedule.of(lrSchedulerType, Map.of(), warmupSteps, maxSteps, learningRate),
                     OptimizerConfig.adamW(0.9, 0.95, 1e-8),
                     weightDecay,
                     maxGradNorm,
@@ -221,7 +221,7 @@ public record Recipe(
         public TrainingArguments arguments() {
             return new TrainingArguments(
                     learningRate,
-                    LrSchedule.of(lrSchedulerType, warmupSteps, (long) rounds * maxSteps),
+                    LrSchedule.of(lrSchedulerType, Map.of(), warmupSteps, (long) rounds * maxSteps, learningRate),
                     OptimizerConfig.adamW(0.9, 0.95, 1e-8),
                     0,
                     maxGradNorm,
@@ -288,7 +288,12 @@ public record Recipe(
         public TrainingArguments arguments() {
             return new TrainingArguments(
                     learningRate,
-                    LrSchedule.of(lrSchedulerType, warmupSteps, (long) rounds * stepsPerRound * numIterations),
+                    LrSchedule.of(
+                            lrSchedulerType,
+                            Map.of(),
+                            warmupSteps,
+                            (long) rounds * stepsPerRound * numIterations,
+                            learningRate),
                     OptimizerConfig.adamW(0.9, 0.999, 1e-8),
                     0,
                     maxGradNorm,

@@ -7,6 +7,7 @@ import dev.isthmus.train.optim.OptimizerConfig;
 import dev.isthmus.train.schedule.LrSchedule;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,8 +53,12 @@ public record BaseConfig(
         @JsonPropertyDescription("Peak of the learning rate.")
         double learningRate,
 
-        @JsonPropertyDescription("constant, constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay.")
+        @JsonPropertyDescription("constant, constant_with_warmup, linear, cosine, cosine_with_min_lr,"
+                + " cosine_with_restarts, polynomial, inverse_sqrt, warmup_stable_decay.")
         String lrSchedulerType,
+
+        @JsonPropertyDescription("Its constants, such as {min_lr_rate: 0.1}.")
+        Map<String, Object> lrSchedulerKwargs,
 
         @JsonPropertyDescription("Steps in which the learning rate climbs from 0; below 1 a share of all steps.")
         double warmupSteps,
@@ -120,6 +125,7 @@ public record BaseConfig(
 
     public BaseConfig {
         dataProbabilities = List.copyOf(dataProbabilities);
+        lrSchedulerKwargs = Map.copyOf(lrSchedulerKwargs);
         atLeast(1, "per_device_train_batch_size", perDeviceTrainBatchSize);
         atLeast(1, "per_device_eval_batch_size", perDeviceEvalBatchSize);
         atLeast(1, "gradient_accumulation_steps", gradientAccumulationSteps);
@@ -164,7 +170,7 @@ public record BaseConfig(
     TrainingArguments arguments(long steps) {
         return new TrainingArguments(
                 learningRate,
-                LrSchedule.of(lrSchedulerType, warmup(steps), steps),
+                LrSchedule.of(lrSchedulerType, lrSchedulerKwargs, warmup(steps), steps, learningRate),
                 OptimizerConfig.of(optim, optimArgs, adamBeta1, adamBeta2, adamEpsilon),
                 weightDecay,
                 maxGradNorm,

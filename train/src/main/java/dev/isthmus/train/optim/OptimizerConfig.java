@@ -13,12 +13,11 @@ import dev.isthmus.tensor.UpdateRule.NAdam;
 import dev.isthmus.tensor.UpdateRule.RAdam;
 import dev.isthmus.tensor.UpdateRule.RmsProp;
 import dev.isthmus.tensor.UpdateRule.Sgd;
+import dev.isthmus.train.KeywordArguments;
 import dev.isthmus.train.optim.Muon.AdjustLr;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.function.ToDoubleFunction;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -59,7 +58,7 @@ public record OptimizerConfig(UpdateRule rule, Muon.@Nullable Settings muon) {
      */
     public static OptimizerConfig of(
             String optim, @Nullable String optimArgs, double adamBeta1, double adamBeta2, double adamEpsilon) {
-        Arguments given = new Arguments(optim, optimArgs);
+        KeywordArguments given = arguments(optim, optimArgs);
         Muon.Settings muon = null;
         UpdateRule rule = switch (optim) {
             case "adamw_torch", "adamw_torch_fused" ->
@@ -130,78 +129,16 @@ public record OptimizerConfig(UpdateRule rule, Muon.@Nullable Settings muon) {
         return p.tensor().rank() == 2 && !EMBEDDING_OR_HEAD.matcher(p.name()).matches();
     }
 
-    /** The constants of {@code optim_args}, and which of them an optimizer has asked for. */
-    private static final class Arguments {
-        private final String optim;
-        private final Map<String, String> given = new TreeMap<>();
-        private final TreeSet<String> known = new TreeSet<>();
-
-        Arguments(String optim, @Nullable String text) {
-            this.optim = optim;
-            if (text == null || text.isBlank()) {
-                return;
+    private static KeywordArguments arguments(String optim, @Nullable String optimArgs) {
+        Map<String, String> given = new TreeMap<>();
+        for (String pair : optimArgs == null || optimArgs.isBlank() ? new String[0] : optimArgs.split(",")) {
+            String[] parts = pair.split("=", -1);
+            if (parts.length != 2) {
+                throw new IsthmusException(
+                        "optim_args are written as momentum=0.9,nesterov=true; found '" + pair + "'");
             }
-            for (String pair : text.split(",")) {
-                String[] parts = pair.split("=", -1);
-                if (parts.length != 2) {
-                    throw new IsthmusException(
-                            "optim_args are written as momentum=0.9,nesterov=true; found '" + pair + "'");
-                }
-                given.put(parts[0].strip(), parts[1].strip());
-            }
+            given.put(parts[0].strip(), parts[1].strip());
         }
-
-        private @Nullable String ask(String key) {
-            known.add(key);
-            return given.get(key);
-        }
-
-        double number(String key, double otherwise) {
-            String value = ask(key);
-            try {
-                return value == null ? otherwise : Double.parseDouble(value);
-            } catch (NumberFormatException _) {
-                throw unfit(key, value, "a number");
-            }
-        }
-
-        boolean flag(String key, boolean otherwise) {
-            String value = ask(key);
-            return switch (value == null ? "" : value.toLowerCase(Locale.ROOT)) {
-                case "" -> otherwise;
-                case "true" -> true;
-                case "false" -> false;
-                default -> throw unfit(key, value, "true or false");
-            };
-        }
-
-        <E extends Enum<E>> E choice(String key, Class<E> type, E otherwise) {
-            String value = ask(key);
-            if (value == null) {
-                return otherwise;
-            }
-            TreeSet<String> names = new TreeSet<>();
-            for (E each : type.getEnumConstants()) {
-                String name = each.name().toLowerCase(Locale.ROOT);
-                if (name.equals(value)) {
-                    return each;
-                }
-                names.add(name);
-            }
-            throw unfit(key, value, String.join(" or ", names));
-        }
-
-        void requireKnown() {
-            for (String key : given.keySet()) {
-                if (!known.contains(key)) {
-                    throw new IsthmusException("optim_args: " + optim + " has no constant '" + key + "'; it has "
-                            + (known.isEmpty() ? "none" : String.join(", ", known)));
-                }
-            }
-        }
-
-        private static IsthmusException unfit(String key, @Nullable String value, String wanted) {
-            return new IsthmusException("optim_args: " + key + " must be " + wanted + ", found '" + value + "'");
-        }
+        return new KeywordArguments("optim_args", optim, given);
     }
 }

@@ -1,6 +1,10 @@
 package dev.isthmus.train.schedule;
 
 import dev.isthmus.tensor.IsthmusException;
+import dev.isthmus.train.KeywordArguments;
+import dev.isthmus.train.schedule.LrSchedule.WarmupStableDecay.Decay;
+import java.util.Locale;
+import java.util.Map;
 
 /**
  * A learning-rate schedule: what the base rate is multiplied by at each optimizer step.
@@ -47,16 +51,45 @@ public interface LrSchedule {
      * @param minRatio 0, or the rate at the end as a part of the peak, as PyTorch's {@code eta_min}
      */
     record Cosine(long warmupSteps, long totalSteps, double cycles, double minRatio) implements LrSchedule {
-        public Cosine(long warmupSteps, long totalSteps) {
-            this(warmupSteps, totalSteps, 0.5, 0);
-        }
-
         @Override
         public double multiplier(long step) {
             return step < warmupSteps
                     ? fraction(step, warmupSteps)
                     : aboveMinimum(
                             minRatio, halfCosine(fraction(step - warmupSteps, totalSteps - warmupSteps) * 2 * cycles));
+        }
+    }
+
+    /**
+     * {@code cosine_with_restarts}: from 1 down to 0 along half a period, several times (Loshchilov and Hutter,
+     * arXiv:1608.03983).
+     *
+     * @param cycles how often until {@code totalSteps}
+     */
+    record CosineWithRestarts(long warmupSteps, long totalSteps, double cycles) implements LrSchedule {
+        @Override
+        public double multiplier(long step) {
+            if (step < warmupSteps) {
+                return fraction(step, warmupSteps);
+            }
+            double progress = fraction(step - warmupSteps, totalSteps - warmupSteps);
+            return progress >= 1 ? 0 : halfCosine(cycles * progress % 1);
+        }
+    }
+
+    /**
+     * {@code polynomial}: from 1 down to {@code minRatio} as a power of the steps that are left.
+     *
+     * @param minRatio the rate at the end as a part of the peak
+     */
+    record Polynomial(long warmupSteps, long totalSteps, double power, double minRatio) implements LrSchedule {
+        @Override
+        public double multiplier(long step) {
+            return step < warmupSteps
+                    ? fraction(step, warmupSteps)
+                    : aboveMinimum(
+                            minRatio,
+                            Math.pow(Math.max(0, fraction(totalSteps - step, totalSteps - warmupSteps)), power));
         }
     }
 
@@ -93,14 +126,12 @@ public interface LrSchedule {
         public enum Decay {
             COSINE,
             LINEAR,
-            ONE_MINUS_SQRT
-        }
+            ONE_MINUS_SQRT;
 
-        /** The last tenth of the run decays along a cosine to 0. */
-        public static WarmupStableDecay of(long warmupSteps, long totalSteps) {
-            long decaySteps = Math.min(Math.max(1, totalSteps / 10), Math.max(0, totalSteps - warmupSteps));
-            long stableSteps = Math.max(0, totalSteps - warmupSteps - decaySteps);
-            return new WarmupStableDecay(warmupSteps, stableSteps, decaySteps, Decay.COSINE, 0);
+            @Override
+            public String toString() {
+                return this == ONE_MINUS_SQRT ? "1-sqrt" : name().toLowerCase(Locale.ROOT);
+            }
         }
 
         @Override
@@ -127,25 +158,68 @@ public interface LrSchedule {
     }
 
     /**
-     * The schedule that Hugging Face calls {@code type}, with its defaults.
+     * The schedule that Hugging Face calls {@code type}, with its defaults. The decay of {@code warmup_stable_decay} is the
+     * last tenth of the run where {@code num_decay_steps} does not say otherwise.
      *
-     * @throws IsthmusException if there is none of that name, or the warm-up is negative
+     * @param kwargs {@code lr_scheduler_kwargs}: {@code num_cycles} of cosines, {@code min_lr_rate} or {@code min_lr},
+     *     {@code power} and {@code lr_end}, {@code timescale}; {@code num_stable_steps}, {@code num_decay_steps},
+     *     {@code decay_type} and {@code min_lr_ratio}
+     * @param learningRate the peak, of which {@code min_lr} and {@code lr_end} are parts
+     * @throws IsthmusException if there is none of that name, it has no such constant, or the warm-up is negative
      */
-    static LrSchedule of(String type, long warmupSteps, long totalSteps) {
+    static LrSchedule of(String type, Map<String, ?> kwargs, long warmupSteps, long totalSteps, double learningRate) {
         if (warmupSteps < 0) {
             throw new IsthmusException("warmup_steps must be 0 or more, found " + warmupSteps);
         }
-        return switch (type) {
+        KeywordArguments given = new KeywordArguments("lr_scheduler_kwargs", type, kwargs);
+        LrSchedule schedule = switch (type) {
             case "constant" -> new Constant();
             case "constant_with_warmup" -> new ConstantWithWarmup(warmupSteps);
             case "linear" -> new Linear(warmupSteps, totalSteps);
-            case "cosine" -> new Cosine(warmupSteps, totalSteps);
-            case "inverse_sqrt" -> new InverseSqrt(warmupSteps);
-            case "warmup_stable_decay" -> WarmupStableDecay.of(warmupSteps, totalSteps);
+            case "cosine" -> new Cosine(warmupSteps, totalSteps, given.number("num_cycles", 0.5), 0);
+            case "cosine_with_min_lr" ->
+                new Cosine(warmupSteps, totalSteps, given.number("num_cycles", 0.5), minRatio(given, learningRate));
+            case "cosine_with_restarts" ->
+                new CosineWithRestarts(warmupSteps, totalSteps, given.number("num_cycles", 1));
+            case "polynomial" ->
+                new Polynomial(
+                        warmupSteps, totalSteps, given.number("power", 1), part(given, "lr_end", 1e-7, learningRate));
+            case "inverse_sqrt" ->
+                given.has("timescale")
+                        ? new InverseSqrt(warmupSteps, given.steps("timescale", 1, 1))
+                        : new InverseSqrt(warmupSteps);
+            case "warmup_stable_decay" -> {
+                long after = Math.max(0, totalSteps - warmupSteps);
+                long decaySteps = given.steps("num_decay_steps", 0, Math.min(Math.max(1, totalSteps / 10), after));
+                long stableSteps = given.steps("num_stable_steps", 0, Math.max(0, after - decaySteps));
+                Decay decay = given.choice("decay_type", Decay.class, Decay.COSINE);
+                yield new WarmupStableDecay(
+                        warmupSteps, stableSteps, decaySteps, decay, part(given, "min_lr_ratio", 0, 1));
+            }
             default ->
                 throw new IsthmusException("lr_scheduler_type '" + type + "' is unknown; there are constant,"
-                        + " constant_with_warmup, linear, cosine, inverse_sqrt, warmup_stable_decay");
+                        + " constant_with_warmup, linear, cosine, cosine_with_min_lr, cosine_with_restarts,"
+                        + " polynomial, inverse_sqrt, warmup_stable_decay");
         };
+        given.requireKnown();
+        return schedule;
+    }
+
+    private static double minRatio(KeywordArguments given, double learningRate) {
+        if (given.has("min_lr") == given.has("min_lr_rate")) {
+            throw new IsthmusException("lr_scheduler_kwargs: cosine_with_min_lr wants either min_lr or min_lr_rate");
+        }
+        return given.has("min_lr") ? part(given, "min_lr", 0, learningRate) : part(given, "min_lr_rate", 0, 1);
+    }
+
+    /** A constant as a part of {@code whole}. */
+    private static double part(KeywordArguments given, String key, double otherwise, double whole) {
+        double value = given.number(key, otherwise);
+        if (given.has(key) && !(value >= 0 && value <= whole)) {
+            throw new IsthmusException(
+                    "lr_scheduler_kwargs: " + key + " must be between 0 and " + whole + ", found " + value);
+        }
+        return whole > 0 ? Math.min(1, value / whole) : 0;
     }
 
     private static double fraction(long part, long whole) {

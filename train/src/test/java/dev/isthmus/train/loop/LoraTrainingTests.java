@@ -269,7 +269,7 @@ class LoraTrainingTests {
     }
 
     private static TrainingArguments adamW(double learningRate, double weightDecay) {
-        LrSchedule constant = LrSchedule.of("constant", 0, 1);
+        LrSchedule constant = new LrSchedule.Constant();
         return new TrainingArguments(
                 learningRate, constant, OptimizerConfig.adamW(0.9, 0.999, 1e-8), weightDecay, 1, false);
     }
