@@ -51,12 +51,11 @@ class PeftTests {
     private static Path base(String name) {
         String model =
                 name.startsWith("gpt2") ? "gpt2_tied" : name.equals("dora_bias") ? "qwen2_tied" : "mistral_window";
-        Path weights = Fixtures.fixture("models/" + model + "/reference.safetensors");
-        return weights.getParent();
+        return Fixtures.resource("models/" + model);
     }
 
     private static void check(String name, Device device, DType dtype) {
-        Path peft = Fixtures.fixture("lora/" + name + "/reference.safetensors").getParent();
+        Path peft = Fixtures.resource("lora/" + name);
         boolean exact = dtype == DType.FLOAT64;
         try (Arena arena = Arena.ofConfined();
                 Scope scope = Scope.open(device)) {

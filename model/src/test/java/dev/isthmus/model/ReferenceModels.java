@@ -6,7 +6,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import java.util.stream.Stream;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -16,9 +15,7 @@ public final class ReferenceModels {
 
     /** Their names; {@code fixture("models/" + name)} is their directory. */
     public static Stream<String> names() {
-        Path resources = Path.of(Objects.requireNonNull(ReferenceModels.class.getResource("/fixtures/models"))
-                .getPath());
-        return Stream.of(resources, Fixtures.fixture("models"))
+        return Stream.of(Fixtures.resource("models"), Fixtures.fixture("models"))
                 .flatMap(root -> directories(root).stream())
                 .filter(ReferenceModels::hasNumbers)
                 .map(directory -> directory.getFileName().toString())

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /** Finds reference numbers and real data for tests; a test that asks for what is not there is skipped. */
 public final class Fixtures {
@@ -16,6 +17,12 @@ public final class Fixtures {
     public static Path fixture(String name) {
         URL resource = Fixtures.class.getResource("/fixtures/" + name);
         return find("fixtures", name, resource == null ? null : Path.of(resource.getPath()));
+    }
+
+    /** A file or directory among the test resources: one that a test knows, whatever {@code isthmus.fixtures} holds. */
+    public static Path resource(String name) {
+        return Path.of(Objects.requireNonNull(Fixtures.class.getResource("/fixtures/" + name), name)
+                .getPath());
     }
 
     /** A file or directory of real data, from {@code isthmus.data}. */

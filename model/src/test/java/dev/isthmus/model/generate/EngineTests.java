@@ -274,7 +274,7 @@ class EngineTests {
 
     static Stream<JsonNode> beams() {
         return JsonMapper.shared()
-                .readTree(Fixtures.fixture("ops/transformers_beams.json"))
+                .readTree(Fixtures.resource("ops/transformers_beams.json"))
                 .get("cases")
                 .valueStream();
     }
@@ -285,8 +285,7 @@ class EngineTests {
     void beamsAreThoseOfTransformers(JsonNode c) {
         try (Scope scope = Scope.open()) {
             Decoder decoder =
-                    Pretrained.load(Fixtures.fixture("models/" + c.get("model").asString() + "/reference.json")
-                            .getParent());
+                    Pretrained.load(Fixtures.resource("models/" + c.get("model").asString()));
             BeamSearch beams = new BeamSearch(
                     c.get("num_beams").asInt(),
                     c.get("length_penalty").asDouble(),

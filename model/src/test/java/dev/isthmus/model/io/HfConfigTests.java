@@ -2,6 +2,7 @@ package dev.isthmus.model.io;
 
 import static dev.isthmus.testing.Fixtures.data;
 import static dev.isthmus.testing.Fixtures.fixture;
+import static dev.isthmus.testing.Fixtures.resource;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -39,7 +40,7 @@ class HfConfigTests {
     @Test
     @Tag("fixture")
     void readsLlama() {
-        DecoderConfig config = HfConfig.read(fixture("models/llama_tied_rope3/config.json"));
+        DecoderConfig config = HfConfig.read(resource("models/llama_tied_rope3"));
         assertThat(config)
                 .isEqualTo(new DecoderConfig(
                         ModelType.LLAMA,
@@ -66,7 +67,7 @@ class HfConfigTests {
     @Test
     @Tag("fixture")
     void readsGpt2() {
-        DecoderConfig config = HfConfig.read(fixture("models/gpt2_tied"));
+        DecoderConfig config = HfConfig.read(resource("models/gpt2_tied"));
         assertThat(config).isEqualTo(DecoderConfig.gpt2(97, 32, 2, 4, 32).withTokens(OptionalInt.of(0), List.of(0)));
         assertThat(config.intermediateSize()).isEqualTo(128);
         assertThat(config.norm()).isEqualTo(Norm.LAYER_NORM);
@@ -77,11 +78,11 @@ class HfConfigTests {
     @Test
     @Tag("fixture")
     void readsQwen() {
-        DecoderConfig qwen2 = HfConfig.read(fixture("models/qwen2_tied"));
+        DecoderConfig qwen2 = HfConfig.read(resource("models/qwen2_tied"));
         assertThat(qwen2.attentionBias()).isTrue();
         assertThat(qwen2.outputBias()).isFalse();
         assertThat(qwen2.qkNorm()).isFalse();
-        DecoderConfig qwen3 = HfConfig.read(fixture("models/qwen3_tied"));
+        DecoderConfig qwen3 = HfConfig.read(resource("models/qwen3_tied"));
         assertThat(qwen3.attentionBias()).isFalse();
         assertThat(qwen3.qkNorm()).isTrue();
         assertThat(qwen3.headDim()).isEqualTo(16);

@@ -2,6 +2,7 @@ package dev.isthmus.model.io;
 
 import static dev.isthmus.testing.Fixtures.data;
 import static dev.isthmus.testing.Fixtures.fixture;
+import static dev.isthmus.testing.Fixtures.resource;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -38,10 +39,7 @@ class SafeTensorsTests {
         try (Arena arena = Arena.ofConfined()) {
             SafeTensors file = SafeTensors.open(fixture("models/safetensors_dtypes/dtypes.safetensors"), arena);
 
-            assertThat(file.metadata()).containsEntry("note", "dtype test");
-            assertThat(file.tensors().keySet())
-                    .containsExactly(
-                            "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8", "bool", "scalar", "empty");
+            assertThat(file.tensors().keySet()).containsExactlyInAnyOrderElementsOf(expected.propertyNames());
             for (TensorEntry tensor : file.tensors().values()) {
                 JsonNode want = expected.get(tensor.name());
                 assertThat(tensor.shape())
@@ -61,7 +59,8 @@ class SafeTensorsTests {
                                     v -> v.isBoolean() ? (v.booleanValue() ? 1L : 0L) : v.longValue()));
                 }
             }
-            assertThat(file.get("f64").toFloats()[0]).isEqualTo(-0.665573239326477f);
+            assertThat(file.get("f64").toFloats()[0])
+                    .isEqualTo((float) expected.at("/f64/data/0").asDouble());
             assertThatThrownBy(() -> file.get("i8").toFloats())
                     .isInstanceOf(IsthmusException.class)
                     .hasMessageContaining("'i8' of type I8 does not hold floating-point numbers");
@@ -143,7 +142,7 @@ class SafeTensorsTests {
     @Tag("fixture")
     void readsShards() {
         try (Arena arena = Arena.ofConfined()) {
-            SafeTensors model = SafeTensors.openDirectory(fixture("models/qwen2_tied"), arena);
+            SafeTensors model = SafeTensors.openDirectory(resource("models/qwen2_tied"), arena);
             assertThat(model.tensors()).hasSize(26);
             assertThat(model.tensors().values().stream()
                             .mapToLong(t -> t.data().byteSize())
@@ -282,10 +281,10 @@ class SafeTensorsTests {
                 }
             }
         });
-        byte[] index = Files.readAllBytes(fixture("models/qwen2_tied/model.safetensors.index.json"));
+        byte[] index = Files.readAllBytes(resource("models/qwen2_tied/model.safetensors.index.json"));
         for (int i = 1; i <= 2; i++) {
             String shard = "model-0000" + i + "-of-00002.safetensors";
-            Files.copy(fixture("models/qwen2_tied/" + shard), dir.resolve(shard));
+            Files.copy(resource("models/qwen2_tied/" + shard), dir.resolve(shard));
         }
         Mutations.assertSurvives("model.safetensors.index.json", index, index.length, bytes -> {
             write("model.safetensors.index.json", bytes);

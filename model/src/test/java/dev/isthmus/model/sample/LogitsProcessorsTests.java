@@ -25,7 +25,7 @@ import tools.jackson.databind.json.JsonMapper;
 class LogitsProcessorsTests {
     static Stream<JsonNode> cases() {
         return JsonMapper.shared()
-                .readTree(Fixtures.fixture("ops/transformers_processors.json"))
+                .readTree(Fixtures.resource("ops/transformers_processors.json"))
                 .get("cases")
                 .valueStream();
     }

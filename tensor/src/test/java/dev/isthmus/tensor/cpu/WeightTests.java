@@ -237,10 +237,10 @@ class WeightTests {
     })
     void readsWhatOthersWrote(WeightFormat format, String name, long offset) throws IOException {
         JsonNode values = JsonMapper.shared()
-                .readTree(Fixtures.fixture("models/gguf_tiny/expected.json").toFile())
+                .readTree(Fixtures.resource("models/gguf_tiny/expected.json").toFile())
                 .at("/tensors/" + name + "/values");
         try (Arena arena = Arena.ofConfined();
-                FileChannel file = FileChannel.open(Fixtures.fixture("models/gguf_tiny/tiny.gguf"))) {
+                FileChannel file = FileChannel.open(Fixtures.resource("models/gguf_tiny/tiny.gguf"))) {
             MemorySegment mapped = file.map(FileChannel.MapMode.READ_ONLY, offset, 3 * format.rowBytes(64), arena);
             StoredWeight weight = new StoredWeight(format, mapped, 64, 3);
             float[] identity = new float[64 * 64];
