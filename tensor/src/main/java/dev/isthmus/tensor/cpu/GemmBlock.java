@@ -26,6 +26,8 @@ final class GemmBlock {
     private final int panel;
     private final int panels;
     private final int cols;
+    private final int firstK;
+    private final int lastK;
     private final long packed;
 
     // Where the current block of K stands.
@@ -38,14 +40,16 @@ final class GemmBlock {
     private Rows q = Rows.NONE;
     private Rows d = Rows.NONE;
 
-    /** Takes packed panels at {@code packed}, or 0 to pack what it needs. */
-    GemmBlock(MatMul call, int matrix, int row, int rows, int panel, int panels, long packed) {
+    /** Takes packed panels of some steps of K at {@code packed}, or 0 to pack what it needs. */
+    GemmBlock(MatMul call, int matrix, int row, int rows, int panel, int panels, int firstK, int countK, long packed) {
         this.call = call;
         this.matrix = matrix;
         this.row = row;
         this.rows = rows;
         this.panel = panel;
         this.panels = panels;
+        this.firstK = firstK;
+        this.lastK = firstK + countK;
         this.packed = packed;
         this.cols = Math.min(panels * Panels.WIDTH, call.n() - panel * Panels.WIDTH);
     }
@@ -62,9 +66,9 @@ final class GemmBlock {
         boolean aside = call.accumulate() && k > K_BLOCK;
         long asideBytes = panels * ROW_BYTES;
         d = aside ? new Rows(Scratch.address(Scratch.Use.SUMS, rows * asideBytes), asideBytes, 4) : old;
-        int k0 = 0;
+        int k0 = firstK;
         do {
-            depth = Math.min(K_BLOCK, k - k0);
+            depth = Math.min(K_BLOCK, lastK - k0);
             p = k0 > 0 ? d : Rows.NONE;
             q = k0 + depth == k ? bias : Rows.NONE;
             if (call.accumulate() && !aside) {
@@ -77,7 +81,7 @@ final class GemmBlock {
             }
             blockOfK(k0);
             k0 += depth;
-        } while (k0 < k);
+        } while (k0 < lastK);
         if (aside) {
             for (int j = 0; j < cols; j += Panels.WIDTH) {
                 Panels.finish(
@@ -99,8 +103,8 @@ final class GemmBlock {
         if (packed == 0) {
             packPanels(k0);
         } else {
-            panelStride = call.k() * ROW_BYTES;
-            b = packed + k0 * ROW_BYTES;
+            panelStride = (lastK - firstK) * ROW_BYTES;
+            b = packed + (k0 - firstK) * ROW_BYTES;
         }
         lda = call.lda() * 4;
         a = call.a().address() + matrix * call.strideA() * 4;

@@ -42,14 +42,20 @@ final class GemmKernels {
     /** The panels of a task with a whole block of K; the more, the fewer times A is read. */
     private static final int MAX_PANELS = 16;
 
+    /** The same where a task packs all it needs: there are few tasks, and each more turns the same rows of A again. */
+    private static final int MAX_TURNED_PANELS = 24;
+
     /** The row tiles of a task that pay for packing panels again. */
     private static final int MIN_TILES = 8;
 
     /** The panels that are packed at once where B is packed for all tasks. */
     private static final long SHARED_BYTES = 8 << 20;
 
-    /** As many as that at least, however long they are: A is read once for each time, from memory if K is long. */
+    /** As many as that at least, however long they are: A is read once for each time. */
     private static final int MIN_SHARED_PANELS = 12;
+
+    /** The blocks of K that are packed at once, at least: C is read and written once for each time. */
+    private static final int MIN_SLICE = 4;
 
     private GemmKernels() {}
 
@@ -62,24 +68,50 @@ final class GemmKernels {
         }
         long b = c.b().address();
         if (c.storingB() == Storing.PACKED) {
-            new Product(c, 0, Panels.count(c.n()), b, c.strideB() * 4).run();
+            new Product(c, 0, Panels.count(c.n()), 0, c.k(), b, c.strideB() * 4).run();
             return;
         }
         int panels = Panels.count(c.n());
         boolean shared = c.m() > MAX_ROWS || (c.batch() > 1 && c.strideB() == 0);
         if (!shared || (c.batch() > 1 && c.strideB() != 0)) {
-            new Product(c, 0, panels, 0, 0).run();
+            new Product(c, 0, panels, 0, c.k(), 0, 0).run();
             return;
         }
-        long panelBytes = c.k() * ROW_BYTES;
-        int atOnce =
-                (int) Math.clamp(SHARED_BYTES / Math.max(1, panelBytes), Math.min(MIN_SHARED_PANELS, panels), panels);
-        long packed = Scratch.address(Scratch.Use.PANELS, atOnce * panelBytes);
+        int slice = slice(c, panels);
+        long fitting = SHARED_BYTES / Math.max(1, slice * ROW_BYTES);
+        int atOnce = evenly(panels, (int) Math.clamp(fitting, Math.min(MIN_SHARED_PANELS, panels), panels));
+        long packed = Scratch.address(Scratch.Use.PANELS, atOnce * slice * ROW_BYTES);
+        boolean transposed = c.storingB() == Storing.TRANSPOSED;
         for (int first = 0; first < panels; first += atOnce) {
             int count = Math.min(atOnce, panels - first);
-            pack(c.storingB() == Storing.TRANSPOSED, c.k(), c.n(), b, c.ldb() * 4, first, count, packed);
-            new Product(c, first, count, packed, 0).run();
+            int k0 = 0;
+            do {
+                int depth = Math.min(slice, c.k() - k0);
+                long from = b + k0 * (transposed ? 4 : c.ldb() * 4);
+                pack(transposed, depth, c.n(), from, c.ldb() * 4, first, count, packed);
+                new Product(c, first, count, k0, depth, packed, 0).run();
+                k0 += depth;
+            } while (k0 < c.k());
         }
+    }
+
+    /**
+     * The steps of K that are packed at once: all, or few enough for all panels, so that A is read once. Sums to which an old value is
+     * added last cannot wait in C.
+     */
+    private static int slice(MatMul c, int panels) {
+        int blocks = (c.k() + K_BLOCK - 1) / K_BLOCK;
+        if (blocks <= MIN_SLICE || c.accumulate()) {
+            return c.k();
+        }
+        long most = Math.clamp(SHARED_BYTES / (panels * ROW_BYTES * K_BLOCK), MIN_SLICE, blocks);
+        return Math.min(c.k(), evenly(blocks, (int) most) * K_BLOCK);
+    }
+
+    /** The size of parts of at most {@code most} that are about the same. */
+    private static int evenly(int all, int most) {
+        int parts = (all + most - 1) / most;
+        return (all + parts - 1) / parts;
     }
 
     static void packMatrix(PackMatrix c) {
@@ -133,11 +165,13 @@ final class GemmKernels {
         }
     }
 
-    /** The product with some panels of B, cut into tasks of some rows and some panels. */
+    /** The product of some steps of K with some panels of B, cut into tasks of some rows and some panels. */
     private static final class Product implements IntConsumer {
         private final MatMul call;
         private final int firstPanel;
         private final int panels;
+        private final int firstK;
+        private final int depth;
         /** The packed panels, or 0 if each task packs what it needs. */
         private final long packed;
 
@@ -147,10 +181,12 @@ final class GemmKernels {
         private int rowTasks;
         private int panelTasks;
 
-        Product(MatMul call, int firstPanel, int panels, long packed, long packedStride) {
+        Product(MatMul call, int firstPanel, int panels, int firstK, int depth, long packed, long packedStride) {
             this.call = call;
             this.firstPanel = firstPanel;
             this.panels = panels;
+            this.firstK = firstK;
+            this.depth = depth;
             this.packed = packed;
             this.packedStride = packedStride;
         }
@@ -158,14 +194,15 @@ final class GemmKernels {
         void run() {
             int height = GemmTiles.HEIGHT;
             int rowTiles = (call.m() + height - 1) / height;
-            double flops = 2.0 * call.batch() * call.m() * call.n() * Math.max(1, call.k());
+            double flops = 2.0 * call.batch() * call.m() * panels * Panels.WIDTH * Math.max(1, depth);
             int threads = WorkerPool.threads();
             // What a task packs itself, other tasks may pack again.
             int many = call.transA() ? threads : 4 * threads;
             double wanted = threads == 1 ? 1 : Math.min(flops / MIN_FLOPS_PER_TASK, many);
             int maxRows = packed != 0 && !call.transA() ? MAX_UNPACKED_ROWS : MAX_ROWS;
-            int tiles = Math.min(rowTiles, maxRows / height);
-            panelsPerTask = Math.min(panels, MAX_PANELS * K_BLOCK / Math.clamp(call.k(), 1, K_BLOCK));
+            int tiles = evenly(rowTiles, Math.min(rowTiles, maxRows / height));
+            int most = packed == 0 && call.transA() ? MAX_TURNED_PANELS : MAX_PANELS;
+            panelsPerTask = evenly(panels, Math.min(panels, most * K_BLOCK / Math.clamp(depth, 1, K_BLOCK)));
             while (true) {
                 rowTasks = (rowTiles + tiles - 1) / tiles;
                 panelTasks = (panels + panelsPerTask - 1) / panelsPerTask;
@@ -200,8 +237,8 @@ final class GemmKernels {
             int panel = within / rowTasks * panelsPerTask;
             int rows = Math.min(rowsPerTask, call.m() - row);
             int count = Math.min(panelsPerTask, panels - panel);
-            long b = packed == 0 ? 0 : packed + matrix * packedStride + (long) panel * call.k() * ROW_BYTES;
-            new GemmBlock(call, matrix, row, rows, firstPanel + panel, count, b).run();
+            long b = packed == 0 ? 0 : packed + matrix * packedStride + (long) panel * depth * ROW_BYTES;
+            new GemmBlock(call, matrix, row, rows, firstPanel + panel, count, firstK, depth, b).run();
         }
     }
 

@@ -155,6 +155,36 @@ class MatMulTests {
         checkExact(false, Storing.TRANSPOSED, 520, 9000, 300, false, false, 2);
     }
 
+    /** B is packed a slice of K at a time where it is large; panels that come packed are taken whole. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void slicesOfKAddInTheSameOrder(boolean transA) {
+        WorkerPool.setThreads(2);
+        int m = 397;
+        int n = 2085;
+        int k = 1290;
+        try (Scope _ = Scope.open()) {
+            Buffer a = TestMemory.gaussian(random, m * k);
+            Buffer bias = TestMemory.gaussian(random, n);
+            Buffer b = TestMemory.gaussian(random, n * k);
+            Buffer packed = TestMemory.allocate(DType.FLOAT32, PackMatrix.size(k, n));
+            int lda = transA ? m : k;
+            for (Storing storing : new Storing[] {Storing.PLAIN, Storing.TRANSPOSED}) {
+                int ldb = storing == Storing.PLAIN ? n : k;
+                vector.run(new PackMatrix(storing == Storing.TRANSPOSED, k, n, b, ldb, packed));
+                for (boolean accumulate : new boolean[] {false, true}) {
+                    Buffer c = TestMemory.gaussian(random, m * n);
+                    Buffer expected = TestMemory.allocate(DType.FLOAT32, (long) m * n);
+                    TestMemory.write(expected, TestMemory.read(c, m * n));
+                    vector.run(new MatMul(
+                            transA, Storing.PACKED, m, n, k, a, lda, packed, 0, bias, expected, n, accumulate));
+                    vector.run(new MatMul(transA, storing, m, n, k, a, lda, b, ldb, bias, c, n, accumulate));
+                    assertThat(TestMemory.read(c, m * n)).isEqualTo(TestMemory.read(expected, m * n));
+                }
+            }
+        }
+    }
+
     private void checkExact(
             boolean transA, Storing storing, int m, int n, int k, boolean biased, boolean accumulate, int threadCount) {
         WorkerPool.setThreads(threadCount);
