@@ -34,11 +34,28 @@ final class AttentionCopies {
 
     /** Copies {@code [rows, d]} to rows of whole blocks of columns and whole tiles of rows, zeros behind. */
     static void pack(int rows, int d, long from, long ldFrom, long to, long ldTo) {
-        for (int x = 0; x < roundUp(d, BLOCK); x += LANES) {
+        int x = 0;
+        for (; x + 2 * LANES <= d; x += 2 * LANES) {
+            copyTwo(rows, from + x * 4L, ldFrom, to + x * 4L, ldTo);
+        }
+        for (; x < roundUp(d, BLOCK); x += LANES) {
             if (x + LANES <= d) {
                 copy(rows, from + x * 4L, ldFrom, to + x * 4L, ldTo);
             } else {
                 copyFirst(rows, from + x * 4L, ldFrom, to + x * 4L, ldTo, F.indexInRange(x, d));
+            }
+        }
+        clear(to + rows * ldTo, (roundUp(rows, HEIGHT) - rows) * ldTo);
+    }
+
+    /** The same, with each row multiplied by its number of {@code factors [rows]}. */
+    static void packScaled(int rows, int d, long from, long ldFrom, long factors, long to, long ldTo) {
+        for (int x = 0; x < roundUp(d, BLOCK); x += LANES) {
+            if (x + LANES <= d) {
+                scale(rows, from + x * 4L, ldFrom, factors, to + x * 4L, ldTo);
+            } else {
+                copyFirst(rows, from + x * 4L, ldFrom, to + x * 4L, ldTo, F.indexInRange(x, d));
+                scale(rows, to + x * 4L, ldTo, factors, to + x * 4L, ldTo);
             }
         }
         clear(to + rows * ldTo, (roundUp(rows, HEIGHT) - rows) * ldTo);
@@ -54,7 +71,11 @@ final class AttentionCopies {
 
     /** Copies {@code [rows, d]} from scratch memory. */
     static void unpack(int rows, int d, long from, long ldFrom, long to, long ldTo) {
-        for (int x = 0; x < d; x += LANES) {
+        int x = 0;
+        for (; x + 2 * LANES <= d; x += 2 * LANES) {
+            copyTwo(rows, from + x * 4L, ldFrom, to + x * 4L, ldTo);
+        }
+        for (; x < d; x += LANES) {
             if (x + LANES <= d) {
                 copy(rows, from + x * 4L, ldFrom, to + x * 4L, ldTo);
             } else {
@@ -106,6 +127,35 @@ final class AttentionCopies {
         ldTo &= STRIDE;
         for (int r = 0; r < rows; r++) {
             fromMemorySegment(F, MEM, from + r * ldFrom, ORDER).intoMemorySegment(MEM, to + r * ldTo, ORDER);
+        }
+    }
+
+    /** Two vectors of each row: with 512 bits a pair of lines of the cache, which come from memory together. */
+    private static void copyTwo(int rows, long from, long ldFrom, long to, long ldTo) {
+        from &= ADDRESS;
+        to &= ADDRESS;
+        ldFrom &= STRIDE;
+        ldTo &= STRIDE;
+        for (int r = 0; r < rows; r++) {
+            long f = from + r * ldFrom;
+            long t = to + r * ldTo;
+            fromMemorySegment(F, MEM, f, ORDER).intoMemorySegment(MEM, t, ORDER);
+            fromMemorySegment(F, MEM, f + BYTES, ORDER).intoMemorySegment(MEM, t + BYTES, ORDER);
+        }
+    }
+
+    /** One vector of each row times the row's factor. */
+    private static void scale(int rows, long from, long ldFrom, long factors, long to, long ldTo) {
+        from &= ADDRESS;
+        to &= ADDRESS;
+        factors &= ADDRESS;
+        ldFrom &= STRIDE;
+        ldTo &= STRIDE;
+        for (int r = 0; r < rows; r++) {
+            FloatVector factor = FloatVector.broadcast(F, MEM.get(FLOAT, factors + (r & Integer.MAX_VALUE) * 4L));
+            fromMemorySegment(F, MEM, from + r * ldFrom, ORDER)
+                    .mul(factor)
+                    .intoMemorySegment(MEM, to + r * ldTo, ORDER);
         }
     }
 

@@ -3,6 +3,7 @@ package dev.isthmus.tensor.cpu;
 import static dev.isthmus.tensor.cpu.AttentionCopies.clear;
 import static dev.isthmus.tensor.cpu.AttentionCopies.gather;
 import static dev.isthmus.tensor.cpu.AttentionCopies.pack;
+import static dev.isthmus.tensor.cpu.AttentionCopies.packScaled;
 import static dev.isthmus.tensor.cpu.AttentionCopies.roundUp;
 import static dev.isthmus.tensor.cpu.AttentionCopies.scaleRows;
 import static dev.isthmus.tensor.cpu.AttentionCopies.scatter;
@@ -208,7 +209,6 @@ final class AttentionKernels {
                 transpose(rows, d, c.q().address() + fromQ, c.ldq() * 4, qLanes);
                 transpose(rows, d, fromOut, c.ldo() * 4, dOutLanes);
                 pack(rows, d, c.q().address() + fromQ, c.ldq() * 4, q, ld);
-                pack(rows, d, fromOut, c.ldo() * 4, dOut, ld);
                 long fromLse = c.lse().address() + ((begin + i) * (long) heads.heads() + h) * 4;
                 gather(rows, fromLse, heads.heads() * 4L, lse);
                 keysByRows(heads, n, i, rows, k, ld, qLanes, p, scale);
@@ -216,7 +216,7 @@ final class AttentionKernels {
                 for (int x = 0; x < rows; x += LANES) {
                     scoreGradients(heads, n, i, x, p, ds, lse, delta, inverse, slope, scale);
                 }
-                scaleRows(rows, d, inverse, dOut, ld);
+                packScaled(rows, d, fromOut, c.ldo() * 4, inverse, dOut, ld);
                 addKeysByColumns(heads, n, i, rows, p, dOut, ld, dv);
                 addKeysByColumns(heads, n, i, rows, ds, q, ld, dk);
                 rowsByColumns(heads, n, i, rows, ds, k, ld, dq);
@@ -237,16 +237,8 @@ final class AttentionKernels {
         for (int j = start(heads, i); j < keys; j += HEIGHT) {
             int end = endRow(heads, i, j, rows);
             for (int x = firstRow(heads, i, j) / (2 * LANES) * (2 * LANES); x < end; x += 2 * LANES) {
-                AttentionTiles.store(
-                        heads.headDim(),
-                        scale,
-                        a + j * ld,
-                        ld,
-                        4,
-                        lanes + x * 4L,
-                        BLOCK_BYTES,
-                        to + j * BLOCK_BYTES + x * 4L,
-                        BLOCK_BYTES);
+                AttentionTiles.scores(
+                        heads.headDim(), scale, a + j * ld, ld, lanes + x * 4L, to + j * BLOCK_BYTES + x * 4L);
             }
         }
     }
@@ -257,14 +249,10 @@ final class AttentionKernels {
             int keys = heads.causal() ? Math.min(n, i + r + HEIGHT) : n;
             int start = start(heads, i + r);
             for (int x = 0; x < heads.headDim(); x += 2 * LANES) {
-                AttentionTiles.store(
+                AttentionTiles.sums(
                         keys - start,
-                        1,
                         scores + start * BLOCK_BYTES + r * 4L,
-                        4,
-                        BLOCK_BYTES,
                         b + start * ld + x * 4L,
-                        ld,
                         to + r * ld + x * 4L,
                         ld);
             }
@@ -281,10 +269,7 @@ final class AttentionKernels {
                 AttentionTiles.add(
                         count,
                         scores + j * BLOCK_BYTES + first * 4L,
-                        BLOCK_BYTES,
-                        4,
                         b + first * ld + x * 4L,
-                        ld,
                         to + j * ld + x * 4L,
                         ld);
             }
