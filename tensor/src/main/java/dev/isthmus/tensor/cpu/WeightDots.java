@@ -47,7 +47,7 @@ final class WeightDots {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     /** The address of {@link #float16Table()}. */
-    private static final long FLOAT16 = float16Table();
+    static final long FLOAT16 = float16Table();
 
     /** Four bits of a number, put here, make it {@code 16 + q} with {@link #SIXTEEN}. */
     private static final int NIBBLE = 15 << 19;
@@ -90,8 +90,13 @@ final class WeightDots {
                     bytes(n, part, 34, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
                 }
                 case Q4_0 -> {
-                    nibbles(n, part, 18, 2 * Rows.BYTES, x, w, w1, s);
-                    nibbles(n, part, 18, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
+                    if (LANES == Rows.LANES) {
+                        NibbleDots.dot(n, x, w, w1, s);
+                        NibbleDots.dot(n, x, w2, w3, s + 2 * SUMS);
+                    } else {
+                        nibbles(n, part, 18, 2 * Rows.BYTES, x, w, w1, s);
+                        nibbles(n, part, 18, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
+                    }
                 }
                 case F16 -> {
                     halves(n, Rows.BYTES / 2, x, w + b, w1 + b, s);
@@ -217,7 +222,7 @@ final class WeightDots {
         c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
     }
 
-    /** {@code d (q - 8)} is computed as {@code d (16 + q) - 24 d}, which is exact. */
+    /** For vectors too narrow for {@link NibbleDots}: {@code d (q - 8)} is computed as {@code d (16 + q) - 24 d}, which is exact. */
     private static void nibbles(int n, int part, long step, long next, long a, long w, long w1, long sums) {
         a &= ADDRESS;
         w &= ADDRESS;
