@@ -3,6 +3,8 @@ package dev.isthmus.model.tokenizer;
 import dev.isthmus.model.io.Gguf;
 import dev.isthmus.model.io.Json;
 import dev.isthmus.model.io.ModelFormatException;
+import dev.isthmus.model.tokenizer.SentencePiece.Kind;
+import dev.isthmus.model.tokenizer.SentencePiece.Piece;
 import dev.isthmus.tensor.IsthmusException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -10,13 +12,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
-/** Says in GGUF's metadata what a {@code tokenizer.json} says, as far as llama.cpp knows such tokenizers. */
+/** Says in GGUF's metadata what a {@code tokenizer.json} or llama2.c's vocabulary says, as far as llama.cpp knows such tokenizers. */
 public final class GgufMetadata {
     private static final long NORMAL = 1;
     private static final long UNKNOWN = 2;
@@ -38,7 +41,7 @@ public final class GgufMetadata {
     /**
      * The metadata of a model's tokenizer.
      *
-     * @param model a GGUF file, or another with a {@code tokenizer.json} in it or beside it
+     * @param model a GGUF file, or another with a {@code tokenizer.json} or a vocabulary of llama2.c in it or beside it
      * @param vocabSize the number of rows of the embedding; ids without a token become unused ones
      * @throws IsthmusException if there is none, or one that llama.cpp has no name for
      */
@@ -48,11 +51,14 @@ public final class GgufMetadata {
         }
         Path directory = Files.isDirectory(model) ? model : model.resolveSibling("");
         Path file = directory.resolve("tokenizer.json");
-        if (!Files.exists(file)) {
-            throw new IsthmusException("Cannot say what the tokenizer in " + directory
-                    + " does in GGUF: there is no tokenizer.json, the only kind that can be exported");
+        if (Files.exists(file)) {
+            return new GgufMetadata(file, Json.read(file), Tokenizers.load(directory)).metadata(vocabSize);
         }
-        return new GgufMetadata(file, Json.read(file), Tokenizers.load(directory)).metadata(vocabSize);
+        Path vocabulary = Tokenizers.llama2c(directory)
+                .orElseThrow(() -> new IsthmusException("Cannot say what the tokenizer in " + directory
+                        + " does in GGUF: there is neither a tokenizer.json nor a tokenizer.bin of llama2.c, "
+                        + "the kinds that can be exported"));
+        return llama2c(vocabulary, Llama2cVocabulary.pieces(vocabulary), vocabSize);
     }
 
     /** What a GGUF file says about its tokenizer. */
@@ -65,6 +71,62 @@ public final class GgufMetadata {
         }
     }
 
+    private static Map<String, Object> llama2c(Path file, List<Piece> pieces, int vocabSize) {
+        Tokens tokens = new Tokens(file, vocabSize);
+        List<Double> scores = new ArrayList<>(Collections.nCopies(vocabSize, 0.0));
+        for (int id = 0; id < pieces.size(); id++) {
+            Piece piece = pieces.get(id);
+            // llama2.c writes the names of special tokens on lines of their own.
+            boolean named = piece.kind() == Kind.UNKNOWN || piece.kind() == Kind.CONTROL;
+            String text = named ? piece.text().strip() : piece.text().replace(" ", SentencePiece.SPACE);
+            tokens.set(id, text, piece.kind().ordinal() + 1);
+            scores.set(id, (double) piece.score());
+        }
+        Map<String, Object> metadata = new LinkedHashMap<>();
+        metadata.put("tokenizer.ggml.model", "llama");
+        metadata.put("tokenizer.ggml.pre", "default");
+        metadata.put("tokenizer.ggml.scores", scores);
+        metadata.put("tokenizer.ggml.add_space_prefix", true);
+        tokens.into(metadata);
+        metadata.put("tokenizer.ggml.bos_token_id", (long) Llama2cVocabulary.BOS);
+        metadata.put("tokenizer.ggml.eos_token_id", (long) Llama2cVocabulary.EOS);
+        metadata.put("tokenizer.ggml.add_bos_token", true);
+        metadata.put("tokenizer.ggml.add_eos_token", false);
+        return metadata;
+    }
+
+    /** The texts and types of tokens; an id without one is unused. */
+    private static final class Tokens {
+        final Path file;
+        final String[] texts;
+        final long[] types;
+
+        Tokens(Path file, int count) {
+            this.file = file;
+            texts = new String[count];
+            types = new long[count];
+            Arrays.setAll(texts, id -> "[PAD" + id + "]");
+            Arrays.fill(types, UNUSED);
+        }
+
+        void set(int id, String text, long type) {
+            if (id < 0 || id >= texts.length) {
+                throw new ModelFormatException(
+                        file,
+                        "the token " + ModelFormatException.quote(text) + " has the id " + id + ", the model "
+                                + texts.length + " rows for tokens");
+            }
+            texts[id] = text;
+            types[id] = type;
+        }
+
+        void into(Map<String, Object> metadata) {
+            metadata.put("tokenizer.ggml.tokens", List.of(texts));
+            metadata.put(
+                    "tokenizer.ggml.token_type", Arrays.stream(types).boxed().toList());
+        }
+    }
+
     private Map<String, Object> metadata(int vocabSize) {
         Map<String, Object> metadata = new LinkedHashMap<>();
         JsonNode model = root.path("model");
@@ -74,25 +136,15 @@ public final class GgufMetadata {
         if (!characters && !type.equals("BPE")) {
             throw bad("of the type " + ModelFormatException.quote(type));
         }
-        String[] tokens = new String[vocabSize];
-        long[] types = new long[vocabSize];
-        Arrays.fill(types, UNUSED);
-        Arrays.setAll(tokens, id -> "[PAD" + id + "]");
+        Tokens tokens = new Tokens(file, vocabSize);
         for (Map.Entry<String, JsonNode> entry : model.path("vocab").properties()) {
             int id = entry.getValue().asInt(-1);
-            set(
-                    tokens,
-                    types,
-                    id,
-                    entry.getKey(),
-                    Vocabulary.byteOf(entry.getKey()) >= 0 && !byteLevel ? BYTE : NORMAL);
+            tokens.set(id, entry.getKey(), Vocabulary.byteOf(entry.getKey()) >= 0 && !byteLevel ? BYTE : NORMAL);
         }
         for (JsonNode added : root.path("added_tokens")) {
             String token = added.path("content").asString("");
             boolean unknown = token.equals(model.path("unk_token").asString(""));
-            set(
-                    tokens,
-                    types,
+            tokens.set(
                     added.path("id").asInt(-1),
                     token,
                     unknown ? UNKNOWN : added.path("special").asBoolean(false) ? CONTROL : USER_DEFINED);
@@ -106,14 +158,15 @@ public final class GgufMetadata {
             metadata.put("tokenizer.ggml.pre", "default");
             List<Double> scores = new ArrayList<>(vocabSize);
             for (int id = 0; id < vocabSize; id++) {
-                scores.add(types[id] == NORMAL ? -(double) id : 0);
-                tokens[id] = characters ? tokens[id].replace(" ", SentencePiece.SPACE) : tokens[id];
+                scores.add(tokens.types[id] == NORMAL ? -(double) id : 0);
+                if (characters) {
+                    tokens.texts[id] = tokens.texts[id].replace(" ", SentencePiece.SPACE);
+                }
             }
             metadata.put("tokenizer.ggml.scores", scores);
             metadata.put("tokenizer.ggml.add_space_prefix", prefix());
         }
-        metadata.put("tokenizer.ggml.tokens", List.of(tokens));
-        metadata.put("tokenizer.ggml.token_type", Arrays.stream(types).boxed().toList());
+        tokens.into(metadata);
         int[] around = tokenizer.encode("", true);
         // A tokenizer.json alone does not name the token that it puts before a text.
         int bos = tokenizer.bosTokenId().orElse(around.length > 0 ? around[0] : -1);
@@ -148,17 +201,6 @@ public final class GgufMetadata {
         Path config = file.resolveSibling("tokenizer_config.json");
         JsonNode template = Files.exists(config) ? Json.read(config).path("chat_template") : root.path("none");
         return template.isString() ? Optional.of(template.stringValue()) : Optional.empty();
-    }
-
-    private void set(String[] tokens, long[] types, int id, String token, long type) {
-        if (id < 0 || id >= tokens.length) {
-            throw new ModelFormatException(
-                    file,
-                    "the token " + ModelFormatException.quote(token) + " has the id " + id + ", the model "
-                            + tokens.length + " rows for tokens");
-        }
-        tokens[id] = token;
-        types[id] = type;
     }
 
     private static List<String> merges(JsonNode merges) {

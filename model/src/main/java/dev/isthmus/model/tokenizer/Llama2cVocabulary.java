@@ -24,25 +24,29 @@ import java.util.OptionalInt;
  * (int32) and its UTF-8 bytes.
  */
 final class Llama2cVocabulary {
-    private static final int BOS = 1;
-    private static final int EOS = 2;
+    static final int BOS = 1;
+    static final int EOS = 2;
     private static final long MAX_BYTES = 200_000_000;
 
     private Llama2cVocabulary() {}
 
     static PretrainedTokenizer read(Path file) {
+        return tokenizer(pieces(file));
+    }
+
+    static List<Piece> pieces(Path file) {
         try {
             if (Files.size(file) > MAX_BYTES) {
                 throw new ModelFormatException(
                         file, "is larger than " + MAX_BYTES + " bytes, not a llama2.c tokenizer");
             }
-            return parse(file, Files.readAllBytes(file));
+            return pieces(file, Files.readAllBytes(file));
         } catch (IOException e) {
             throw new IsthmusException("Cannot read " + file + ": " + e, e);
         }
     }
 
-    static PretrainedTokenizer parse(Path file, byte[] content) {
+    static List<Piece> pieces(Path file, byte[] content) {
         ByteBuffer bytes = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
         List<String> pieces = new ArrayList<>();
         float[] scores = new float[content.length / 8];
@@ -75,11 +79,11 @@ final class Llama2cVocabulary {
         } catch (CharacterCodingException e) {
             throw bad(file, pieces.size(), "is not valid UTF-8");
         }
-        return tokenizer(file, pieces, scores);
+        return pieces(file, pieces, scores);
     }
 
     /** The first three tokens are the unknown one, the begin and the end of a text. */
-    static PretrainedTokenizer tokenizer(Path file, List<String> texts, float[] scores) {
+    static List<Piece> pieces(Path file, List<String> texts, float[] scores) {
         List<Piece> pieces = new ArrayList<>(texts.size());
         for (int id = 0; id < texts.size(); id++) {
             Kind kind = id == 0
@@ -90,6 +94,10 @@ final class Llama2cVocabulary {
         if (pieces.size() <= EOS) {
             throw new ModelFormatException(file, "holds " + pieces.size() + " tokens, not even the three special ones");
         }
+        return pieces;
+    }
+
+    static PretrainedTokenizer tokenizer(List<Piece> pieces) {
         return SentencePiece.tokenizer(
                 pieces,
                 Algorithm.BPE,

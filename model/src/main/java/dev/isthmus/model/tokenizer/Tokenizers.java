@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
@@ -63,10 +64,9 @@ public final class Tokenizers {
         if (names.contains("vocab.txt")) {
             return VocabularyFiles.wordPiece(directory.resolve("vocab.txt"));
         }
-        List<String> vocabularies =
-                names.stream().filter(name -> name.matches(LLAMA2C)).toList();
-        if (vocabularies.size() == 1) {
-            return Llama2cVocabulary.read(directory.resolve(vocabularies.getFirst()));
+        Optional<Path> llama2c = llama2c(directory);
+        if (llama2c.isPresent()) {
+            return Llama2cVocabulary.read(llama2c.get());
         }
         List<String> found = names.stream()
                 .filter(name -> FILES.contains(name) || name.matches(LLAMA2C))
@@ -75,6 +75,13 @@ public final class Tokenizers {
                 "Cannot find a tokenizer in " + directory + ": expected a tokenizer.json, a tokenizer.model, a "
                         + "vocab.json with merges.txt, a vocab.txt or one tokenizer.bin of llama2.c, found "
                         + (found.isEmpty() ? "none of them" : found));
+    }
+
+    /** The vocabulary of llama2.c in a directory; empty if there are several. */
+    static Optional<Path> llama2c(Path directory) {
+        List<String> vocabularies =
+                names(directory).stream().filter(name -> name.matches(LLAMA2C)).toList();
+        return vocabularies.size() == 1 ? Optional.of(directory.resolve(vocabularies.getFirst())) : Optional.empty();
     }
 
     /** Whether a tokenizer of a kind that can be read lies in a model or beside it. */

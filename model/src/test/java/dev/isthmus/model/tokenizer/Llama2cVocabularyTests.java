@@ -5,6 +5,7 @@ import static dev.isthmus.testing.Fixtures.fixture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.isthmus.model.io.Exporter;
 import dev.isthmus.model.io.Json;
 import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.tensor.IsthmusException;
@@ -18,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -84,11 +86,38 @@ class Llama2cVocabularyTests {
     }
 
     @Test
+    @Tag("fixture")
+    void goesIntoGguf() throws IOException {
+        Path file = dir.resolve("stories.gguf");
+        Exporter.export(data("models/stories260K"), null, file, Exporter.Format.GGUF, "f32");
+        Tokenizer tokenizer = Tokenizers.load(data("models/stories260K"));
+        Tokenizer carried = Tokenizers.load(file);
+        String text = Files.readString(data("text/tinyshakespeare.txt")).substring(0, 20_000) + "  é \n東京\t";
+        int[] ids = tokenizer.encode(text, true);
+        assertThat(carried.encode(text, true)).isEqualTo(ids);
+        assertThat(carried.decode(ids)).isEqualTo(tokenizer.decode(ids)).isEqualTo(text);
+        assertThat(carried.bosTokenId()).hasValue(1);
+        assertThat(carried.eosTokenId()).hasValue(2);
+        Path again = dir.resolve("again.gguf");
+        Exporter.export(file, null, again, Exporter.Format.GGUF, "f32");
+        assertThat(Files.mismatch(file, again)).isEqualTo(-1);
+        Map<String, Object> larger = GgufMetadata.of(data("models/stories260K"), 514);
+        assertThat((List<?>) larger.get("tokenizer.ggml.tokens"))
+                .hasSize(514)
+                .last()
+                .isEqualTo("[PAD513]");
+        assertThat((List<?>) larger.get("tokenizer.ggml.scores")).hasSize(514);
+        assertThatThrownBy(() -> GgufMetadata.of(data("models/stories260K"), 511))
+                .isInstanceOf(ModelFormatException.class)
+                .hasMessageContaining("has the id 511, the model 511 rows for tokens");
+    }
+
+    @Test
     void smallVocabulary() {
         List<String> pieces =
                 List.of("<unk>", "\n<s>\n", "\n</s>\n", "<0xC3>", "<0xA9>", " ", "a", "b", "ab", " a", "bb");
-        PretrainedTokenizer tokenizer =
-                Llama2cVocabulary.tokenizer(dir, pieces, new float[] {0, 0, 0, 0, 0, -9, -8, -7, -2, -3, -2});
+        PretrainedTokenizer tokenizer = Llama2cVocabulary.tokenizer(
+                Llama2cVocabulary.pieces(dir, pieces, new float[] {0, 0, 0, 0, 0, -9, -8, -7, -2, -3, -2}));
         assertThat(tokenizer.encode("")).isEmpty();
         assertThat(tokenizer.encode("a")).containsExactly(9);
         assertThat(tokenizer.encode("abb")).containsExactly(5, 8, 7); // " a b b": "ab" and "bb" tie, the left one wins
@@ -119,7 +148,8 @@ class Llama2cVocabularyTests {
     void survivesDamage() {
         byte[] good = file("<unk>", "<s>", "</s>", "<0x61>", " ", "a", "b", " a", " ab", "ab");
         Mutations.assertSurvives("tokenizer.bin", good, good.length, bytes -> {
-            Tokenizer tokenizer = Llama2cVocabulary.parse(Path.of("tokenizer.bin"), bytes);
+            Tokenizer tokenizer =
+                    Llama2cVocabulary.tokenizer(Llama2cVocabulary.pieces(Path.of("tokenizer.bin"), bytes));
             tokenizer.decode(tokenizer.encode("abba é"));
         });
     }
