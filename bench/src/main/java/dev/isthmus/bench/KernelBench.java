@@ -190,6 +190,7 @@ public final class KernelBench {
                     shape,
                     Needs.memory(2 * bytes, bytes),
                     new KernelCall.UnaryBackward(UnaryOp.GELU_TANH, n, x, y, empty(rows, cols), 0, 0, false));
+            memory(bench, "silu", shape, Needs.memory(bytes, bytes), new KernelCall.Unary(UnaryOp.SILU, n, x, y, 0, 0));
             memory(bench, "exp", shape, Needs.memory(bytes, bytes), new KernelCall.Unary(UnaryOp.EXP, n, x, y, 0, 0));
         }
     }
@@ -212,6 +213,18 @@ public final class KernelBench {
                     shape,
                     Needs.memory(2 * bytes, bytes),
                     new KernelCall.SoftmaxBackward(rows, cols, y, x, empty(rows, cols), false));
+            memory(
+                    bench,
+                    "log_softmax",
+                    shape,
+                    Needs.memory(bytes, bytes),
+                    new KernelCall.Softmax(rows, cols, x, y, true));
+            memory(
+                    bench,
+                    "log_softmax_backward",
+                    shape,
+                    Needs.memory(2 * bytes, bytes),
+                    new KernelCall.SoftmaxBackward(rows, cols, y, x, empty(rows, cols), true));
         }
     }
 

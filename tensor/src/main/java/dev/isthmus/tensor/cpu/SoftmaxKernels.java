@@ -34,8 +34,8 @@ final class SoftmaxKernels {
                 long at = x + i * row;
                 long next = i + 1 < to ? at + row : at;
                 if (c.log()) {
-                    float logSum = VectorMath.log(loops.sumOfExponentials(n, at, 1, max, next));
-                    SoftmaxLoops.logProbabilities(n, at, max, logSum, y + i * row);
+                    float sum = loops.shifted(n, at, max, y + i * row, next);
+                    SoftmaxLoops.subtract(n, y + i * row, VectorMath.log(sum), y + i * row);
                 } else {
                     float sum = loops.exponentials(n, at, max, y + i * row, next);
                     SoftmaxLoops.scale(n, 1 / sum, y + i * row);

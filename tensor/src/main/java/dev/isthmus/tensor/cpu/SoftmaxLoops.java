@@ -67,14 +67,21 @@ final class SoftmaxLoops {
         m0.blend(m1, m1.compare(VectorOperators.GT, m0)).intoMemorySegment(MEM, maxima, ORDER);
     }
 
-    /** {@code y = g e^(factor x - shift)}; {@code y} may be {@code x}. */
+    /** {@code y = g e^(factor x - shift)}; {@code y} may be {@code x}. Parts of a long row take turns: as many streams come from memory at once. */
     void exponentials(int n, long x, float factor, float shift, float g, long y) {
         FloatVector.broadcast(F, shift).intoMemorySegment(MEM, constant, ORDER);
         int first = n < LONG ? 0 : toNextLine(y);
         someExponentials(first, x, factor, g, y);
-        int whole = F.loopBound(n - first);
-        VectorMath.exp(whole / LANES, Simd.BYTES, x + first * 4L, factor, constant, g, y + first * 4L);
-        int done = first + whole;
+        int apart = (n - first) / (STREAMS * TURN);
+        int turns = apart * STREAMS;
+        for (int i = 0; i < turns; i++) {
+            long there = (first + (i % STREAMS * apart + i / STREAMS) * TURN) * 4L;
+            VectorMath.exp(TURN / LANES, Simd.BYTES, x + there, factor, constant, g, y + there);
+        }
+        int done = first + turns * TURN;
+        int whole = F.loopBound(n - done);
+        VectorMath.exp(whole / LANES, Simd.BYTES, x + done * 4L, factor, constant, g, y + done * 4L);
+        done += whole;
         someExponentials(n - done, x + done * 4L, factor, g, y + done * 4L);
     }
 
@@ -100,6 +107,24 @@ final class SoftmaxLoops {
     float exponentials(int n, long x, float max, long y, long next) {
         begin(max);
         addExponentials(n, x, 1, y, 4, next);
+        return Rows.fold(sums);
+    }
+
+    /** The same with {@code y = x - max}: written while the processor computes, since a second pass finds it in the cache. */
+    float shifted(int n, long x, float max, long y, long next) {
+        begin(max);
+        int whole = F.loopBound(n);
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            long at = part * 4L;
+            int count = (whole - part + Rows.LANES - LANES) / Rows.LANES;
+            VectorMath.shiftExpSumAndMax(count, Rows.BYTES, x + at, constant, y + at, sums + at, next + at, maxima);
+        }
+        if (whole < n) {
+            long end = whole * 4L;
+            addSomeExponentials(n - whole, whole % Rows.LANES, x + end, 1, piece);
+            addToMax(n - whole, next + end);
+            subtract(n - whole, x + end, max, y + end);
+        }
         return Rows.fold(sums);
     }
 
@@ -264,19 +289,19 @@ final class SoftmaxLoops {
         }
     }
 
-    static void logProbabilities(int n, long x, float max, float logSum, long y) {
+    /** {@code y = x - c}. */
+    static void subtract(int n, long x, float c, long y) {
         int whole = F.loopBound(n);
         x &= ADDRESS;
         y &= ADDRESS;
         for (int j = 0; j < whole; j += LANES) {
             long k = (j & INDEX) * 4L;
-            fromMemorySegment(F, MEM, x + k, ORDER).sub(max).sub(logSum).intoMemorySegment(MEM, y + k, ORDER);
+            fromMemorySegment(F, MEM, x + k, ORDER).sub(c).intoMemorySegment(MEM, y + k, ORDER);
         }
         if (whole < n) {
             VectorMask<Float> mask = F.indexInRange(whole, n);
             fromMemorySegment(F, MEM, x + whole * 4L, ORDER, mask)
-                    .sub(max)
-                    .sub(logSum)
+                    .sub(c)
                     .intoMemorySegment(MEM, y + whole * 4L, ORDER, mask);
         }
     }

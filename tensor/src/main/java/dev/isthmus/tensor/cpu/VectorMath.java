@@ -139,6 +139,38 @@ final class VectorMath {
         m.intoMemorySegment(MEM, max, ORDER);
     }
 
+    /** The same, but {@code y = x - c}. */
+    static void shiftExpSumAndMax(int n, long step, long x, long c, long y, long sum, long next, long max) {
+        x &= ADDRESS;
+        y &= ADDRESS;
+        next &= ADDRESS;
+        step &= STRIDE;
+        FloatVector shift = fromMemorySegment(F, MEM, c, ORDER);
+        FloatVector s = fromMemorySegment(F, MEM, sum, ORDER);
+        FloatVector m = fromMemorySegment(F, MEM, max, ORDER);
+        for (int i = 0; i < n; i++) {
+            FloatVector w = fromMemorySegment(F, MEM, next + i * step, ORDER);
+            m = m.blend(w, w.compare(VectorOperators.GT, m));
+            FloatVector v = fromMemorySegment(F, MEM, x + i * step, ORDER).sub(shift);
+            FloatVector t = broadcast(F, LOG2_E).fma(v, broadcast(F, ROUND));
+            FloatVector r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), v);
+            r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
+            FloatVector p = broadcast(F, E6)
+                    .fma(r, broadcast(F, E5))
+                    .fma(r, broadcast(F, E4))
+                    .fma(r, broadcast(F, E3))
+                    .fma(r, broadcast(F, E2))
+                    .fma(r, broadcast(F, 2))
+                    .fma(r, broadcast(F, 2));
+            p = p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+                    .blend(0, v.compare(VectorOperators.LT, EXP_IS_ZERO));
+            s = s.add(p);
+            v.intoMemorySegment(MEM, y + i * step, ORDER);
+        }
+        s.intoMemorySegment(MEM, sum, ORDER);
+        m.intoMemorySegment(MEM, max, ORDER);
+    }
+
     /**
      * {@code ln x} to about one unit in the last place, denormals included; -infinity at 0, NaN below.
      *
