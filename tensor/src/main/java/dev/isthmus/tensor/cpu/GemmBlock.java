@@ -180,6 +180,7 @@ final class GemmBlock {
                 for (int col = 0; col < cols; col += WIDTH) {
                     wholeTile(i, col);
                 }
+                addLater(i, HEIGHT);
             }
         } else {
             for (int col = 0; col < cols; col += WIDTH) {
@@ -187,11 +188,19 @@ final class GemmBlock {
                     wholeTile(i, col);
                 }
             }
+            addLater(0, whole);
+        }
+    }
+
+    /** Adds what comes second to whole tiles whose sums grew where they are stored: whole rows take less than tiles. */
+    private void addLater(int i, int count) {
+        if (q != Rows.NONE && p == d) {
+            Panels.add(count, cols - cols % WIDTH, d.at(i, 0), d.ld, q.at(i, 0), q.ld);
         }
     }
 
     private void wholeTile(int i, int col) {
-        if (cols - col >= WIDTH && q == Rows.NONE) {
+        if (cols - col >= WIDTH && (q == Rows.NONE || p == d)) {
             tile(i, columns(col), p.at(i, col), p.ld, d.at(i, col), d.ld);
         } else {
             long ld = WIDTH * 4L;

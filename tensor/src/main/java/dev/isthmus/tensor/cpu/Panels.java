@@ -258,6 +258,22 @@ final class Panels {
         }
     }
 
+    /** {@code d += q}, row by row, for whole vectors. */
+    static void add(int rows, int cols, long d, long ldd, long q, long ldq) {
+        for (int i = 0; i < rows; i++) {
+            addRow(cols, d + i * ldd, q + i * ldq);
+        }
+    }
+
+    private static void addRow(int cols, long d, long q) {
+        d &= ADDRESS;
+        q &= ADDRESS;
+        for (int j = 0; j <= cols - LANES; j += LANES) {
+            long o = (j & Integer.MAX_VALUE) * 4L;
+            store(load(d + o).add(load(q + o)), d + o);
+        }
+    }
+
     /** {@code d = (sums + p) + q}, row by row, for the part of a tile that is stored. */
     static void finish(int rows, int cols, long sums, long lds, long p, long ldp, long q, long ldq, long d, long ldd) {
         for (int i = 0; i < rows; i++) {
