@@ -1,5 +1,6 @@
 package dev.isthmus.model;
 
+import dev.isthmus.model.io.AtomicFile;
 import dev.isthmus.model.io.ModelFormatException;
 import dev.isthmus.model.io.PeftConfig;
 import dev.isthmus.model.io.SafeTensors;
@@ -8,7 +9,6 @@ import dev.isthmus.model.io.TensorEntry;
 import dev.isthmus.tensor.DType;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Tensor;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -170,11 +170,7 @@ public final class Peft {
             TaskType taskType,
             List<Parameter> modules,
             StoredType type) {
-        try {
-            Files.createDirectories(directory);
-        } catch (IOException e) {
-            throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
-        }
+        AtomicFile.createDirectories(directory);
         try (Arena arena = Arena.ofConfined()) {
             List<TensorEntry> entries = new ArrayList<>();
             adapter.parameters().forEach(p -> entries.add(entry(p.name(), p).as(type, arena)));

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -37,6 +38,10 @@ public final class AtomicFile {
         Path directory = target.toAbsolutePath().getParent();
         if (directory == null) {
             throw new IsthmusException("Cannot write " + target + ": it is not a file");
+        }
+        if (Files.exists(target) && !Files.isRegularFile(target)) {
+            throw new IsthmusException("Cannot write " + target + ": it is "
+                    + (Files.isDirectory(target) ? "a directory" : "a device, not a file"));
         }
         // One fixed name: what a killed process left behind is overwritten by the next attempt, not piled up.
         Path temporary = directory.resolve("." + target.getFileName() + ".tmp");
@@ -89,8 +94,24 @@ public final class AtomicFile {
         }
     }
 
+    /**
+     * Creates a directory, and those that it is to lie in.
+     *
+     * @throws IsthmusException if it cannot be created, for example because there is a file of its name
+     */
+    public static void createDirectories(Path directory) {
+        try {
+            Files.createDirectories(directory);
+        } catch (FileAlreadyExistsException e) {
+            throw new IsthmusException(
+                    "Cannot create the directory " + directory + ": there is a file of that name", e);
+        } catch (IOException e) {
+            throw new IsthmusException("Cannot create the directory " + directory + ": " + reason(e, directory), e);
+        }
+    }
+
     private static String reason(IOException e, Path directory) {
-        if (e instanceof NoSuchFileException) {
+        if (e instanceof NoSuchFileException && !Files.isDirectory(directory)) {
             return "the directory " + directory + " does not exist";
         }
         if (e instanceof AccessDeniedException) {

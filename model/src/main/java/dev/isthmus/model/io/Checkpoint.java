@@ -135,11 +135,7 @@ public record Checkpoint(DecoderConfig config, Map<String, TensorEntry> tensors)
                 ParameterNames.resolve(config, byName, directory).values());
         StoredType type = ordered.getFirst().type();
         tensors.stream().filter(t -> ParameterNames.ofClassifier(t.name())).forEach(ordered::add);
-        try {
-            Files.createDirectories(directory);
-        } catch (IOException e) {
-            throw new IsthmusException("Cannot create the directory " + directory + ": " + e.getMessage(), e);
-        }
+        AtomicFile.createDirectories(directory);
         SafeTensors.write(directory.resolve("model.safetensors"), ordered);
         TensorEntry head = tensors.stream()
                 .filter(t -> ParameterNames.ofClassifier(t.name()) && t.name().endsWith(".weight"))

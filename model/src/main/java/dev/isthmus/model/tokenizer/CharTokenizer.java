@@ -66,12 +66,9 @@ public final class CharTokenizer implements Tokenizer {
     public String decode(int[] tokens, boolean skipSpecialTokens) {
         StringBuilder text = new StringBuilder();
         for (int id : tokens) {
-            if (id < 0 || id >= vocabSize()) {
-                throw new IsthmusException("the token " + id + " is outside the vocabulary of " + vocabSize());
-            }
-            if (id >= first()) {
+            if (id >= first() && id < vocabSize()) {
                 text.appendCodePoint(characters[id - first()]);
-            } else if (!skipSpecialTokens) {
+            } else if (id >= 0 && id < first() && !skipSpecialTokens) {
                 text.append(EOS);
             }
         }

@@ -166,9 +166,6 @@ public final class PretrainedTokenizer implements Tokenizer {
     public String decode(int[] ids, boolean skipSpecialTokens) {
         List<String> tokens = new ArrayList<>(ids.length);
         for (int id : ids) {
-            if (id < 0 || id >= size) {
-                throw new IsthmusException("the token " + id + " is outside the vocabulary of " + size);
-            }
             AddedToken special = added.get(id);
             String token = special == null ? model.vocabulary().token(id) : special.content();
             if (token != null && (special == null || !special.special() || !skipSpecialTokens)) {

@@ -25,12 +25,12 @@ public interface Tokenizer {
                 : ids;
     }
 
-    /** The text of ids; special tokens stand for nothing. */
+    /** The text of ids; special tokens stand for nothing, as do ids of no token: models may have more rows than tokens. */
     default String decode(int[] ids) {
         return decode(ids, true);
     }
 
-    /** The text of ids, with or without that of special tokens. */
+    /** The text of ids, with or without that of special tokens; ids of no token stand for nothing. */
     String decode(int[] ids, boolean skipSpecialTokens);
 
     /**
