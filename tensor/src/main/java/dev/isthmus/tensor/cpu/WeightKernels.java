@@ -25,6 +25,9 @@ final class WeightKernels {
     /** The partial sums of a tile, in bytes. */
     private static final long TILE_SUMS = TILE * TILE * SUMS;
 
+    /** The numbers of a row of a weight that a single row of A meets before it meets those of another row. */
+    private static final int TURN = 256;
+
     /** The bytes of a task with a single row of A. */
     private static final int ROW_TASK_BYTES = 1 << 19;
 
@@ -96,16 +99,6 @@ final class WeightKernels {
         };
     }
 
-    /** The numbers of a row of a weight that a single row of A meets before it meets those of another row: some lines of the cache. */
-    private static int turn(WeightFormat format) {
-        return switch (format) {
-            // The rows of one dot are read at once as it is.
-            case F32, BF16 -> Integer.MAX_VALUE;
-            case F16, Q8_0 -> 256;
-            case Q4_0 -> 1024;
-        };
-    }
-
     /**
      * Columns {@code from} to {@code to - 1} of each of {@code streams} parts, of {@code apart} columns, of a C of one row.
      *
@@ -118,7 +111,8 @@ final class WeightKernels {
         long sums = Scratch.address(Scratch.Use.SUMS, TILE_SUMS);
         long floats = Scratch.address(Scratch.Use.ROW_A, (TILE + 1) * Rows.BYTES);
         int together = TILE * TILE / streams;
-        int turn = Math.clamp(turn(c.format()), 1, Math.max(1, whole));
+        // The rows of one dot are read at once as it is.
+        int turn = streams == TILE ? Math.max(1, whole) : TURN;
         for (int first = from; first < to; first += together) {
             AttentionCopies.clear(sums, TILE_SUMS);
             int last = Math.min(to, first + together);
