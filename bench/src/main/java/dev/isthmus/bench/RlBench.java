@@ -46,7 +46,7 @@ import org.jspecify.annotations.Nullable;
 public final class RlBench {
     private static final double PROFILE_SECONDS = 1.5;
     private static final Set<String> PRODUCTS_AND_ATTENTION =
-            Set.of("MatMul", "Attention", "AttentionBackward", "CachedAttention", "WeightMatMul");
+            Set.of("MatMul", "Attention", "AttentionBackward", "CachedAttention", "WeightMatMul", "WeightMatMuls");
 
     private RlBench() {}
 

@@ -149,6 +149,9 @@ public sealed interface KernelCall {
             long ldc)
             implements KernelCall {}
 
+    /** Products with several weights that do not need each other: threads go from one to the next without a wait in between. */
+    record WeightMatMuls(List<WeightMatMul> calls) implements KernelCall {}
+
     /**
      * {@code out[rows, K]}: rows of a weight as a file holds it, exactly.
      *

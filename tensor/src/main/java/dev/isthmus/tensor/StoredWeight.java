@@ -6,8 +6,10 @@ import dev.isthmus.tensor.KernelCall.SumRows;
 import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
+import dev.isthmus.tensor.KernelCall.WeightMatMuls;
 import dev.isthmus.tensor.Tensor.GradTarget;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -65,9 +67,10 @@ public record StoredWeight(WeightFormat format, MemorySegment data, int in, int 
         int n = Layout.intSize(rows.size(0));
         Tensor y = Tensor.empty(x.dtype(), n, out);
         int first = 0;
+        List<WeightMatMul> calls = new ArrayList<>();
         for (StoredWeight w : weights) {
             Buffer bw = b == null ? null : b.buffer().plus(first);
-            y.run(new WeightMatMul(
+            calls.add(new WeightMatMul(
                     w.format,
                     n,
                     w.out,
@@ -80,6 +83,7 @@ public record StoredWeight(WeightFormat format, MemorySegment data, int in, int 
                     out));
             first += w.out;
         }
+        y.run(calls.size() == 1 ? calls.getFirst() : new WeightMatMuls(calls));
         Tensor[] inputs = b == null ? new Tensor[] {rows} : new Tensor[] {rows, b};
         return Autograd.record(
                 "linear",

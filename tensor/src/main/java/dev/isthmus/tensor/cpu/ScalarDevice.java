@@ -15,6 +15,7 @@ final class ScalarDevice implements Device {
             case KernelCall.MatMul c -> ScalarMatrix.matMul(c);
             case KernelCall.PackMatrix c -> ScalarMatrix.packMatrix(c);
             case KernelCall.WeightMatMul c -> ScalarWeight.matMul(c);
+            case KernelCall.WeightMatMuls c -> c.calls().forEach(ScalarWeight::matMul);
             case KernelCall.UnpackWeight c -> ScalarWeight.unpack(c);
             case KernelCall.SumRows c -> ScalarMatrix.sumRows(c);
             case KernelCall.Attention c -> ScalarAttention.attention(c);

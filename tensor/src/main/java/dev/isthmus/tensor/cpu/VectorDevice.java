@@ -28,6 +28,8 @@ final class VectorDevice implements Device {
             case KernelCall.MatMul c when c.c().dtype() == DType.FLOAT32 -> GemmKernels.matMul(c);
             case KernelCall.PackMatrix c when c.b().dtype() == DType.FLOAT32 -> GemmKernels.packMatrix(c);
             case KernelCall.WeightMatMul c when c.c().dtype() == DType.FLOAT32 -> WeightKernels.matMul(c);
+            case KernelCall.WeightMatMuls c
+            when c.calls().getFirst().c().dtype() == DType.FLOAT32 -> WeightKernels.matMul(c.calls());
             case KernelCall.UnpackWeight c when c.out().dtype() == DType.FLOAT32 -> WeightKernels.unpack(c);
             case KernelCall.SumRows c when c.x().dtype() == DType.FLOAT32 -> GemmKernels.sumRows(c);
             case KernelCall.Attention c when c.q().dtype() == DType.FLOAT32 -> AttentionKernels.attention(c);

@@ -7,6 +7,8 @@ import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.KernelCall.UnpackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Products with stored weights, tiles of {@value #TILE} rows of A and {@value #TILE} rows of a weight.
@@ -28,8 +30,8 @@ final class WeightKernels {
     /** The numbers of a row of a weight that a single row of A meets before it meets those of another row. */
     private static final int TURN = 256;
 
-    /** The bytes of a task with a single row of A. */
-    private static final int ROW_TASK_BYTES = 1 << 19;
+    /** The bytes of the last tasks with a single row of A. */
+    private static final int ROW_TASK_BYTES = 1 << 16;
 
     /** The rows of a weight that become float32 together and meet all rows of A of a block. */
     private static final int COLS = 4 * TILE;
@@ -48,11 +50,8 @@ final class WeightKernels {
     private WeightKernels() {}
 
     static void matMul(WeightMatMul c) {
-        if (c.m() == 1 && WeightDots.has(c.format())) {
-            int streams = streams(c.format());
-            int apart = (c.n() + streams - 1) / streams;
-            int rows = perTask(ROW_TASK_BYTES, streams * c.format().rowBytes(c.k()), apart);
-            Rows.parallel(apart, rows, (_, from, to) -> oneRow(c, streams, apart, from, to));
+        if (isOneRow(c)) {
+            oneRow(List.of(c));
             return;
         }
         int panel = Math.max(1, PANEL_BYTES / (4 * ROWS * Math.max(1, c.k()))) * ROWS;
@@ -69,6 +68,47 @@ final class WeightKernels {
                 }
             });
         }
+    }
+
+    static void matMul(List<WeightMatMul> calls) {
+        if (calls.stream().allMatch(WeightKernels::isOneRow)) {
+            oneRow(calls);
+        } else {
+            calls.forEach(WeightKernels::matMul);
+        }
+    }
+
+    private static boolean isOneRow(WeightMatMul c) {
+        return c.m() == 1 && WeightDots.has(c.format());
+    }
+
+    /**
+     * Products of single rows of A, as one region.
+     *
+     * <p>A task is what each thread would have of the rest (Polychronopoulos and Kuck 1987): a thread that begins a task waits for its
+     * first lines, so there are few, and the last ones are small, so that threads end together.
+     */
+    private static void oneRow(List<WeightMatMul> calls) {
+        long left = 0;
+        for (WeightMatMul c : calls) {
+            left += c.n() * c.format().rowBytes(c.k());
+        }
+        List<Runnable> tasks = new ArrayList<>();
+        for (WeightMatMul c : calls) {
+            int streams = streams(c.format());
+            int apart = (c.n() + streams - 1) / streams;
+            int together = TILE * TILE / streams;
+            long bytes = Math.max(1, streams * c.format().rowBytes(c.k()));
+            for (int first = 0; first < apart; ) {
+                long share = Math.max(ROW_TASK_BYTES, left / WorkerPool.threads());
+                int from = first;
+                int to = (int) Math.min(apart, from + Math.max(1, share / (bytes * together)) * together);
+                tasks.add(() -> oneRow(c, streams, apart, from, to));
+                left -= (to - from) * bytes;
+                first = to;
+            }
+        }
+        WorkerPool.parallel(tasks.size(), i -> tasks.get(i).run());
     }
 
     private static int perTask(int most, long bytes, int blocks) {

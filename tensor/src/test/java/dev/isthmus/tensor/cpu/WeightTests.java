@@ -10,9 +10,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.DType;
+import dev.isthmus.tensor.Device;
 import dev.isthmus.tensor.Functional;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
+import dev.isthmus.tensor.KernelCall.WeightMatMuls;
 import dev.isthmus.tensor.Rng;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.StoredWeight;
@@ -25,7 +27,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.channels.FileChannel;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -149,6 +153,34 @@ class WeightTests {
             }
             WorkerPool.setThreads(threads);
             assertThat(read(one, m * n)).isEqualTo(read(all, m * n));
+        }
+    }
+
+    /** Several weights at once give what each gives alone, on any number of threads. */
+    @ParameterizedTest
+    @CsvSource({"1, 1", "1, 2", "1, 3", "1, 7", "5, 2"})
+    void severalWeightsAreMultipliedAtOnce(int m, int threads) {
+        int k = 416;
+        int[] sizes = {1, 71, 702, 1500, 9};
+        int out = IntStream.of(sizes).sum();
+        Buffer a = gaussian(3, m * k);
+        Buffer bias = gaussian(4, out);
+        for (Device device : List.of(VECTOR, Device.scalar())) {
+            Buffer expected = filled(m * out);
+            Buffer actual = filled(m * out);
+            List<WeightMatMul> calls = new ArrayList<>();
+            int first = 0;
+            for (int n : sizes) {
+                WeightFormat format = WeightFormat.values()[calls.size()];
+                MemorySegment w = weight(format, n, k);
+                Buffer b = n > 100 ? bias.plus(first) : null;
+                device.run(new WeightMatMul(format, m, n, k, a, k, w, b, expected.plus(first), out));
+                calls.add(new WeightMatMul(format, m, n, k, a, k, w, b, actual.plus(first), out));
+                first += n;
+            }
+            WorkerPool.setThreads(threads);
+            device.run(new WeightMatMuls(calls));
+            assertThat(read(actual, m * out)).isEqualTo(read(expected, m * out));
         }
     }
 
