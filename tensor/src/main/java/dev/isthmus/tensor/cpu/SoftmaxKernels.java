@@ -53,11 +53,14 @@ final class SoftmaxKernels {
         long dx = c.dx().address();
         Rows.parallel(c.rows(), 3 * n, (from, to) -> {
             SoftmaxLoops loops = new SoftmaxLoops();
+            float sum = c.log() ? loops.sum(n, dy + from * row) : 0;
             for (int i = from; i < to; i++) {
+                long at = i * row;
                 if (c.log()) {
-                    loops.logSoftmaxGradient(n, y + i * row, dy + i * row, dx + i * row);
+                    long next = i + 1 < to ? at + row : at;
+                    sum = loops.logSoftmaxGradient(n, y + at, dy + at, sum, dx + at, y + next, dy + next);
                 } else {
-                    loops.softmaxGradient(n, y + i * row, dy + i * row, dx + i * row);
+                    loops.softmaxGradient(n, y + at, dy + at, dx + at);
                 }
             }
         });

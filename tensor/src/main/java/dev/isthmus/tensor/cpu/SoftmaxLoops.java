@@ -25,16 +25,16 @@ final class SoftmaxLoops {
     private static final int LONG = 128;
 
     /** The parts of a row that are read in turn, and how much at a time. */
-    private static final int STREAMS = 8, TURN = 256;
+    private static final int STREAMS = 4, TURN = 256;
 
     /** The bits that a column may have: what tells the compiler that it is not negative. */
     private static final int INDEX = Integer.MAX_VALUE;
 
     private final long sums = Scratch.address(Scratch.Use.LANES, 5 * Rows.BYTES + PIECE * 4L);
     private final long weighted = sums + Rows.BYTES;
-    private final long constant = weighted + Rows.BYTES;
-    private final long tail = constant + Rows.BYTES;
-    private final long maxima = tail + Rows.BYTES;
+    private final long tail = weighted + Rows.BYTES;
+    private final long constant = tail + Rows.BYTES;
+    private final long maxima = constant + Rows.BYTES;
     private final long piece = maxima + Rows.BYTES;
 
     /** The largest of {@code factor x}; the factor is positive. */
@@ -245,13 +245,27 @@ final class SoftmaxLoops {
         }
     }
 
-    void logSoftmaxGradient(int n, long y, long dy, long dx) {
-        float sum = NormLoops.sum(n, dy, sums);
-        for (int j = 0; j < n; j += PIECE) {
-            int count = Math.min(PIECE, n - j);
-            exponentials(count, y + j * 4L, 1, 0, -sum, piece);
-            sum(count, dy + j * 4L, piece, dx + j * 4L);
+    /**
+     * {@code dx = dy - sum e^y}, and returns the sum of row {@code nextDy}: that row and {@code nextY} come from memory while exponentials
+     * are computed.
+     */
+    float logSoftmaxGradient(int n, long y, long dy, float sum, long dx, long nextY, long nextDy) {
+        int whole = n & -2 * Rows.LANES;
+        VectorMath.addExpAndSum(whole, y, -sum, dy, dx, nextY, nextDy, sums);
+        if (whole < n) {
+            long k = whole * 4L;
+            FloatVector.zero(F).intoMemorySegment(MEM, constant, ORDER);
+            someExponentials(n - whole, y + k, 1, -sum, piece);
+            sum(n - whole, dy + k, piece, dx + k);
+            NormLoops.add(n - whole, nextDy + k, sums, true);
         }
+        NormLoops.add(Rows.LANES, sums + Rows.BYTES, sums, true);
+        return Rows.fold(sums);
+    }
+
+    /** The sum of a row. */
+    float sum(int n, long x) {
+        return NormLoops.sum(n, x, sums);
     }
 
     /** {@code to = a + b}. */

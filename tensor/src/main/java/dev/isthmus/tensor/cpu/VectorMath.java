@@ -2,6 +2,7 @@ package dev.isthmus.tensor.cpu;
 
 import static dev.isthmus.tensor.cpu.Simd.ADDRESS;
 import static dev.isthmus.tensor.cpu.Simd.F;
+import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
 import static dev.isthmus.tensor.cpu.Simd.STRIDE;
@@ -169,6 +170,66 @@ final class VectorMath {
         }
         s.intoMemorySegment(MEM, sum, ORDER);
         m.intoMemorySegment(MEM, max, ORDER);
+    }
+
+    /**
+     * {@code dx = dy + g e^y} of numbers y that are 0 at most, for {@code n} columns, a multiple of 2 {@link Rows#LANES}; the partial sums of
+     * row {@code nextDy}, as many, go to {@code sums}, and of row {@code nextY} behind them, which only brings it into the cache.
+     */
+    static void addExpAndSum(int n, long y, float g, long dy, long dx, long nextY, long nextDy, long sums) {
+        y &= ADDRESS;
+        dy &= ADDRESS;
+        dx &= ADDRESS;
+        nextY &= ADDRESS;
+        nextDy &= ADDRESS;
+        for (int part = 0; part < Rows.LANES; part += LANES) {
+            FloatVector s = FloatVector.zero(F);
+            FloatVector u = s;
+            FloatVector read = s;
+            for (int j = part; j < n; j += 2 * Rows.LANES) {
+                long k = (j & Integer.MAX_VALUE) * 4L;
+                s = s.add(fromMemorySegment(F, MEM, nextDy + k, ORDER));
+                read = read.add(fromMemorySegment(F, MEM, nextY + k, ORDER));
+                FloatVector v = fromMemorySegment(F, MEM, y + k, ORDER);
+                FloatVector t = broadcast(F, LOG2_E).fma(v, broadcast(F, ROUND));
+                FloatVector r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), v);
+                r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
+                FloatVector p = broadcast(F, E6)
+                        .fma(r, broadcast(F, E5))
+                        .fma(r, broadcast(F, E4))
+                        .fma(r, broadcast(F, E3))
+                        .fma(r, broadcast(F, E2))
+                        .fma(r, broadcast(F, 2))
+                        .fma(r, broadcast(F, 2));
+                p = p.mul(t.reinterpretAsInts()
+                                .lanewise(VectorOperators.LSHL, 23)
+                                .reinterpretAsFloats())
+                        .blend(0, v.compare(VectorOperators.LT, EXP_IS_ZERO));
+                p.mul(g).add(fromMemorySegment(F, MEM, dy + k, ORDER)).intoMemorySegment(MEM, dx + k, ORDER);
+                k += Rows.BYTES;
+                u = u.add(fromMemorySegment(F, MEM, nextDy + k, ORDER));
+                read = read.add(fromMemorySegment(F, MEM, nextY + k, ORDER));
+                v = fromMemorySegment(F, MEM, y + k, ORDER);
+                t = broadcast(F, LOG2_E).fma(v, broadcast(F, ROUND));
+                r = t.sub(ROUND).fma(broadcast(F, -LN2_HIGH), v);
+                r = t.sub(ROUND).fma(broadcast(F, -LN2_LOW), r);
+                p = broadcast(F, E6)
+                        .fma(r, broadcast(F, E5))
+                        .fma(r, broadcast(F, E4))
+                        .fma(r, broadcast(F, E3))
+                        .fma(r, broadcast(F, E2))
+                        .fma(r, broadcast(F, 2))
+                        .fma(r, broadcast(F, 2));
+                p = p.mul(t.reinterpretAsInts()
+                                .lanewise(VectorOperators.LSHL, 23)
+                                .reinterpretAsFloats())
+                        .blend(0, v.compare(VectorOperators.LT, EXP_IS_ZERO));
+                p.mul(g).add(fromMemorySegment(F, MEM, dy + k, ORDER)).intoMemorySegment(MEM, dx + k, ORDER);
+            }
+            s.intoMemorySegment(MEM, sums + part * 4L, ORDER);
+            u.intoMemorySegment(MEM, sums + Rows.BYTES + part * 4L, ORDER);
+            read.intoMemorySegment(MEM, sums + 2 * Rows.BYTES + part * 4L, ORDER);
+        }
     }
 
     /**
