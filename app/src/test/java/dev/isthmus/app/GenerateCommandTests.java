@@ -123,6 +123,10 @@ class GenerateCommandTests {
                     .isZero();
             String piped = terminal.out();
             assertThat(piped).isEqualTo(generate());
+            System.setIn(new ByteArrayInputStream(new byte[] {'a', (byte) 0xe9, 'b'}));
+            assertThat(terminal.run("generate", "--model", directory.toString(), "--prompt", "-"))
+                    .isEqualTo(1);
+            assertThat(terminal.err()).contains("standard input is not text in UTF-8");
         } finally {
             System.setIn(before);
         }

@@ -206,12 +206,16 @@ public final class Generator {
 
     private void step(List<KvCache> caches, List<Row> rows) {
         try (Scope pass = Scope.open()) {
-            int[] tokens = rows.stream().mapToInt(row -> row.text.last()).toArray();
+            int[] tokens = new int[rows.size()];
+            for (int i = 0; i < tokens.length; i++) {
+                tokens[i] = rows.get(i).text.last();
+            }
             List<Tensor> logits = new ArrayList<>();
             for (int m = 0; m < caches.size(); m++) {
-                int model = m;
-                List<KvCache.Sequence> sequences =
-                        rows.stream().map(row -> row.cached.get(model)).toList();
+                List<KvCache.Sequence> sequences = new ArrayList<>();
+                for (Row row : rows) {
+                    sequences.add(row.cached.get(m));
+                }
                 logits.add(models.logits(m, caches.get(m).step(sequences, tokens)));
             }
             draw(rows, logits);
@@ -219,7 +223,8 @@ public final class Generator {
     }
 
     private void draw(List<Row> rows, List<Tensor> each) {
-        List<PartialCompletion> texts = rows.stream().map(Row::text).toList();
+        List<PartialCompletion> texts = new ArrayList<>();
+        rows.forEach(row -> texts.add(row.text));
         PartialCompletion.draw(texts, models.combine(each, i -> texts.get(i).history()));
         if (progress != null) {
             progress.update(finished, texts.size());

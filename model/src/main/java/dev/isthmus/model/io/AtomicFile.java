@@ -13,6 +13,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes files so that a reader, or a run resumed after a crash, sees the old content or the new one and nothing between.
@@ -86,9 +88,9 @@ public final class AtomicFile {
         }
     }
 
-    private static void delete(Path temporary) {
+    private static void delete(Path file) {
         try {
-            Files.deleteIfExists(temporary);
+            Files.deleteIfExists(file);
         } catch (IOException e) {
             // The failure that brought us here is the one to report.
         }
@@ -106,13 +108,26 @@ public final class AtomicFile {
             throw new IsthmusException(
                     "Cannot create the directory " + directory + ": there is a file of that name", e);
         } catch (IOException e) {
-            throw new IsthmusException("Cannot create the directory " + directory + ": " + reason(e, directory), e);
+            Path parent = directory.toAbsolutePath().getParent();
+            throw new IsthmusException("Cannot create the directory " + directory + ": " + reason(e, parent), e);
         }
     }
 
-    private static String reason(IOException e, Path directory) {
-        if (e instanceof NoSuchFileException && !Files.isDirectory(directory)) {
-            return "the directory " + directory + " does not exist";
+    /** Deletes a directory of files that is not wanted any more, as far as that is possible. */
+    static void deleteDirectory(Path directory) {
+        try (Stream<Path> files = Files.list(directory)) {
+            files.forEach(AtomicFile::delete);
+            Files.deleteIfExists(directory);
+        } catch (IOException e) {
+            // The failure that brought us here is the one to report.
+        }
+    }
+
+    private static String reason(IOException e, @Nullable Path directory) {
+        if (e instanceof NoSuchFileException && directory != null) {
+            return Files.isDirectory(directory)
+                    ? "the system lets nobody create anything in " + directory
+                    : "the directory " + directory + " does not exist";
         }
         if (e instanceof AccessDeniedException) {
             return "permission denied";

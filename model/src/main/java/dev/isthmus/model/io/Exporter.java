@@ -8,6 +8,7 @@ import dev.isthmus.model.tokenizer.Tokenizers;
 import dev.isthmus.tensor.IsthmusException;
 import dev.isthmus.tensor.Scope;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -41,7 +42,8 @@ public final class Exporter {
     }
 
     /**
-     * Writes the model in {@code from} to {@code to}: a directory for safetensors and PEFT, else a file.
+     * Writes the model in {@code from} to {@code to}: a directory for safetensors and PEFT, else a file. A directory that was not there
+     * before is not there either when something fails.
      *
      * @param from a model; or an adapter that names the model that it changes
      * @param adapter changes the model, which is written with the change in its weights; or null
@@ -55,7 +57,19 @@ public final class Exporter {
         }
         Path change = adapter == null && Peft.present(from) ? from : adapter;
         Path model = change == from ? Peft.base(from) : from;
-        String type = dtype.toUpperCase(Locale.ROOT);
+        boolean present = Files.exists(to);
+        boolean written = false;
+        try {
+            write(model, change, to, format, dtype.toUpperCase(Locale.ROOT));
+            written = true;
+        } finally {
+            if (!written && !present && Files.isDirectory(to)) {
+                AtomicFile.deleteDirectory(to);
+            }
+        }
+    }
+
+    private static void write(Path model, @Nullable Path change, Path to, Format format, String type) {
         if (format == Format.PEFT) {
             alone(model, change, to, StoredType.valueOf(type));
         } else if (change == null) {

@@ -227,13 +227,19 @@ public final class Candidates {
 
     /** The token with the highest score; of equal ones the first. */
     int argmax() {
-        double max = max();
+        double max = Double.NEGATIVE_INFINITY;
         int best = Integer.MAX_VALUE;
         for (int i = 0; i < left(); i++) {
-            if (scores[token(i)] == max) {
-                best = Math.min(best, token(i));
+            int token = token(i);
+            double score = scores[token];
+            if (score > max || Double.isNaN(score)) {
+                max = score;
+                best = token;
+            } else if (score == max && token < best) {
+                best = token;
             }
         }
+        requireFinite(max);
         return best;
     }
 

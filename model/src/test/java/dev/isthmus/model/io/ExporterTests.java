@@ -35,6 +35,8 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -76,6 +78,34 @@ class ExporterTests {
         Path bin = dir.resolve("stories.bin");
         Exporter.export(directory, null, bin, Format.BIN, "f32");
         assertSame(model, bin, 0);
+    }
+
+    @Test
+    void nothingIsLeftOfADirectoryThatCouldNotBeWritten() throws IOException {
+        Path model = copy("llama_untied");
+        Files.createSymbolicLink(model.resolve("tokenizer.json"), model.resolve("missing"));
+        Path to = dir.resolve("out");
+        assertThatThrownBy(() -> Exporter.export(model, null, to, Format.SAFETENSORS, "f32"))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessageContaining("tokenizer.json");
+        assertThat(to).doesNotExist();
+        Path own = Files.createDirectory(to).resolve("own.txt");
+        Files.writeString(own, "stays");
+        assertThatThrownBy(() -> Exporter.export(model, null, to, Format.SAFETENSORS, "f32"))
+                .isInstanceOf(IsthmusException.class);
+        assertThat(own).hasContent("stays");
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aPlaceWhereNothingCanBeCreatedIsNamed() {
+        Path model = fixture("models/llama_untied");
+        assertThatThrownBy(() -> Exporter.export(model, null, Path.of("/proc/out"), Format.SAFETENSORS, "f32"))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessage("Cannot create the directory /proc/out: the system lets nobody create anything in /proc");
+        assertThatThrownBy(() -> Exporter.export(model, null, Path.of("/proc/out.bin"), Format.BIN, "f32"))
+                .isInstanceOf(IsthmusException.class)
+                .hasMessage("Cannot write /proc/out.bin: the system lets nobody create anything in /proc");
     }
 
     @Test

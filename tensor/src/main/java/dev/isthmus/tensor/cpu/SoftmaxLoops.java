@@ -5,6 +5,8 @@ import static dev.isthmus.tensor.cpu.Simd.F;
 import static dev.isthmus.tensor.cpu.Simd.LANES;
 import static dev.isthmus.tensor.cpu.Simd.MEM;
 import static dev.isthmus.tensor.cpu.Simd.ORDER;
+import static dev.isthmus.tensor.cpu.Simd.getFloat;
+import static dev.isthmus.tensor.cpu.Simd.setFloat;
 import static jdk.incubator.vector.FloatVector.fromMemorySegment;
 
 import jdk.incubator.vector.FloatVector;
@@ -322,6 +324,10 @@ final class SoftmaxLoops {
 
     /** Takes the logarithms of {@code n} numbers in memory of whole vectors. */
     static void logarithms(int n, long x) {
+        if (n == 1) {
+            setFloat(x, VectorMath.log(getFloat(x)));
+            return;
+        }
         for (int j = 0; j < n; j += LANES) {
             VectorMath.log(fromMemorySegment(F, MEM, x + j * 4L, ORDER)).intoMemorySegment(MEM, x + j * 4L, ORDER);
         }

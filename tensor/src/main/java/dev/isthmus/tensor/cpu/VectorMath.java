@@ -37,6 +37,17 @@ final class VectorMath {
 
     private static final int SQRT_HALF_BITS = Float.floatToRawIntBits((float) Math.sqrt(0.5));
 
+    /** The coefficients of {@link #log}, by the power of f. */
+    private static final float LOG1 = 0x1.555554p-2f;
+
+    private static final float LOG2 = -0x1.000226p-2f;
+    private static final float LOG3 = 0x1.99a008p-3f;
+    private static final float LOG4 = -0x1.547244p-3f;
+    private static final float LOG5 = 0x1.22da1ap-3f;
+    private static final float LOG6 = -0x1.0d8546p-3f;
+    private static final float LOG7 = 0x1.055b82p-3f;
+    private static final float LOG8 = -0x1.38b5a2p-4f;
+
     private static final float ATANH1 = 0x1.555558p-1f;
     private static final float ATANH2 = 0x1.9996a8p-2f;
     private static final float ATANH3 = 0x1.250972p-2f;
@@ -246,14 +257,14 @@ final class VectorMath {
                 .sub(1f);
         FloatVector e = (FloatVector) exponent.convertShape(VectorOperators.I2F, F, 0);
         e = e.blend(e.sub(23f), small);
-        FloatVector p = broadcast(F, -0x1.38b5a2p-4f)
-                .fma(f, broadcast(F, 0x1.055b82p-3f))
-                .fma(f, broadcast(F, -0x1.0d8546p-3f))
-                .fma(f, broadcast(F, 0x1.22da1ap-3f))
-                .fma(f, broadcast(F, -0x1.547244p-3f))
-                .fma(f, broadcast(F, 0x1.99a008p-3f))
-                .fma(f, broadcast(F, -0x1.000226p-2f))
-                .fma(f, broadcast(F, 0x1.555554p-2f));
+        FloatVector p = broadcast(F, LOG8)
+                .fma(f, broadcast(F, LOG7))
+                .fma(f, broadcast(F, LOG6))
+                .fma(f, broadcast(F, LOG5))
+                .fma(f, broadcast(F, LOG4))
+                .fma(f, broadcast(F, LOG3))
+                .fma(f, broadcast(F, LOG2))
+                .fma(f, broadcast(F, LOG1));
         FloatVector square = f.mul(f);
         FloatVector low = p.mul(f).fma(square, e.mul(LN2_LOW));
         FloatVector y = e.fma(
@@ -267,9 +278,26 @@ final class VectorMath {
                                 .and(x.compare(VectorOperators.LT, 0f).not()));
     }
 
-    /** The same for one number. */
+    /** The same for one number, the same bits: where it is taken once in a while, vectors are slow, since C2 has not seen them yet. */
     static float log(float x) {
-        return log(broadcast(F, x)).lane(0);
+        if (!(x > 0 && x < Float.POSITIVE_INFINITY)) {
+            return x == 0 ? Float.NEGATIVE_INFINITY : x < 0 ? Float.NaN : x;
+        }
+        boolean small = x < Float.MIN_NORMAL;
+        int bits = Float.floatToRawIntBits(small ? x * 0x1p23f : x);
+        int exponent = bits - SQRT_HALF_BITS >> 23;
+        float f = Float.intBitsToFloat(bits - (exponent << 23)) - 1;
+        float e = small ? exponent - 23f : exponent;
+        float p = Math.fma(LOG8, f, LOG7);
+        p = Math.fma(p, f, LOG6);
+        p = Math.fma(p, f, LOG5);
+        p = Math.fma(p, f, LOG4);
+        p = Math.fma(p, f, LOG3);
+        p = Math.fma(p, f, LOG2);
+        p = Math.fma(p, f, LOG1);
+        float square = f * f;
+        float low = Math.fma(p * f, square, e * LN2_LOW);
+        return Math.fma(e, LN2_HIGH, Math.fma(square, -0.5f, low) + f);
     }
 
     /** {@code 1 / (1 + e^-x)}. */
