@@ -39,6 +39,9 @@ final class GemmKernels {
     /** The rows of a task that packs nothing: with a block of K of them and of its panels, what one core's cache holds. */
     private static final int MAX_UNPACKED_ROWS = 96;
 
+    /** The same where it has many panels, each of which is to be read from far for as many rows as possible. */
+    private static final int MAX_ROWS_OF_MANY_PANELS = 192;
+
     /** The panels of a task with a whole block of K; the more, the fewer times A is read. */
     private static final int MAX_PANELS = 16;
 
@@ -199,10 +202,9 @@ final class GemmKernels {
             // What a task packs itself, other tasks may pack again.
             int many = call.transA() ? threads : 4 * threads;
             double wanted = threads == 1 ? 1 : Math.min(flops / MIN_FLOPS_PER_TASK, many);
-            int maxRows = packed != 0 && !call.transA() ? MAX_UNPACKED_ROWS : MAX_ROWS;
-            int tiles = evenly(rowTiles, Math.min(rowTiles, maxRows / height));
             int most = packed == 0 && call.transA() ? MAX_TURNED_PANELS : MAX_PANELS;
             panelsPerTask = evenly(panels, Math.min(panels, most * K_BLOCK / Math.clamp(depth, 1, K_BLOCK)));
+            int tiles = evenly(rowTiles, Math.min(rowTiles, maxRows() / height));
             while (true) {
                 rowTasks = (rowTiles + tiles - 1) / tiles;
                 panelTasks = (panels + panelsPerTask - 1) / panelsPerTask;
@@ -227,6 +229,13 @@ final class GemmKernels {
             } else {
                 WorkerPool.parallel(tasks, this);
             }
+        }
+
+        private int maxRows() {
+            if (packed == 0 || call.transA()) {
+                return MAX_ROWS;
+            }
+            return panelsPerTask > GemmBlock.MANY_PANELS ? MAX_ROWS_OF_MANY_PANELS : MAX_UNPACKED_ROWS;
         }
 
         @Override
