@@ -10,6 +10,7 @@ import dev.isthmus.tensor.KernelCall.AttentionBackward;
 import dev.isthmus.tensor.KernelCall.Heads;
 import dev.isthmus.tensor.KernelCall.MatMul;
 import dev.isthmus.tensor.KernelCall.PackMatrix;
+import dev.isthmus.tensor.KernelCall.PackWeight;
 import dev.isthmus.tensor.KernelCall.Ragged;
 import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
@@ -18,6 +19,7 @@ import dev.isthmus.tensor.KernelCall.WeightMatMul;
 import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.Tensor;
 import dev.isthmus.tensor.UpdateRule;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -336,6 +338,11 @@ public final class KernelBench {
             try (Scope scope = Scope.open()) {
                 Buffer x = Data.floats(in).buffer();
                 MemorySegment weight = Data.weight(format, out, in);
+                if (format.block() > 1) {
+                    MemorySegment packed = Arena.ofAuto().allocate(PackWeight.bytes(format, out, in), 64);
+                    scope.device().run(new PackWeight(format, out, in, weight, packed));
+                    weight = packed;
+                }
                 Map<String, Object> shape =
                         fields("m", 1, "n", out, "k", in, "dtype", format.name().toLowerCase(Locale.ROOT));
                 memory(

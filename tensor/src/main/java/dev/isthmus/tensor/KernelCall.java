@@ -133,8 +133,11 @@ public sealed interface KernelCall {
      * {@code C[M, N] = A[M, K] W[N, K]^T (+ bias[N])} with a weight as a file holds it, mapped perhaps.
      *
      * <p>Weights become float32 exactly. Each element is 16 partial sums: term k goes to sum {@code k % 16} by fused multiply-add,
-     * in order; sums are added in halves ({@code 0 + 8, 1 + 9, ...}, then {@code 0 + 4}, ...), then the bias. So a row has the
-     * same bits alone and among others.
+     * in order; sums are added in halves ({@code 0 + 8, 1 + 9, ...}, then {@code 0 + 4}, ...), then the bias. Of blocks, each
+     * element is {@code sum_b d_b (sum_{k in b} a_k q_k)}, both sums by fused multiply-add, in order, then the bias. So a row has
+     * the same bits alone and among others.
+     *
+     * @param w the rows of a file; those of blocks as {@link PackWeight} lays them out
      */
     record WeightMatMul(
             WeightFormat format,
@@ -148,6 +151,26 @@ public sealed interface KernelCall {
             Buffer c,
             long ldc)
             implements KernelCall {}
+
+    /**
+     * Lays out a weight of blocks for {@link WeightMatMul}, {@value #ROWS} rows at a time, so that one load has numbers of all of them.
+     *
+     * <p>A panel is {@code [K / 8, 16]} int32 of eight numbers of four bits, or {@code [K / 4, 16]} of four of eight bits (with 128
+     * added), the first in the lowest bits, and then the scales, {@code [K / 32, 16]} float32. Rows that the last panel lacks are 0.
+     *
+     * @param packed {@link #bytes} bytes, zeros
+     */
+    record PackWeight(WeightFormat format, int n, int k, MemorySegment w, MemorySegment packed)
+            implements KernelCall {
+        /** The rows of a panel. */
+        public static final int ROWS = 16;
+
+        /** The bytes of a packed weight {@code [N, K]}. */
+        public static long bytes(WeightFormat format, int n, int k) {
+            long panels = (n + ROWS - 1) / ROWS;
+            return panels * ROWS * k / format.block() * (format == WeightFormat.Q4_0 ? 20 : 36);
+        }
+    }
 
     /** Products with several weights that do not need each other: threads go from one to the next without a wait in between. */
     record WeightMatMuls(List<WeightMatMul> calls) implements KernelCall {}

@@ -1,6 +1,7 @@
 package dev.isthmus.tensor;
 
 import dev.isthmus.tensor.KernelCall.MatMul;
+import dev.isthmus.tensor.KernelCall.PackWeight;
 import dev.isthmus.tensor.KernelCall.Storing;
 import dev.isthmus.tensor.KernelCall.SumRows;
 import dev.isthmus.tensor.KernelCall.UnpackWeight;
@@ -17,16 +18,27 @@ import org.jspecify.annotations.Nullable;
 /**
  * A weight {@code [out, in]} used as a file stores it: a mapped file is multiplied without a copy.
  *
- * @param data native memory of {@code out} rows, which must stay alive as long as the weight is used
- * @param in the size of an input row
- * @param out the size of an output row
+ * <p>Blocks are laid out anew by the first product ({@link PackWeight}), about as large as they are in the file, whose pages the system
+ * may then drop; rows of an embedding and gradients read the file.
  */
-public record StoredWeight(WeightFormat format, MemorySegment data, int in, int out) {
+public final class StoredWeight {
     /** The numbers of a weight that are float32 at once on the way back. */
     private static final int PANEL = 1 << 20;
 
-    /** Checks the sizes. */
-    public StoredWeight {
+    private final WeightFormat format;
+    private final MemorySegment data;
+    private final int in;
+    private final int out;
+    private @Nullable MemorySegment packed;
+
+    /**
+     * Checks the sizes.
+     *
+     * @param data native memory of {@code out} rows, which must stay alive as long as the weight is used
+     * @param in the size of an input row
+     * @param out the size of an output row
+     */
+    public StoredWeight(WeightFormat format, MemorySegment data, int in, int out) {
         if (in % format.block() != 0) {
             throw new TensorException("weight [" + out + ", " + in + "] as " + format + ": rows of " + in
                     + " numbers are no multiple of its blocks of " + format.block());
@@ -36,6 +48,43 @@ public record StoredWeight(WeightFormat format, MemorySegment data, int in, int 
             throw new TensorException("weight [" + out + ", " + in + "] as " + format + ": expected " + expected
                     + " bytes of native memory, found " + data.byteSize() + (data.isNative() ? "" : " on the heap"));
         }
+        this.format = format;
+        this.data = data;
+        this.in = in;
+        this.out = out;
+    }
+
+    /** How numbers are stored. */
+    public WeightFormat format() {
+        return format;
+    }
+
+    /** The rows as a file stores them. */
+    public MemorySegment data() {
+        return data;
+    }
+
+    /** The size of an input row. */
+    public int in() {
+        return in;
+    }
+
+    /** The size of an output row. */
+    public int out() {
+        return out;
+    }
+
+    /** The weight as products read it. */
+    private synchronized MemorySegment forProducts(Tensor with) {
+        if (format.block() == 1) {
+            return data;
+        }
+        if (packed == null) {
+            MemorySegment memory = MemoryBlocks.collected(PackWeight.bytes(format, out, in));
+            with.run(new PackWeight(format, out, in, data, memory));
+            packed = memory;
+        }
+        return packed;
     }
 
     /** {@code x W^T + b} for {@code x [N, in]}: {@code [N, out]}; a row has the same bits alone and among others. */
@@ -77,7 +126,7 @@ public record StoredWeight(WeightFormat format, MemorySegment data, int in, int 
                     in,
                     rows.buffer(),
                     in,
-                    w.data,
+                    w.forProducts(y),
                     bw,
                     y.buffer().plus(first),
                     out));

@@ -14,6 +14,7 @@ final class ScalarDevice implements Device {
         switch (call) {
             case KernelCall.MatMul c -> ScalarMatrix.matMul(c);
             case KernelCall.PackMatrix c -> ScalarMatrix.packMatrix(c);
+            case KernelCall.PackWeight c -> PackedWeights.pack(c);
             case KernelCall.WeightMatMul c -> ScalarWeight.matMul(c);
             case KernelCall.WeightMatMuls c -> c.calls().forEach(ScalarWeight::matMul);
             case KernelCall.UnpackWeight c -> ScalarWeight.unpack(c);

@@ -25,12 +25,20 @@ final class ScalarWeight {
             for (int j = 0; j < c.n(); j++) {
                 double sum = 0;
                 for (int k = 0; k < c.k(); k++) {
-                    sum += get(c.a(), i * c.lda() + k)
-                            * weight(c.format(), c.w(), j * c.format().rowBytes(c.k()), k);
+                    sum += get(c.a(), i * c.lda() + k) * weight(c, j, k);
                 }
                 set(c.c(), i * c.ldc() + j, sum + getOr(c.bias(), j, 0));
             }
         }
+    }
+
+    private static float weight(WeightMatMul c, int j, int k) {
+        WeightFormat format = c.format();
+        if (format.block() == 1) {
+            return weight(format, c.w(), j * format.rowBytes(c.k()), k);
+        }
+        return PackedWeights.scale(format, c.w(), c.k(), j, k / format.block())
+                * PackedWeights.number(format, c.w(), c.k(), j, k);
     }
 
     static void unpack(UnpackWeight c) {

@@ -27,6 +27,7 @@ final class VectorDevice implements Device {
         switch (call) {
             case KernelCall.MatMul c when c.c().dtype() == DType.FLOAT32 -> GemmKernels.matMul(c);
             case KernelCall.PackMatrix c when c.b().dtype() == DType.FLOAT32 -> GemmKernels.packMatrix(c);
+            case KernelCall.PackWeight c -> PackedWeights.pack(c);
             case KernelCall.WeightMatMul c when c.c().dtype() == DType.FLOAT32 -> WeightKernels.matMul(c);
             case KernelCall.WeightMatMuls c
             when c.calls().getFirst().c().dtype() == DType.FLOAT32 -> WeightKernels.matMul(c.calls());

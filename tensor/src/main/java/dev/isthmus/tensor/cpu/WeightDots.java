@@ -67,14 +67,6 @@ final class WeightDots {
 
     private WeightDots() {}
 
-    /** Whether {@link #dot} knows the format, at this vector width. */
-    static boolean has(WeightFormat format) {
-        return switch (format) {
-            case F32, BF16, F16 -> true;
-            case Q8_0, Q4_0 -> B.length() == LANES;
-        };
-    }
-
     /** {@code sums [4, 16] += } the terms of one row of A and four rows of W. */
     static void dot(WeightFormat format, int n, long a, long w, long w1, long w2, long w3, long sums) {
         for (int part = 0; part < Rows.LANES; part += LANES) {
@@ -85,23 +77,11 @@ final class WeightDots {
             switch (format) {
                 case F32 -> floats(n, Rows.BYTES, x, w + f, w1 + f, w2 + f, w3 + f, s);
                 case BF16 -> bfloats(n, Rows.BYTES / 2, x, w + b, w1 + b, w2 + b, w3 + b, s);
-                case Q8_0 -> {
-                    bytes(n, part, 34, 2 * Rows.BYTES, x, w, w1, s);
-                    bytes(n, part, 34, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
-                }
-                case Q4_0 -> {
-                    if (LANES == Rows.LANES) {
-                        NibbleDots.dot(n, x, w, w1, s);
-                        NibbleDots.dot(n, x, w2, w3, s + 2 * SUMS);
-                    } else {
-                        nibbles(n, part, 18, 2 * Rows.BYTES, x, w, w1, s);
-                        nibbles(n, part, 18, 2 * Rows.BYTES, x, w2, w3, s + 2 * SUMS);
-                    }
-                }
                 case F16 -> {
                     halves(n, Rows.BYTES / 2, x, w + b, w1 + b, s);
                     halves(n, Rows.BYTES / 2, x, w2 + b, w3 + b, s + 2 * SUMS);
                 }
+                case Q8_0, Q4_0 -> throw new IllegalArgumentException(format + " is packed");
             }
         }
     }
@@ -161,7 +141,7 @@ final class WeightDots {
         c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
     }
 
-    /** Two rows at a time, as of {@link #bytes}; every number as {@link #halvesToFloats} makes it. */
+    /** Two rows at a time: of four, C2 boxes vectors once other code of the process has met more of the Vector API. Every number as {@link #halvesToFloats} makes it. */
     private static void halves(int n, long step, long a, long w, long w1, long sums) {
         a &= ADDRESS;
         w &= ADDRESS;
@@ -178,98 +158,6 @@ final class WeightDots {
             half = (IntVector)
                     ShortVector.fromMemorySegment(S, MEM, w1 + k, ORDER).convertShape(S2I, I, 0);
             c1 = toFloats(half).fma(x, c1);
-        }
-        c0.intoMemorySegment(MEM, sums, ORDER);
-        c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
-    }
-
-    /**
-     * Each block has two vectors of this pass: those at {@code part} and at {@code part + 16}.
-     *
-     * <p>Two rows at a time: of four, C2 boxes vectors once other code of the process has met more of the Vector API.
-     */
-    private static void bytes(int n, int part, long step, long next, long a, long w, long w1, long sums) {
-        a &= ADDRESS;
-        w &= ADDRESS;
-        w1 &= ADDRESS;
-        step &= STRIDE;
-        next &= STRIDE;
-        FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
-        FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
-        long q = LANES == Rows.LANES ? 2 : (part & (Rows.LANES - 1)) + 2;
-        for (int block = 0; block < n / 32; block++) {
-            long k = block * step;
-            long y = a + block * next;
-            FloatVector x0 = fromMemorySegment(F, MEM, y, ORDER);
-            FloatVector x1 = fromMemorySegment(F, MEM, y + Rows.BYTES, ORDER);
-            long at = w + k;
-            FloatVector d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            IntVector b = (IntVector)
-                    ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(B2I, I, 0);
-            c0 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x0, c0);
-            b = (IntVector)
-                    ByteVector.fromMemorySegment(B, MEM, at + q + 16, ORDER).convertShape(B2I, I, 0);
-            c0 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x1, c0);
-            at = w1 + k;
-            d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            b = (IntVector) ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(B2I, I, 0);
-            c1 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x0, c1);
-            b = (IntVector)
-                    ByteVector.fromMemorySegment(B, MEM, at + q + 16, ORDER).convertShape(B2I, I, 0);
-            c1 = ((FloatVector) b.convertShape(I2F, F, 0)).mul(d).fma(x1, c1);
-        }
-        c0.intoMemorySegment(MEM, sums, ORDER);
-        c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
-    }
-
-    /** For vectors too narrow for {@link NibbleDots}: {@code d (q - 8)} is computed as {@code d (16 + q) - 24 d}, which is exact. */
-    private static void nibbles(int n, int part, long step, long next, long a, long w, long w1, long sums) {
-        a &= ADDRESS;
-        w &= ADDRESS;
-        w1 &= ADDRESS;
-        step &= STRIDE;
-        next &= STRIDE;
-        FloatVector c0 = fromMemorySegment(F, MEM, sums, ORDER);
-        FloatVector c1 = fromMemorySegment(F, MEM, sums + SUMS, ORDER);
-        long q = LANES == Rows.LANES ? 2 : (part & (Rows.LANES - 1)) + 2;
-        for (int block = 0; block < n / 32; block++) {
-            long k = block * step;
-            long y = a + block * next;
-            FloatVector x0 = fromMemorySegment(F, MEM, y, ORDER);
-            FloatVector x1 = fromMemorySegment(F, MEM, y + Rows.BYTES, ORDER);
-            long at = w + k;
-            FloatVector d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            FloatVector e = d.mul(-24);
-            IntVector b = (IntVector)
-                    ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(ZERO_EXTEND_B2I, I, 0);
-            c0 = b.lanewise(LSHL, 19)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x0, c0);
-            c0 = b.lanewise(LSHL, 15)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x1, c0);
-            at = w1 + k;
-            d = FloatVector.broadcast(F, MEM.get(FLOAT, FLOAT16 + (MEM.get(SHORT, at) & 0xffff) * 4L));
-            e = d.mul(-24);
-            b = (IntVector) ByteVector.fromMemorySegment(B, MEM, at + q, ORDER).convertShape(ZERO_EXTEND_B2I, I, 0);
-            c1 = b.lanewise(LSHL, 19)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x0, c1);
-            c1 = b.lanewise(LSHL, 15)
-                    .and(NIBBLE)
-                    .or(SIXTEEN)
-                    .reinterpretAsFloats()
-                    .fma(d, e)
-                    .fma(x1, c1);
         }
         c0.intoMemorySegment(MEM, sums, ORDER);
         c1.intoMemorySegment(MEM, sums + SUMS, ORDER);

@@ -50,8 +50,12 @@ final class WeightKernels {
     private WeightKernels() {}
 
     static void matMul(WeightMatMul c) {
-        if (isOneRow(c)) {
-            oneRow(List.of(c));
+        if (isFewRows(c)) {
+            fewRows(List.of(c));
+            return;
+        }
+        if (PackedProducts.isPacked(c.format())) {
+            new PackedProducts(c).matMul();
             return;
         }
         int panel = Math.max(1, PANEL_BYTES / (4 * ROWS * Math.max(1, c.k()))) * ROWS;
@@ -71,44 +75,61 @@ final class WeightKernels {
     }
 
     static void matMul(List<WeightMatMul> calls) {
-        if (calls.stream().allMatch(WeightKernels::isOneRow)) {
-            oneRow(calls);
+        if (calls.stream().allMatch(WeightKernels::isFewRows)) {
+            fewRows(calls);
         } else {
             calls.forEach(WeightKernels::matMul);
         }
     }
 
-    private static boolean isOneRow(WeightMatMul c) {
-        return c.m() == 1 && WeightDots.has(c.format());
+    private static boolean isFewRows(WeightMatMul c) {
+        return c.m() <= (PackedProducts.isPacked(c.format()) ? PackedProducts.MOST_DOTS : 1);
     }
 
     /**
-     * Products of single rows of A, as one region.
+     * Products of a single row of A, or of few with packed weights, as one region.
      *
      * <p>A task is what each thread would have of the rest (Polychronopoulos and Kuck 1987): a thread that begins a task waits for its
      * first lines, so there are few, and the last ones are small, so that threads end together.
      */
-    private static void oneRow(List<WeightMatMul> calls) {
+    private static void fewRows(List<WeightMatMul> calls) {
+        List<Share> shares = new ArrayList<>();
         long left = 0;
         for (WeightMatMul c : calls) {
-            left += c.n() * c.format().rowBytes(c.k());
+            Share share = share(c);
+            left += share.bytes * share.count;
+            shares.add(share);
         }
         List<Runnable> tasks = new ArrayList<>();
-        for (WeightMatMul c : calls) {
-            int streams = streams(c.format());
-            int apart = (c.n() + streams - 1) / streams;
-            int together = TILE * TILE / streams;
-            long bytes = Math.max(1, streams * c.format().rowBytes(c.k()));
-            for (int first = 0; first < apart; ) {
-                long share = Math.max(ROW_TASK_BYTES, left / WorkerPool.threads());
+        for (Share share : shares) {
+            for (int first = 0; first < share.count; ) {
+                long bytes = Math.max(ROW_TASK_BYTES, left / WorkerPool.threads());
                 int from = first;
-                int to = (int) Math.min(apart, from + Math.max(1, share / (bytes * together)) * together);
-                tasks.add(() -> oneRow(c, streams, apart, from, to));
-                left -= (to - from) * bytes;
+                long size = Math.max(1, bytes / Math.max(1, share.bytes * share.together)) * share.together;
+                int to = (int) Math.min(share.count, from + size);
+                tasks.add(() -> share.body.run(from, to));
+                left -= (to - from) * share.bytes;
                 first = to;
             }
         }
         WorkerPool.parallel(tasks.size(), i -> tasks.get(i).run());
+    }
+
+    /** What a product of few rows is cut into: {@code count} parts of so many bytes of a weight, some together. */
+    private record Share(int count, int together, long bytes, Rows.Range body) {}
+
+    private static Share share(WeightMatMul c) {
+        if (PackedProducts.isPacked(c.format())) {
+            PackedProducts products = new PackedProducts(c);
+            return new Share(products.apart(), 1, products.dotBytes(), products::dots);
+        }
+        int streams = streams(c.format());
+        int apart = (c.n() + streams - 1) / streams;
+        return new Share(
+                apart,
+                TILE * TILE / streams,
+                streams * c.format().rowBytes(c.k()),
+                (from, to) -> oneRow(c, streams, apart, from, to));
     }
 
     private static int perTask(int most, long bytes, int blocks) {
@@ -134,8 +155,8 @@ final class WeightKernels {
     /** How many rows of a weight a single row of A meets in turn: where there is arithmetic to do, too many for one dot. */
     private static int streams(WeightFormat format) {
         return switch (format) {
-            case F32, BF16 -> TILE;
-            case F16, Q8_0, Q4_0 -> 2 * TILE;
+            case F16 -> 2 * TILE;
+            default -> TILE;
         };
     }
 

@@ -37,6 +37,7 @@ import dev.isthmus.tensor.KernelCall.SwiGluBackward;
 import dev.isthmus.tensor.KernelCall.Unary;
 import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
+import dev.isthmus.tensor.KernelCall.PackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
 import dev.isthmus.tensor.Rng;
@@ -44,6 +45,7 @@ import dev.isthmus.tensor.Scope;
 import dev.isthmus.tensor.TestMemory;
 import dev.isthmus.tensor.UpdateRule;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -275,6 +277,12 @@ class FirstCompilerTests {
         int k = 224;
         int n = 71;
         for (WeightFormat format : WeightFormat.values()) {
+            MemorySegment w = Arena.ofAuto().allocate(n * format.rowBytes(k), 64);
+            if (format.block() > 1) {
+                MemorySegment packed = Arena.ofAuto().allocate(PackWeight.bytes(format, n, k), 64);
+                VECTOR.run(new PackWeight(format, n, k, w, packed));
+                w = packed;
+            }
             for (int m : new int[] {1, 2, 7, 32}) {
                 VECTOR.run(new WeightMatMul(
                         format,
@@ -283,7 +291,7 @@ class FirstCompilerTests {
                         k,
                         gaussian(1, m * k),
                         k,
-                        Arena.ofAuto().allocate(n * format.rowBytes(k), 64),
+                        w,
                         null,
                         gaussian(2, m * n),
                         n));
