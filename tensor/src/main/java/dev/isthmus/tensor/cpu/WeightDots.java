@@ -141,7 +141,12 @@ final class WeightDots {
         c3.intoMemorySegment(MEM, sums + 3 * SUMS, ORDER);
     }
 
-    /** Two rows at a time: of four, C2 boxes vectors once other code of the process has met more of the Vector API. Every number as {@link #halvesToFloats} makes it. */
+    /**
+     * Two rows at a time: of four, C2 boxes vectors once other code of the process has met more of the Vector API.
+     *
+     * <p>Every number as {@link #toFloats(IntVector)} makes it, which is spelled out: C2 inlines a method of its size for what it was seen
+     * to be called, and now and then it has not seen that.
+     */
     private static void halves(int n, long step, long a, long w, long w1, long sums) {
         a &= ADDRESS;
         w &= ADDRESS;
@@ -152,12 +157,36 @@ final class WeightDots {
         for (int j = 0; j < n / Rows.LANES; j++) {
             long k = j * step;
             FloatVector x = fromMemorySegment(F, MEM, a + 2 * k, ORDER);
-            IntVector half = (IntVector)
-                    ShortVector.fromMemorySegment(S, MEM, w + k, ORDER).convertShape(S2I, I, 0);
-            c0 = toFloats(half).fma(x, c0);
-            half = (IntVector)
-                    ShortVector.fromMemorySegment(S, MEM, w1 + k, ORDER).convertShape(S2I, I, 0);
-            c1 = toFloats(half).fma(x, c1);
+            IntVector bits = ((IntVector)
+                            ShortVector.fromMemorySegment(S, MEM, w + k, ORDER).convertShape(S2I, I, 0))
+                    .lanewise(LSHL, 13)
+                    .and(SIGN | 0x7fff << 13);
+            IntVector exponent = bits.and(31 << 23);
+            IntVector grown = bits.add(112 << 23);
+            FloatVector y = grown.reinterpretAsFloats();
+            FloatVector surplus = bits.and(SIGN).or(113 << 23).reinterpretAsFloats();
+            c0 = y.blend(
+                            grown.add(112 << 23).reinterpretAsFloats(),
+                            exponent.compare(VectorOperators.EQ, 31 << 23).cast(F))
+                    .blend(
+                            y.add(y).sub(surplus),
+                            exponent.compare(VectorOperators.EQ, 0).cast(F))
+                    .fma(x, c0);
+            bits = ((IntVector)
+                            ShortVector.fromMemorySegment(S, MEM, w1 + k, ORDER).convertShape(S2I, I, 0))
+                    .lanewise(LSHL, 13)
+                    .and(SIGN | 0x7fff << 13);
+            exponent = bits.and(31 << 23);
+            grown = bits.add(112 << 23);
+            y = grown.reinterpretAsFloats();
+            surplus = bits.and(SIGN).or(113 << 23).reinterpretAsFloats();
+            c1 = y.blend(
+                            grown.add(112 << 23).reinterpretAsFloats(),
+                            exponent.compare(VectorOperators.EQ, 31 << 23).cast(F))
+                    .blend(
+                            y.add(y).sub(surplus),
+                            exponent.compare(VectorOperators.EQ, 0).cast(F))
+                    .fma(x, c1);
         }
         c0.intoMemorySegment(MEM, sums, ORDER);
         c1.intoMemorySegment(MEM, sums + SUMS, ORDER);
