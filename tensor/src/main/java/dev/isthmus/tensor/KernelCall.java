@@ -160,8 +160,7 @@ public sealed interface KernelCall {
      *
      * @param packed {@link #bytes} bytes, zeros
      */
-    record PackWeight(WeightFormat format, int n, int k, MemorySegment w, MemorySegment packed)
-            implements KernelCall {
+    record PackWeight(WeightFormat format, int n, int k, MemorySegment w, MemorySegment packed) implements KernelCall {
         /** The rows of a panel. */
         public static final int ROWS = 16;
 

@@ -60,7 +60,8 @@ final class PackedProducts {
         WorkerPool.parallel((c.n() + COLS - 1) / COLS, this::columns);
     }
 
-    // ---- few rows -------------------------------------------------------------------------------------------------------
+    // ---- few rows
+    // -------------------------------------------------------------------------------------------------------
 
     /** The panels of each of the {@value #STREAMS} parts of the weight. */
     int apart() {
@@ -102,7 +103,8 @@ final class PackedProducts {
         return c.w().address() + (p * ROWS < c.n() ? p * panelBytes : 0);
     }
 
-    // ---- many rows ------------------------------------------------------------------------------------------------------
+    // ---- many rows
+    // ------------------------------------------------------------------------------------------------------
 
     private void columns(int task) {
         int first = task * COLS;
@@ -118,7 +120,15 @@ final class PackedProducts {
             for (int x = 0; x < c.k(); x += CHUNK) {
                 int blocks = Math.min(CHUNK, c.k() - x) / BLOCK;
                 for (int r = 0; r < rows; r += GemmTiles.HEIGHT) {
-                    tiles(i + r, Math.min(GemmTiles.HEIGHT, rows - r), x, blocks, floats, left, right, total + r * COLS_BYTES);
+                    tiles(
+                            i + r,
+                            Math.min(GemmTiles.HEIGHT, rows - r),
+                            x,
+                            blocks,
+                            floats,
+                            left,
+                            right,
+                            total + r * COLS_BYTES);
                 }
             }
             write(i, rows, first, COLS, total, COLS_BYTES);

@@ -20,6 +20,7 @@ import dev.isthmus.tensor.KernelCall.LayerNorm;
 import dev.isthmus.tensor.KernelCall.LayerNormBackward;
 import dev.isthmus.tensor.KernelCall.MatMul;
 import dev.isthmus.tensor.KernelCall.OptimizerStep;
+import dev.isthmus.tensor.KernelCall.PackWeight;
 import dev.isthmus.tensor.KernelCall.Ragged;
 import dev.isthmus.tensor.KernelCall.Reduce;
 import dev.isthmus.tensor.KernelCall.ReduceOp;
@@ -37,7 +38,6 @@ import dev.isthmus.tensor.KernelCall.SwiGluBackward;
 import dev.isthmus.tensor.KernelCall.Unary;
 import dev.isthmus.tensor.KernelCall.UnaryBackward;
 import dev.isthmus.tensor.KernelCall.UnaryOp;
-import dev.isthmus.tensor.KernelCall.PackWeight;
 import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
 import dev.isthmus.tensor.Rng;
@@ -284,17 +284,7 @@ class FirstCompilerTests {
                 w = packed;
             }
             for (int m : new int[] {1, 2, 7, 32}) {
-                VECTOR.run(new WeightMatMul(
-                        format,
-                        m,
-                        n,
-                        k,
-                        gaussian(1, m * k),
-                        k,
-                        w,
-                        null,
-                        gaussian(2, m * n),
-                        n));
+                VECTOR.run(new WeightMatMul(format, m, n, k, gaussian(1, m * k), k, w, null, gaussian(2, m * n), n));
             }
         }
     }

@@ -241,7 +241,16 @@ class WeightTests {
                     }
                     Buffer c = filled(m * 31);
                     VECTOR.run(new WeightMatMul(
-                            format, m, 31, k, TestMemory.of(numbers), k, packed(format, 31, k, weight(format, 31, k)), null, c, 31));
+                            format,
+                            m,
+                            31,
+                            k,
+                            TestMemory.of(numbers),
+                            k,
+                            packed(format, 31, k, weight(format, 31, k)),
+                            null,
+                            c,
+                            31));
                     hash = 31 * hash + Arrays.hashCode(read(c, m * 31));
                 }
             }
