@@ -96,162 +96,55 @@ final class PackedDots {
             FloatVector x5 = FloatVector.broadcast(F, MEM.get(FLOAT, x + 20));
             FloatVector x6 = FloatVector.broadcast(F, MEM.get(FLOAT, x + 24));
             FloatVector x7 = FloatVector.broadcast(F, MEM.get(FLOAT, x + 28));
+            IntVector u;
             IntVector v = IntVector.fromMemorySegment(I, MEM, w + q, ORDER);
             s0 = v.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x0, s0);
             s0 = v.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x1, s0);
-            s0 = v.lanewise(LSHR, 8)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x2, s0);
-            s0 = v.lanewise(LSHR, 8)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x3, s0);
-            s0 = v.lanewise(LSHR, 16)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x4, s0);
-            s0 = v.lanewise(LSHR, 16)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x5, s0);
-            s0 = v.lanewise(LSHR, 24)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x6, s0);
-            s0 = v.lanewise(LSHR, 24)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x7, s0);
+            u = v.lanewise(LSHR, 8);
+            s0 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x2, s0);
+            s0 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x3, s0);
+            u = v.lanewise(LSHR, 16);
+            s0 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x4, s0);
+            s0 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x5, s0);
+            u = v.lanewise(LSHR, 24);
+            s0 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x6, s0);
+            s0 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x7, s0);
             v = IntVector.fromMemorySegment(I, MEM, w1 + q, ORDER);
             s1 = v.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x0, s1);
             s1 = v.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x1, s1);
-            s1 = v.lanewise(LSHR, 8)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x2, s1);
-            s1 = v.lanewise(LSHR, 8)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x3, s1);
-            s1 = v.lanewise(LSHR, 16)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x4, s1);
-            s1 = v.lanewise(LSHR, 16)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x5, s1);
-            s1 = v.lanewise(LSHR, 24)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x6, s1);
-            s1 = v.lanewise(LSHR, 24)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x7, s1);
+            u = v.lanewise(LSHR, 8);
+            s1 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x2, s1);
+            s1 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x3, s1);
+            u = v.lanewise(LSHR, 16);
+            s1 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x4, s1);
+            s1 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x5, s1);
+            u = v.lanewise(LSHR, 24);
+            s1 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x6, s1);
+            s1 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x7, s1);
             v = IntVector.fromMemorySegment(I, MEM, w2 + q, ORDER);
             s2 = v.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x0, s2);
             s2 = v.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x1, s2);
-            s2 = v.lanewise(LSHR, 8)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x2, s2);
-            s2 = v.lanewise(LSHR, 8)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x3, s2);
-            s2 = v.lanewise(LSHR, 16)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x4, s2);
-            s2 = v.lanewise(LSHR, 16)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x5, s2);
-            s2 = v.lanewise(LSHR, 24)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x6, s2);
-            s2 = v.lanewise(LSHR, 24)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x7, s2);
+            u = v.lanewise(LSHR, 8);
+            s2 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x2, s2);
+            s2 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x3, s2);
+            u = v.lanewise(LSHR, 16);
+            s2 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x4, s2);
+            s2 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x5, s2);
+            u = v.lanewise(LSHR, 24);
+            s2 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x6, s2);
+            s2 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x7, s2);
             v = IntVector.fromMemorySegment(I, MEM, w3 + q, ORDER);
             s3 = v.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x0, s3);
             s3 = v.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x1, s3);
-            s3 = v.lanewise(LSHR, 8)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x2, s3);
-            s3 = v.lanewise(LSHR, 8)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x3, s3);
-            s3 = v.lanewise(LSHR, 16)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x4, s3);
-            s3 = v.lanewise(LSHR, 16)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x5, s3);
-            s3 = v.lanewise(LSHR, 24)
-                    .and(NIBBLE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_0)
-                    .fma(x6, s3);
-            s3 = v.lanewise(LSHR, 24)
-                    .and(NEXT_NIBBLE)
-                    .or(AT_4)
-                    .reinterpretAsFloats()
-                    .sub(NIBBLE_4)
-                    .fma(x7, s3);
+            u = v.lanewise(LSHR, 8);
+            s3 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x2, s3);
+            s3 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x3, s3);
+            u = v.lanewise(LSHR, 16);
+            s3 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x4, s3);
+            s3 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x5, s3);
+            u = v.lanewise(LSHR, 24);
+            s3 = u.and(NIBBLE).or(AT_0).reinterpretAsFloats().sub(NIBBLE_0).fma(x6, s3);
+            s3 = u.and(NEXT_NIBBLE).or(AT_4).reinterpretAsFloats().sub(NIBBLE_4).fma(x7, s3);
         }
         s0.fma(fromMemorySegment(F, MEM, w + d, ORDER), fromMemorySegment(F, MEM, sums, ORDER))
                 .intoMemorySegment(MEM, sums, ORDER);
@@ -288,126 +181,55 @@ final class PackedDots {
             FloatVector x5 = FloatVector.broadcast(F, MEM.get(FLOAT, x + 20));
             FloatVector x6 = FloatVector.broadcast(F, MEM.get(FLOAT, x + 24));
             FloatVector x7 = FloatVector.broadcast(F, MEM.get(FLOAT, x + 28));
+            IntVector u;
             IntVector v = IntVector.fromMemorySegment(I, MEM, w + q, ORDER);
             s0 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x0, s0);
             s0 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x1, s0);
-            s0 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x2, s0);
-            s0 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x3, s0);
+            u = v.lanewise(LSHR, 16);
+            s0 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x2, s0);
+            s0 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x3, s0);
             v = IntVector.fromMemorySegment(I, MEM, w + q + PANEL_ROW, ORDER);
             s0 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x4, s0);
             s0 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x5, s0);
-            s0 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x6, s0);
-            s0 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x7, s0);
+            u = v.lanewise(LSHR, 16);
+            s0 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x6, s0);
+            s0 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x7, s0);
             v = IntVector.fromMemorySegment(I, MEM, w1 + q, ORDER);
             s1 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x0, s1);
             s1 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x1, s1);
-            s1 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x2, s1);
-            s1 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x3, s1);
+            u = v.lanewise(LSHR, 16);
+            s1 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x2, s1);
+            s1 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x3, s1);
             v = IntVector.fromMemorySegment(I, MEM, w1 + q + PANEL_ROW, ORDER);
             s1 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x4, s1);
             s1 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x5, s1);
-            s1 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x6, s1);
-            s1 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x7, s1);
+            u = v.lanewise(LSHR, 16);
+            s1 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x6, s1);
+            s1 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x7, s1);
             v = IntVector.fromMemorySegment(I, MEM, w2 + q, ORDER);
             s2 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x0, s2);
             s2 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x1, s2);
-            s2 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x2, s2);
-            s2 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x3, s2);
+            u = v.lanewise(LSHR, 16);
+            s2 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x2, s2);
+            s2 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x3, s2);
             v = IntVector.fromMemorySegment(I, MEM, w2 + q + PANEL_ROW, ORDER);
             s2 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x4, s2);
             s2 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x5, s2);
-            s2 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x6, s2);
-            s2 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x7, s2);
+            u = v.lanewise(LSHR, 16);
+            s2 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x6, s2);
+            s2 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x7, s2);
             v = IntVector.fromMemorySegment(I, MEM, w3 + q, ORDER);
             s3 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x0, s3);
             s3 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x1, s3);
-            s3 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x2, s3);
-            s3 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x3, s3);
+            u = v.lanewise(LSHR, 16);
+            s3 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x2, s3);
+            s3 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x3, s3);
             v = IntVector.fromMemorySegment(I, MEM, w3 + q + PANEL_ROW, ORDER);
             s3 = v.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x4, s3);
             s3 = v.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x5, s3);
-            s3 = v.lanewise(LSHR, 16)
-                    .and(BYTE)
-                    .or(AT_0)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_0)
-                    .fma(x6, s3);
-            s3 = v.lanewise(LSHR, 16)
-                    .and(NEXT_BYTE)
-                    .or(AT_8)
-                    .reinterpretAsFloats()
-                    .sub(BYTE_8)
-                    .fma(x7, s3);
+            u = v.lanewise(LSHR, 16);
+            s3 = u.and(BYTE).or(AT_0).reinterpretAsFloats().sub(BYTE_0).fma(x6, s3);
+            s3 = u.and(NEXT_BYTE).or(AT_8).reinterpretAsFloats().sub(BYTE_8).fma(x7, s3);
         }
         s0.fma(fromMemorySegment(F, MEM, w + d, ORDER), fromMemorySegment(F, MEM, sums, ORDER))
                 .intoMemorySegment(MEM, sums, ORDER);

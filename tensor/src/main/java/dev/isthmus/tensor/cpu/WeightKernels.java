@@ -13,9 +13,9 @@ import java.util.List;
 /**
  * Products with stored weights, tiles of {@value #TILE} rows of A and {@value #TILE} rows of a weight.
  *
- * <p>A single row of A meets the weights as they are stored, at the speed of memory. For more rows, and where vectors are too
- * narrow, a chunk becomes float32 in scratch memory first; most of many rows are left to {@link WeightTiles}. Partial sums stay in
- * memory between chunks, so every path adds in the order that {@link WeightMatMul} promises.
+ * <p>A single row of A meets the weights as they are stored, at the speed of memory. For more rows a chunk becomes float32 in scratch
+ * memory first; most of many rows are left to {@link WeightTiles}, and weights of blocks to {@link PackedProducts}. Partial sums stay
+ * in memory between chunks, so every path adds in the order that {@link WeightMatMul} promises.
  */
 final class WeightKernels {
     /** The rows of A and of a weight whose products are made together. */
@@ -83,7 +83,7 @@ final class WeightKernels {
     }
 
     private static boolean isFewRows(WeightMatMul c) {
-        return c.m() <= (PackedProducts.isPacked(c.format()) ? PackedProducts.MOST_DOTS : 1);
+        return c.m() == 1 || (PackedProducts.isPacked(c.format()) && c.m() <= PackedProducts.MOST_DOTS);
     }
 
     /**

@@ -167,6 +167,26 @@ class WeightTests {
         }
     }
 
+    /** Two and three rows, which packed weights meet one after the other, too. */
+    @ParameterizedTest
+    @EnumSource
+    void fewRowsHaveTheBitsOfMany(WeightFormat format) {
+        int k = 96;
+        int n = 71;
+        MemorySegment w = packed(format, n, k, weight(format, n, k));
+        Buffer a = gaussian(1, 9 * k);
+        Buffer all = filled(9 * n);
+        VECTOR.run(new WeightMatMul(format, 9, n, k, a, k, w, null, all, n));
+        for (int m : new int[] {0, 2, 3}) {
+            Buffer few = filled(9 * n);
+            float[] before = read(few, 9 * n);
+            VECTOR.run(new WeightMatMul(format, m, n, k, a, k, w, null, few, n));
+            float[] expected = read(all, 9 * n);
+            System.arraycopy(before, m * n, expected, m * n, (9 - m) * n);
+            assertThat(read(few, 9 * n)).isEqualTo(expected);
+        }
+    }
+
     /** Several weights at once give what each gives alone, on any number of threads. */
     @ParameterizedTest
     @CsvSource({"1, 1", "1, 2", "1, 3", "1, 7", "5, 2"})
