@@ -338,7 +338,7 @@ public final class KernelBench {
             try (Scope scope = Scope.open()) {
                 Buffer x = Data.floats(in).buffer();
                 MemorySegment weight = Data.weight(format, out, in);
-                if (format.block() > 1) {
+                if (format.isPacked()) {
                     MemorySegment packed = Arena.ofAuto().allocate(PackWeight.bytes(format, out, in), 64);
                     scope.device().run(new PackWeight(format, out, in, weight, packed));
                     weight = packed;

@@ -123,6 +123,11 @@ public sealed interface KernelCall {
             return block;
         }
 
+        /** Whether products read it as {@link PackWeight} lays it out. */
+        public boolean isPacked() {
+            return block > 1;
+        }
+
         /** The bytes of a row of {@code k} numbers. */
         public long rowBytes(int k) {
             return (long) k / block * blockBytes;

@@ -76,7 +76,7 @@ public final class StoredWeight {
 
     /** The weight as products read it. */
     private synchronized MemorySegment forProducts(Tensor with) {
-        if (format.block() == 1) {
+        if (!format.isPacked()) {
             return data;
         }
         if (packed == null) {

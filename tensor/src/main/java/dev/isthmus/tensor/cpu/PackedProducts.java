@@ -14,7 +14,6 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import dev.isthmus.tensor.Buffer;
 import dev.isthmus.tensor.KernelCall.PackWeight;
-import dev.isthmus.tensor.KernelCall.WeightFormat;
 import dev.isthmus.tensor.KernelCall.WeightMatMul;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -52,16 +51,11 @@ final class PackedProducts {
         this.scales = PackedWeights.numberBytes(c.format(), c.k());
     }
 
-    static boolean isPacked(WeightFormat format) {
-        return format.block() > 1;
-    }
-
     void matMul() {
         WorkerPool.parallel((c.n() + COLS - 1) / COLS, this::columns);
     }
 
-    // ---- few rows
-    // -------------------------------------------------------------------------------------------------------
+    // ---- few rows ----
 
     /** The panels of each of the {@value #STREAMS} parts of the weight. */
     int apart() {
@@ -103,8 +97,7 @@ final class PackedProducts {
         return c.w().address() + (p * ROWS < c.n() ? p * panelBytes : 0);
     }
 
-    // ---- many rows
-    // ------------------------------------------------------------------------------------------------------
+    // ---- many rows ----
 
     private void columns(int task) {
         int first = task * COLS;

@@ -34,7 +34,7 @@ final class ScalarWeight {
 
     private static float weight(WeightMatMul c, int j, int k) {
         WeightFormat format = c.format();
-        if (format.block() == 1) {
+        if (!format.isPacked()) {
             return weight(format, c.w(), j * format.rowBytes(c.k()), k);
         }
         return PackedWeights.scale(format, c.w(), c.k(), j, k / format.block())

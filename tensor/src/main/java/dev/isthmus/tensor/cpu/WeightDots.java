@@ -45,7 +45,7 @@ final class WeightDots {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     /** The address of {@link #float16Table()}. */
-    static final long FLOAT16 = float16Table();
+    private static final long FLOAT16 = float16Table();
 
     /** Four bits of a number, put here, make it {@code 16 + q} with {@link #SIXTEEN}. */
     private static final int NIBBLE = 15 << 19;

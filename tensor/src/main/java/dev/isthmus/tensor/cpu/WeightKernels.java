@@ -54,7 +54,7 @@ final class WeightKernels {
             fewRows(List.of(c));
             return;
         }
-        if (PackedProducts.isPacked(c.format())) {
+        if (c.format().isPacked()) {
             new PackedProducts(c).matMul();
             return;
         }
@@ -83,7 +83,7 @@ final class WeightKernels {
     }
 
     private static boolean isFewRows(WeightMatMul c) {
-        return c.m() == 1 || (PackedProducts.isPacked(c.format()) && c.m() <= PackedProducts.MOST_DOTS);
+        return c.m() == 1 || (c.format().isPacked() && c.m() <= PackedProducts.MOST_DOTS);
     }
 
     /**
@@ -119,7 +119,7 @@ final class WeightKernels {
     private record Share(int count, int together, long bytes, Rows.Range body) {}
 
     private static Share share(WeightMatMul c) {
-        if (PackedProducts.isPacked(c.format())) {
+        if (c.format().isPacked()) {
             PackedProducts products = new PackedProducts(c);
             return new Share(products.apart(), 1, products.dotBytes(), products::dots);
         }
@@ -154,10 +154,7 @@ final class WeightKernels {
 
     /** How many rows of a weight a single row of A meets in turn: where there is arithmetic to do, too many for one dot. */
     private static int streams(WeightFormat format) {
-        return switch (format) {
-            case F16 -> 2 * TILE;
-            default -> TILE;
-        };
+        return format == WeightFormat.F16 ? 2 * TILE : TILE;
     }
 
     /**

@@ -37,7 +37,7 @@ final class WeightTiles {
     /** The numbers of a row that meet before the partial sums go back to memory: {@value #HEIGHT} rows stay in the nearest cache. */
     private static final int CHUNK = 1024;
 
-    /** The multiple of numbers that chunks are cut at: the blocks of a weight. */
+    /** The multiple of numbers that chunks are cut at. */
     private static final int BLOCK = 32;
 
     /** One more line than a power of two, so that the parts of a panel do not meet in the same set of a cache. */

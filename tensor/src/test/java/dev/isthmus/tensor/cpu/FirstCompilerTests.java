@@ -278,7 +278,7 @@ class FirstCompilerTests {
         int n = 71;
         for (WeightFormat format : WeightFormat.values()) {
             MemorySegment w = Arena.ofAuto().allocate(n * format.rowBytes(k), 64);
-            if (format.block() > 1) {
+            if (format.isPacked()) {
                 MemorySegment packed = Arena.ofAuto().allocate(PackWeight.bytes(format, n, k), 64);
                 VECTOR.run(new PackWeight(format, n, k, w, packed));
                 w = packed;
